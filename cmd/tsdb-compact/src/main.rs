@@ -1,0 +1,2 @@
+//! Compacts Prometheus TSDB blocks past the page cache.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Write and scan large files past the page cache.
