@@ -1,1 +1,6 @@
-//! Prometheus-compatible TSDB blocks.
+//! Prometheus-compatible TSDB blocks: open, query, plan, compact.
+
+pub mod block;
+pub mod compact;
+pub mod query;
+pub mod vfs;

@@ -1,1 +1,15 @@
-//! Prometheus TSDB block formats.
+//! Prometheus TSDB block formats: bytes to values and back.
+//!
+//! No files, no clock, no threads.
+
+pub mod checksum;
+pub mod chunkenc;
+pub mod chunks;
+mod error;
+pub mod index;
+pub mod labels;
+pub mod meta;
+pub mod tombstones;
+pub mod varint;
+
+pub use error::{DecodeError, DecodeErrorKind};

@@ -1,0 +1,1 @@
+//! A block: a directory with chunks, an index, tombstones and a meta.json.

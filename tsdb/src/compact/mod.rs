@@ -1,0 +1,4 @@
+//! Planning and compaction.
+
+pub mod planner;
+pub mod reencode;

@@ -1,0 +1,1 @@
+//! Re-encoding of overlapping and trimmed chunks.

@@ -1,0 +1,1 @@
+//! The seam that every durable effect goes through.
