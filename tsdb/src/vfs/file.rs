@@ -6,9 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::AlignedBuf;
-
-use super::{Operation, VfsError};
+use super::{AlignedBuf, Operation, VfsError};
 
 /// Every durable effect of the crate.
 ///
@@ -189,6 +187,9 @@ impl Ownership {
     }
 }
 
+/// A page: no alignment asks for more, and most small files fit.
+const SMALL_BUFFER_BYTES: usize = 4096;
+
 /// Writes a small file whole: create, write, finish. Its entry is not yet durable.
 ///
 /// # Errors
@@ -199,8 +200,9 @@ pub fn write_file(
     bytes: &[u8],
     ownership: Option<Ownership>,
 ) -> Result<(), VfsError> {
-    let mut options = CreateOptions::new().expected_len(bytes.len() as u64);
-    options.ownership = ownership;
+    let options = CreateOptions { ownership, ..CreateOptions::new() }
+        .expected_len(bytes.len() as u64)
+        .buffer_bytes(bytes.len().clamp(SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES * 16));
     let mut file = vfs.create(path, &options)?;
     file.write_all(bytes)?;
     file.finish()

@@ -6,8 +6,13 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::standin::{AlignedBuf, Io, Reader, Writer};
+use uncached_io::{AlignedBuf, Io, Reader, Writer};
+
 use super::{CreateOptions, Operation, Ownership, Vfs, VfsError, VfsFile, VfsRead};
+
+/// From here on writing overlaps with producing; below, a second buffer is only memory.
+const OVERLAP_BYTES_MIN: usize = 256 << 10;
+const OVERLAPPING_BUFFERS: usize = 4;
 
 /// The files of the operating system, written and read as its [`Io`] says.
 #[derive(Debug, Clone)]
@@ -33,8 +38,8 @@ impl Vfs for OsVfs {
     fn create(&self, path: &Path, options: &CreateOptions) -> Result<Box<dyn VfsFile>, VfsError> {
         let writer = self
             .io
-            .create(path, options.buffer_bytes)
-            .map_err(|source| VfsError::new(Operation::Create, path, source))?;
+            .create(path, writer_options(options))
+            .map_err(|error| VfsError::new(Operation::Create, path, error.into()))?;
         if let Some(ownership) = options.ownership {
             self.set_ownership(path, ownership)?;
         }
@@ -42,8 +47,10 @@ impl Vfs for OsVfs {
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn VfsRead>, VfsError> {
-        let reader =
-            self.io.open(path).map_err(|source| VfsError::new(Operation::Open, path, source))?;
+        let reader = self
+            .io
+            .open(path)
+            .map_err(|error| VfsError::new(Operation::Open, path, error.into()))?;
         Ok(Arc::new(OsRead { reader, path: path.to_owned() }))
     }
 
@@ -80,6 +87,16 @@ impl Vfs for OsVfs {
     }
 }
 
+fn writer_options(options: &CreateOptions) -> uncached_io::CreateOptions {
+    let mut wanted = uncached_io::CreateOptions::default().replace(true);
+    wanted.expected_len_bytes = options.expected_len;
+    if let Some(bytes) = options.buffer_bytes {
+        let buffers = if bytes >= OVERLAP_BYTES_MIN { OVERLAPPING_BUFFERS } else { 1 };
+        wanted = wanted.buffers(buffers).buffer_bytes((bytes / buffers).max(1));
+    }
+    wanted
+}
+
 /// Changes only what differs: an unprivileged process may not even repeat the owner of a file.
 /// The mode comes last, because a change of owner clears its set-id bits.
 pub(super) fn apply_ownership(path: &Path, wanted: Ownership) -> io::Result<()> {
@@ -104,19 +121,20 @@ impl VfsFile for OsFile {
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), VfsError> {
         self.writer
             .write_all(bytes)
-            .map_err(|source| VfsError::new(Operation::Write, &self.path, source))
+            .map_err(|error| VfsError::new(Operation::Write, &self.path, error.into()))
     }
 
     fn reserve(&mut self, max: usize) -> Result<&mut [u8], VfsError> {
+        let most = self.writer.reserve_bytes_max();
         self.writer
-            .reserve(max)
-            .map_err(|source| VfsError::new(Operation::Write, &self.path, source))
+            .reserve(max.clamp(1, most))
+            .map_err(|error| VfsError::new(Operation::Write, &self.path, error.into()))
     }
 
     fn commit(&mut self, len: usize) -> Result<(), VfsError> {
         self.writer
             .commit(len)
-            .map_err(|source| VfsError::new(Operation::Write, &self.path, source))
+            .map_err(|error| VfsError::new(Operation::Write, &self.path, error.into()))
     }
 
     fn position(&self) -> u64 {
@@ -125,7 +143,10 @@ impl VfsFile for OsFile {
 
     fn finish(self: Box<Self>) -> Result<(), VfsError> {
         let Self { writer, path } = *self;
-        writer.finish().map_err(|source| VfsError::new(Operation::Finish, &path, source))
+        match writer.finish() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(VfsError::new(Operation::Finish, &path, error.into())),
+        }
     }
 }
 
@@ -147,6 +168,6 @@ impl VfsRead for OsRead {
     ) -> Result<&'b [u8], VfsError> {
         self.reader
             .read_at(offset, len, buffer)
-            .map_err(|source| VfsError::new(Operation::Read, &self.path, source))
+            .map_err(|error| VfsError::new(Operation::Read, &self.path, error.into()))
     }
 }
