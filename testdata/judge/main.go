@@ -10,11 +10,17 @@ import (
 
 const usage = `usage: judge COMMAND [ARGUMENTS]
 
-  fixtures [--seed N] DIR [CASE...]    write the committed fixtures
+  fixtures [--seed N] DIR [CASE...]    write the committed test data
+  digest [--series] BLOCK...              every sample read and hashed
+  compact --dest DIR BLOCK...            one compaction by LeveledCompactor
+  compact-many                           jobs as JSON lines on standard input
 `
 
 var commands = map[string]func([]string) error{
-	"fixtures": fixturesCommand,
+	"fixtures":     fixturesCommand,
+	"digest":       digestCommand,
+	"compact":      compactCommand,
+	"compact-many": compactManyCommand,
 }
 
 func main() {
