@@ -11,6 +11,7 @@ import (
 const usage = `usage: judge COMMAND [ARGUMENTS]
 
   fixtures [--seed N] DIR [CASE...]    write the committed test data
+  sets --seed N --count M DIR            random sets of source blocks
   digest [--series] BLOCK...              every sample read and hashed
   compact --dest DIR BLOCK...            one compaction by LeveledCompactor
   compact-many                           jobs as JSON lines on standard input
@@ -18,6 +19,7 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
 
 var commands = map[string]func([]string) error{
 	"fixtures":     fixturesCommand,
+	"sets":         setsCommand,
 	"digest":       digestCommand,
 	"compact":      compactCommand,
 	"compact-many": compactManyCommand,
