@@ -129,7 +129,8 @@ fn ask(program: &std::path::Path, sets: &[Set]) -> Vec<Value> {
     let answers = std::thread::scope(|scope| {
         scope.spawn(move || {
             for set in sets {
-                writeln!(input, "{}", question(set)).unwrap();
+                let line = question(set).to_string() + "\n";
+                input.write_all(line.as_bytes()).unwrap();
             }
         });
         output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
