@@ -1,51 +1,55 @@
-//! Finds the Go programs of `testdata/judge`, which ask the real Prometheus.
+//! Finds the Go program of `testdata/judge`, which asks the real Prometheus.
 //!
-//! `TSDB_JUDGE_BIN` names a directory with built programs. Without it they are built into
-//! `target/judge/`, for which Go must be installed. Without Go the tests that need them are
-//! skipped, loudly; `TSDB_JUDGES=required` makes that a failure.
+//! `TSDB_JUDGE_BIN` names a directory with `judge`, built before. Without it `judge` is built into
+//! `target/judge/`, for which Go must be installed. Where it can't be had the tests that need it
+//! are skipped, loudly; `TSDB_JUDGES=required` makes that a failure.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Path of the program `name`, built if need be; `None` after saying why the test is skipped.
+/// `judge COMMAND`, ready for more arguments; `None` after saying why the test is skipped.
 ///
 /// # Panics
-/// If the program can't be had and `TSDB_JUDGES=required`, or if there is Go but it does not build.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    if let Some(dir) = std::env::var_os("TSDB_JUDGE_BIN") {
-        let program = Path::new(&dir).join(name);
-        return if program.is_file() {
-            Some(program)
-        } else {
-            skip(name, &format!("{} does not exist", program.display()))
-        };
-    }
-    if Command::new("go").arg("version").output().is_err() {
-        return skip(name, "Go is not installed");
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let program = workspace.join("target/judge").join(name);
-    let build = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
-        .arg(format!("./{name}"))
-        .current_dir(workspace.join("testdata/judge"))
-        .output();
-    match build {
-        Ok(output) if output.status.success() => Some(program),
-        Ok(output) => {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            skip(name, &format!("it does not build:\n{why}"))
+/// If there is no judge and `TSDB_JUDGES=required`.
+pub(crate) fn command(name: &str) -> Option<Command> {
+    match find() {
+        Ok(program) => {
+            let mut command = Command::new(program);
+            command.arg(name);
+            Some(command)
         }
-        Err(error) => skip(name, &format!("it does not build: {error}")),
+        Err(why) => {
+            let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
+            assert!(!required, "judge {name} is required: {why}");
+            eprintln!("SKIPPED: judge {name}: {why}");
+            None
+        }
     }
 }
 
-fn skip(name: &str, why: &str) -> Option<PathBuf> {
-    let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
-    assert!(!required, "judge {name} is required: {why}");
-    eprintln!("SKIPPED: judge {name}: {why}");
-    None
+fn find() -> Result<PathBuf, String> {
+    if let Some(dir) = std::env::var_os("TSDB_JUDGE_BIN") {
+        let program = Path::new(&dir).join("judge");
+        let found = program.is_file();
+        return found.then_some(program).ok_or("no `judge` in TSDB_JUDGE_BIN".to_owned());
+    }
+    if Command::new("go").arg("version").output().is_err() {
+        return Err("Go is not installed".to_owned());
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let program = workspace.join("target/judge/judge");
+    let build = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(workspace.join("testdata/judge"))
+        .output()
+        .map_err(|error| format!("it does not build: {error}"))?;
+    if build.status.success() {
+        Ok(program)
+    } else {
+        Err(format!("it does not build:\n{}", String::from_utf8_lossy(&build.stderr)))
+    }
 }
 
 /// `TSDB_JUDGE_SEED`, or one from the clock. Printed, so that a failure can be repeated.

@@ -1,10 +1,11 @@
 //! Random sets of metas, planned by us and by Prometheus's `LeveledCompactor.Plan`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tsdb::compact::planner::{
     BlockClass, BlockId, GroupKey, LeveledPlanner, PlanBlock, PlanKind, plan_groups,
 };
@@ -20,27 +21,34 @@ struct Set {
     ranges_ms: Vec<i64>,
     overlapping: bool,
     exclude: BTreeSet<BlockId>,
-    blocks: Vec<(PlanBlock, Value)>,
+    blocks: Vec<(PlanBlock, String)>,
+}
+
+/// An answer of the judge.
+#[derive(serde::Deserialize)]
+struct Answer {
+    plan: BTreeSet<String>,
+    error: Option<String>,
 }
 
 #[test]
 fn plans_equal_prometheus_plans() {
-    let Some(program) = judge::program("plan") else { return };
+    let Some(mut command) = judge::command("plan") else { return };
+    if Path::new("/dev/shm").is_dir() {
+        command.args(["-scratch", "/dev/shm"]);
+    }
     let mut random = Random(judge::seed());
     let sets: Vec<Set> = (0..SETS).map(|_| random_set(&mut random)).collect();
-    let answers = ask(&program, &sets);
-    assert_eq!(answers.len(), sets.len());
-
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for (number, (set, answer)) in sets.iter().zip(&answers).enumerate() {
-        assert_eq!(answer.get("error"), None, "set {number}: {answer}");
-        let theirs: BTreeSet<&str> =
-            answer["plan"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let mut number = 0;
+    ask(command, &sets, |set, answer| {
+        assert_eq!(answer.error, None, "set {number}");
         let (ours, kind) = plan(set);
-        let ours: BTreeSet<&str> = ours.iter().map(String::as_str).collect();
-        assert_eq!(ours, theirs, "set {number}: {}", question(set));
+        assert_eq!(ours, answer.plan, "set {number}: {}", set.question());
         count(&mut seen, set, &ours, kind);
-    }
+        number += 1;
+    });
+    assert_eq!(number, SETS);
     eprintln!("{SETS} sets equal: {seen:?}");
     // Each rule was met, and often: otherwise equality says little.
     for what in [
@@ -64,14 +72,14 @@ fn plans_equal_prometheus_plans() {
     }
 }
 
-fn plan(set: &Set) -> (Vec<String>, Option<PlanKind>) {
+fn plan(set: &Set) -> (BTreeSet<String>, Option<PlanKind>) {
     let planner =
         LeveledPlanner::new(set.ranges_ms.clone()).unwrap().enable_overlapping(set.overlapping);
     let blocks: Vec<PlanBlock> = set.blocks.iter().map(|(block, _)| block.clone()).collect();
     let filter = |block: &PlanBlock| set.exclude.contains(&block.id);
     let mut plans = plan_groups(&planner, Some(&filter), &blocks).unwrap();
     assert!(plans.len() <= 1, "one group");
-    let Some(group) = plans.pop() else { return (Vec::new(), None) };
+    let Some(group) = plans.pop() else { return (BTreeSet::new(), None) };
     assert_eq!(group.plan.decisions.len(), blocks.len(), "each block is explained");
     (group.plan.blocks.iter().map(ToString::to_string).collect(), group.plan.kind)
 }
@@ -79,7 +87,7 @@ fn plan(set: &Set) -> (Vec<String>, Option<PlanKind>) {
 fn count(
     seen: &mut BTreeMap<&'static str, usize>,
     set: &Set,
-    planned: &BTreeSet<&str>,
+    planned: &BTreeSet<String>,
     kind: Option<PlanKind>,
 ) {
     let mut saw = |what, yes: bool| {
@@ -92,51 +100,53 @@ fn count(
     saw("overlap", overlap);
     saw("range", matches!(kind, Some(PlanKind::Range { .. })));
     saw("tombstones", kind == Some(PlanKind::Tombstones));
-    let members = || set.blocks.iter().filter(|(b, _)| planned.contains(b.dir_name.as_str()));
+    let members = || set.blocks.iter().filter(|(b, _)| planned.contains(&b.dir_name));
     saw("overlap with failed", overlap && members().any(|(b, _)| b.failed));
     let newest = set.blocks.iter().map(|(b, _)| b.min_time).max();
     saw("overlap with newest", overlap && members().any(|(b, _)| Some(b.min_time) == newest));
     saw("stale", members().any(|(b, _)| b.class == BlockClass::StaleSeries));
     saw("selected", members().any(|(b, _)| b.class == BlockClass::SelectedSeries));
-    let hint = |meta: &Value| meta["compaction"]["hints"].to_string().contains("out-of-order");
+    let hint = |meta: &str| meta.contains("out-of-order");
     saw("out-of-order", members().any(|(_, meta)| hint(meta)));
     saw("excluded", !set.exclude.is_empty() && kind.is_some());
     saw("negative", members().any(|(b, _)| b.min_time < 0));
     saw("single range", set.ranges_ms.len() == 1 && kind.is_some());
     saw("over 12", set.blocks.len() > STABLE_SORT_LEN_MAX && kind.is_some());
-    let failed = |(b, _): &(PlanBlock, Value)| b.failed && !planned.contains(b.dir_name.as_str());
+    let failed = |(b, _): &(PlanBlock, String)| b.failed && !planned.contains(&b.dir_name);
     saw("failed left out", kind.is_some() && set.blocks.iter().any(failed));
 }
 
-fn question(set: &Set) -> Value {
-    json!({
-        "ranges_ms": set.ranges_ms,
-        "overlapping": set.overlapping,
-        "exclude": set.exclude.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "metas": set.blocks.iter().map(|(_, meta)| meta).collect::<Vec<_>>(),
-    })
+impl Set {
+    /// The set as a line for the judge.
+    fn question(&self) -> String {
+        let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(",");
+        format!(
+            r#"{{"ranges_ms":{:?},"overlapping":{},"exclude":[{}],"metas":[{}]}}"#,
+            self.ranges_ms,
+            self.overlapping,
+            list(&mut self.exclude.iter().map(|id| format!("\"{id}\""))),
+            list(&mut self.blocks.iter().map(|(_, meta)| meta.clone())),
+        )
+    }
 }
 
 /// Runs the judge once over all sets.
-fn ask(program: &std::path::Path, sets: &[Set]) -> Vec<Value> {
-    let mut command = Command::new(program);
-    if std::path::Path::new("/dev/shm").is_dir() {
-        command.args(["-scratch", "/dev/shm"]);
-    }
+fn ask(mut command: Command, sets: &[Set], mut answered: impl FnMut(&Set, Answer)) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
+    let mut input = BufWriter::new(child.stdin.take().unwrap());
     let output = BufReader::new(child.stdout.take().unwrap());
-    let answers = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         scope.spawn(move || {
             for set in sets {
-                let line = question(set).to_string() + "\n";
-                input.write_all(line.as_bytes()).unwrap();
+                writeln!(input, "{}", set.question()).unwrap();
             }
+            input.flush().unwrap();
         });
-        output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+        for (set, line) in sets.iter().zip(output.lines()) {
+            answered(set, serde_json::from_str(&line.unwrap()).unwrap());
+        }
     });
     assert!(child.wait().unwrap().success());
-    answers
 }
 
 /// What the blocks of one set have in common.
@@ -195,7 +205,7 @@ fn random_blocks(
     ranges_ms: &[i64],
     traits: &Traits,
     count: usize,
-) -> Vec<(PlanBlock, Value)> {
+) -> Vec<(PlanBlock, String)> {
     let first = ranges_ms[0];
     let aligned = random.percent(80);
     let mut cursor = match random.below(4) {
@@ -213,7 +223,7 @@ fn random_blocks(
         (1..count).rev().for_each(|n| numbers.swap(n, random.below(n as u64 + 1) as usize));
     }
     let mut blocks = Vec::with_capacity(count);
-    for n in 0..count {
+    for number in numbers {
         if random.percent(traits.gap_percent) {
             cursor += random.between(1, 4) * if aligned { first } else { (first + 1) / 2 };
         }
@@ -232,7 +242,7 @@ fn random_blocks(
         } else {
             cursor + length
         };
-        blocks.push(random_block(random, traits, numbers[n], cursor, end));
+        blocks.push(random_block(random, traits, number, cursor, end));
         cursor = end;
     }
     blocks
@@ -244,7 +254,7 @@ fn random_block(
     number: u64,
     min_time: i64,
     max_time: i64,
-) -> (PlanBlock, Value) {
+) -> (PlanBlock, String) {
     let id = BlockId::from_parts(number, 7);
     let num_series = random.pick(&[0, 1, 19, 20, 100]) + random.below(3);
     let stones = [1, num_series / 20, num_series / 20 + 1, num_series, num_series + 1];
@@ -294,5 +304,5 @@ fn random_block(
         group: GroupKey::default(),
         no_compact: None,
     };
-    (block, meta)
+    (block, meta.to_string())
 }

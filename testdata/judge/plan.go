@@ -1,15 +1,3 @@
-// Plan asks Prometheus's own planner about sets of block metas.
-//
-// One set a line on stdin, as JSON:
-//
-//	{"ranges_ms": [..], "overlapping": true, "exclude": ["ULID", ..], "metas": [{meta.json}, ..]}
-//
-// and one answer a line on stdout, in the same order:
-//
-//	{"plan": ["ULID", ..], "merged": {meta.json}, "error": ".."}
-//
-// plan is what LeveledCompactor.Plan chooses in a directory with these meta.json files, merged is
-// CompactBlockMetas of all metas in the order given, under the zero ULID.
 package main
 
 import (
@@ -27,53 +15,61 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-type question struct {
+func init() {
+	commands["plan"] = planCommand
+}
+
+// planQuestion is a set of metas, one a line on standard input.
+type planQuestion struct {
 	RangesMs    []int64           `json:"ranges_ms"`
 	Overlapping bool              `json:"overlapping"`
 	Exclude     []ulid.ULID       `json:"exclude"`
 	Metas       []json.RawMessage `json:"metas"`
 }
 
-type answer struct {
-	Plan   []string        `json:"plan"`
+// planAnswer is a line on standard output, in the order of the questions.
+type planAnswer struct {
+	// What LeveledCompactor.Plan chooses in a directory with these meta.json files.
+	Plan []string `json:"plan"`
+	// CompactBlockMetas of all metas in the order given, under the zero ULID.
 	Merged *tsdb.BlockMeta `json:"merged,omitempty"`
 	Error  string          `json:"error,omitempty"`
 }
 
-func main() {
-	scratch := flag.String("scratch", "", "directory for the meta.json files, best in memory")
-	flag.Parse()
-	if err := run(*scratch); err != nil {
-		fmt.Fprintln(os.Stderr, "plan:", err)
-		os.Exit(1)
+// planCommand asks Prometheus's own planner about sets of block metas.
+func planCommand(args []string) error {
+	flags := flag.NewFlagSet("plan", flag.ExitOnError)
+	scratch := flags.String("scratch", "", "directory for the meta.json files, best in memory")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-}
-
-// run answers lines in parallel and prints the answers in order.
-func run(scratch string) error {
-	root, err := os.MkdirTemp(scratch, "plan-judge-")
+	root, err := os.MkdirTemp(*scratch, "plan-judge-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(root)
+	return answerPlans(root)
+}
 
+// answerPlans answers lines in parallel and prints the answers in order.
+func answerPlans(root string) error {
 	type job struct {
 		line   []byte
-		answer chan answer
+		answer chan planAnswer
 	}
 	jobs := make(chan job)
-	pending := make(chan chan answer, 256)
+	pending := make(chan chan planAnswer, 256)
 	var workers sync.WaitGroup
 	for i := range runtime.GOMAXPROCS(0) {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
 			dir := filepath.Join(root, fmt.Sprint(i))
-			s := scratchDir{path: dir}
+			s := planDir{path: dir}
 			for j := range jobs {
 				a, err := s.plan(j.line)
 				if err != nil {
-					a = answer{Error: err.Error()}
+					a = planAnswer{Error: err.Error()}
 				}
 				j.answer <- a
 			}
@@ -99,7 +95,7 @@ func run(scratch string) error {
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 64<<20)
 	for in.Scan() {
-		j := job{line: append([]byte(nil), in.Bytes()...), answer: make(chan answer, 1)}
+		j := job{line: append([]byte(nil), in.Bytes()...), answer: make(chan planAnswer, 1)}
 		pending <- j.answer
 		jobs <- j
 	}
@@ -112,15 +108,15 @@ func run(scratch string) error {
 	return in.Err()
 }
 
-// scratchDir is a data directory that is used again for the next set: making and removing block
+// planDir is a data directory that is used again for the next set: making and removing block
 // directories would take most of the time.
-type scratchDir struct {
+type planDir struct {
 	path   string
 	blocks map[ulid.ULID]bool
 }
 
 // fill leaves exactly these blocks in the directory.
-func (s *scratchDir) fill(metas []*tsdb.BlockMeta, raw []json.RawMessage) error {
+func (s *planDir) fill(metas []*tsdb.BlockMeta, raw []json.RawMessage) error {
 	if s.blocks == nil {
 		s.blocks = map[ulid.ULID]bool{}
 	}
@@ -152,24 +148,24 @@ func (s *scratchDir) fill(metas []*tsdb.BlockMeta, raw []json.RawMessage) error 
 	return nil
 }
 
-func (s *scratchDir) plan(line []byte) (answer, error) {
-	var q question
+func (s *planDir) plan(line []byte) (planAnswer, error) {
+	var q planQuestion
 	if err := json.Unmarshal(line, &q); err != nil {
-		return answer{}, err
+		return planAnswer{}, err
 	}
 	metas := make([]*tsdb.BlockMeta, 0, len(q.Metas))
 	for _, raw := range q.Metas {
 		meta := &tsdb.BlockMeta{}
 		if err := json.Unmarshal(raw, meta); err != nil {
-			return answer{}, err
+			return planAnswer{}, err
 		}
 		metas = append(metas, meta)
 	}
 	if err := os.MkdirAll(s.path, 0o777); err != nil {
-		return answer{}, err
+		return planAnswer{}, err
 	}
 	if err := s.fill(metas, q.Metas); err != nil {
-		return answer{}, err
+		return planAnswer{}, err
 	}
 
 	excluded := make(map[ulid.ULID]bool, len(q.Exclude))
@@ -182,13 +178,13 @@ func (s *scratchDir) plan(line []byte) (answer, error) {
 			BlockExcludeFilter:          func(m *tsdb.BlockMeta) bool { return excluded[m.ULID] },
 		})
 	if err != nil {
-		return answer{}, err
+		return planAnswer{}, err
 	}
 	dirs, err := c.Plan(s.path)
 	if err != nil {
-		return answer{}, err
+		return planAnswer{}, err
 	}
-	a := answer{Plan: []string{}}
+	a := planAnswer{Plan: []string{}}
 	for _, d := range dirs {
 		a.Plan = append(a.Plan, filepath.Base(d))
 	}
