@@ -14,6 +14,9 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::*;
 
+#[cfg(test)]
+pub(crate) mod fake;
+
 /// A file being written. Each call is one system call, with nothing retried.
 pub(crate) trait RawFile: Send {
     /// Writes some of `bytes`; how many.
