@@ -39,6 +39,10 @@ pub(crate) trait RawFile: Send {
 
 /// What a file says about direct I/O on itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "the other systems offer nothing yet")
+)]
 pub(crate) enum Offer {
     /// Nothing: an old kernel, or a filesystem that does not report.
     Unreported,

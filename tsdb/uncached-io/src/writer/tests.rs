@@ -279,7 +279,7 @@ fn a_failed_sync_is_terminal() {
 }
 
 #[test]
-fn a_failed_truncate_is_an_error_and_nothing_is_synced() {
+fn a_failed_truncate_is_an_error_and_leaves_zeros_for_padding() {
     let setup = Setup::default();
     let disk = FakeDisk::direct(setup.mem_align, setup.align);
     disk.with(|state| state.truncate_fault = Some(EIO));
@@ -287,7 +287,8 @@ fn a_failed_truncate_is_an_error_and_nothing_is_synced() {
     writer.write_all(b"abc").unwrap();
     let error = writer.finish().unwrap_err();
     assert!(matches!(error, Error::Os { operation: Operation::Truncate, .. }), "{error:?}");
-    assert_eq!(disk.effects(), []);
+    assert_eq!(disk.effects(), [], "nothing is synced");
+    assert_eq!(disk.bytes(), b"abc\0\0\0\0\0\0\0\0\0\0\0\0\0", "nothing of earlier files");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use uncached_io::{
     AlignedBuf, CreateOptions, Error, FallbackReason, Io, IoOptions, Mode, Policy, Reader, Writer,
 };
 
-use crate::{direct_io, disk_dir, pattern};
+use crate::{direct_io, disk_dir};
 
 /// A directory on tmpfs, or `None`, said loudly.
 fn tmpfs_dir() -> Option<tempfile::TempDir> {
@@ -48,11 +48,11 @@ fn tmpfs_falls_back_where_uncached_is_only_preferred() {
     let path = dir.path().join("file");
     let mut writer = io.create(&path, CreateOptions::default()).unwrap();
     assert_eq!(writer.fallback_reason(), Some(reason));
-    writer.write_all(&pattern(100_000)).unwrap();
+    writer.write_all(&crate::pattern(100_000)).unwrap();
     let stats = writer.finish().unwrap().stats;
     assert_eq!((stats.fallback, stats.buffered_bytes), (Some(reason), 100_000));
     assert_eq!(io.stats().fallbacks, 1);
-    assert_eq!(std::fs::read(&path).unwrap(), pattern(100_000));
+    assert_eq!(std::fs::read(&path).unwrap(), crate::pattern(100_000));
 }
 
 /// The probed directory does not speak for one on another filesystem.
