@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
 
     let io = Io::probe(dir, policy)?;
-    if let Some(reason) = io.mode().fallback_reason() {
-        eprintln!("buffered: {reason}");
+    match io.mode().fallback_reason() {
+        Some(reason) => eprintln!("buffered: {reason}"),
+        None => eprintln!("{:?}", io.mode()),
     }
     let reader = io.open(Path::new(&source))?;
     let options = CreateOptions::default().replace(true).expected_len_bytes(reader.len());
