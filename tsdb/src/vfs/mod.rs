@@ -26,7 +26,11 @@
 mod error;
 mod file;
 mod os;
+#[cfg(any(test, feature = "test-util"))]
+pub mod sim;
 mod space;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Operation, VfsError};
 pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
