@@ -122,7 +122,7 @@ impl PostingsBuilder {
     }
 
     fn spill(&mut self) -> Result<(), CompactError> {
-        let path = self.options.dir.join(format!("postings-{:04}.spill", self.runs.len()));
+        let path = self.options.dir.join(format!("postings-{:04}", self.runs.len()));
         let spill = SpillOptions { path, memory_bytes_max: 0, buffer_bytes: 256 << 10 };
         let mut out = SpillWriter::new(Arc::clone(&self.options.vfs), spill);
         self.write_run(&mut out)?;
@@ -159,7 +159,7 @@ impl PostingsBuilder {
     /// Ends collecting; the lists can be read in the order of the index.
     pub(super) fn finish(mut self) -> Result<PostingsRuns, CompactError> {
         let spill = SpillOptions {
-            path: self.options.dir.join("postings-last.spill"),
+            path: self.options.dir.join("postings-last"),
             memory_bytes_max: if self.runs.is_empty() { usize::MAX } else { 0 },
             buffer_bytes: 256 << 10,
         };

@@ -57,10 +57,7 @@ impl SpillWriter {
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        let create = CreateOptions {
-            buffer_bytes: Some(self.options.buffer_bytes),
-            ..CreateOptions::default()
-        };
+        let create = CreateOptions::new().buffer_bytes(self.options.buffer_bytes);
         let mut file = self.vfs.create(&self.options.path, &create)?;
         file.write_all(&self.memory)?;
         file.write_all(bytes)?;
