@@ -161,8 +161,7 @@ impl Pipeline<'_> {
             self.float_encoding,
         );
         let Some(first) = self.sources.first() else { return };
-        let mut populator =
-            Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
+        let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
         for mut batch in planned {
             let result = populator.populate(&mut batch).map(|()| batch);
             if done.send(result).is_err() {

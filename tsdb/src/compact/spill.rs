@@ -50,7 +50,8 @@ impl SpillWriter {
             // Doubling would pass the limit at the end: grow to the limit exactly instead.
             let room = self.memory.capacity() - self.memory.len();
             if room < bytes.len() {
-                let target = (self.memory.capacity() * 2).max(4096).max(self.memory.len() + bytes.len());
+                let target =
+                    (self.memory.capacity() * 2).max(4096).max(self.memory.len() + bytes.len());
                 let target = target.min(self.options.memory_bytes_max);
                 self.memory.reserve_exact(target - self.memory.len());
             }
