@@ -254,7 +254,8 @@ fn read(path: &Path) -> Result<Vec<u8>, VfsError> {
     fs::read(path).map_err(|error| VfsError::new(Operation::Read, path, error))
 }
 
-fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
+/// Reads the meta.json of the block in `dir` and holds it against the directory's name.
+pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
     let path = dir.join("meta.json");
     let meta =
         BlockMeta::decode(&read(&path)?).map_err(|error| fault(dir, path.clone(), error.into()))?;

@@ -3,6 +3,7 @@
 mod batch;
 mod budget;
 mod compactor;
+mod directory;
 mod error;
 mod files;
 mod heap;
@@ -11,6 +12,7 @@ mod ledger;
 mod merge;
 mod merged_meta;
 mod pipeline;
+mod plan_block;
 pub mod planner;
 mod populate;
 mod postings;
@@ -28,7 +30,12 @@ mod vertical;
 mod window;
 
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
-pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock};
+pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
+pub use directory::{
+    BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryReport, FAILED_MARKS_FILE,
+    ListedBlock, Listing, list_blocks,
+};
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
+pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};
