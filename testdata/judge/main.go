@@ -15,10 +15,12 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   digest [--series] BLOCK...              every sample read and hashed
   compact --dest DIR BLOCK...            one compaction by LeveledCompactor
   compact-many                           jobs as JSON lines on standard input
+  promql [--prometheus PATH] DIR DIR     two servers, the same queries
 `
 
 var commands = map[string]func([]string) error{
 	"fixtures":     fixturesCommand,
+	"promql":       promqlCommand,
 	"sets":         setsCommand,
 	"digest":       digestCommand,
 	"compact":      compactCommand,
