@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::reencode::ReencodeError;
 use crate::block::publish::PublishError;
-use crate::vfs::VfsError;
+use crate::vfs::{SpaceError, VfsError};
 
 /// Why blocks could not be compacted. Nothing was published, and no source was touched.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,12 @@ pub enum CompactError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The output's filesystem has too little space.
+    #[error(transparent)]
+    Space(#[from] Box<SpaceError>),
+    /// There is nothing to merge.
+    #[error("no source blocks were given")]
+    NoSources,
     /// Compaction was cancelled; nothing is left behind.
     #[error("cancelled")]
     Cancelled,
@@ -78,7 +84,12 @@ impl CompactError {
         Self::Limit { what, found, limit }
     }
 
-    pub(super) fn budget(what: &'static str, need_bytes: u64, share_bytes: u64, least_bytes: u64) -> Self {
+    pub(super) fn budget(
+        what: &'static str,
+        need_bytes: u64,
+        share_bytes: u64,
+        least_bytes: u64,
+    ) -> Self {
         Self::Budget { what, need_bytes, share_bytes, least_bytes }
     }
 
@@ -167,6 +178,15 @@ pub enum SourceFault {
     /// A chunk could not be decoded to be re-encoded.
     #[error(transparent)]
     Reencode(#[from] ReencodeError),
+    /// meta.json could not be read.
+    #[error(transparent)]
+    Meta(#[from] tsdb_format::meta::MetaError),
+    /// The directory is not called as the block in it.
+    #[error("this is block {id}, but its directory has another name; rename the directory")]
+    WrongDirectory {
+        /// The ULID in meta.json.
+        id: tsdb_format::meta::Ulid,
+    },
     /// A decoder of the file refused its bytes.
     #[error(transparent)]
     Decode(#[from] tsdb_format::DecodeError),

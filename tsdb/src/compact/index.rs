@@ -27,7 +27,7 @@ use super::error::CompactError;
 use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
 use super::spill::{SpillOptions, SpillWriter};
 use super::symbols::{MergedSymbols, SymbolCursor};
-use crate::vfs::{CreateOptions, Vfs, VfsFile};
+use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
 
 const MAGIC: u32 = 0xBAAA_D700;
 const VERSION: u8 = 2;
@@ -39,8 +39,9 @@ pub(super) const INDEX_BYTES_MAX: u64 = 16 * (u32::MAX as u64);
 /// Where the index goes, and what its parts may use.
 pub(super) struct IndexOptions {
     pub(super) vfs: Arc<dyn Vfs>,
-    /// The temporary block; spills go here as well.
-    pub(super) dir: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) ownership: Ownership,
+    pub(super) spill_dir: PathBuf,
     pub(super) buffer_bytes: usize,
     pub(super) postings_bytes: usize,
     pub(super) table_bytes: usize,
@@ -77,10 +78,13 @@ pub(super) struct IndexSummary {
 
 impl IndexWriter {
     /// Creates the file and writes header and symbols.
-    pub(super) fn create(options: IndexOptions, symbols: &MergedSymbols) -> Result<Self, CompactError> {
+    pub(super) fn create(
+        options: IndexOptions,
+        symbols: &MergedSymbols,
+    ) -> Result<Self, CompactError> {
         let create =
-            CreateOptions { buffer_bytes: Some(options.buffer_bytes), ..CreateOptions::default() };
-        let file = options.vfs.create(&options.dir.join("index"), &create)?;
+            CreateOptions::new().buffer_bytes(options.buffer_bytes).ownership(options.ownership);
+        let file = options.vfs.create(&options.path, &create)?;
         let mut out = Appender { file, position: 0 };
         let mut head = MAGIC.to_be_bytes().to_vec();
         head.push(VERSION);
@@ -96,7 +100,7 @@ impl IndexWriter {
         out.write(&crc.to_be_bytes())?;
         let postings = PostingsBuilder::new(PostingsOptions {
             vfs: Arc::clone(&options.vfs),
-            dir: options.dir.clone(),
+            dir: options.spill_dir.clone(),
             memory_bytes_max: options.postings_bytes,
         });
         let series_start = out.position;
@@ -133,7 +137,7 @@ impl IndexWriter {
         let table = SpillWriter::new(
             Arc::clone(&self.options.vfs),
             SpillOptions {
-                path: self.options.dir.join("postings-table.spill"),
+                path: self.options.spill_dir.join("postings-table"),
                 memory_bytes_max: self.options.table_bytes,
                 buffer_bytes: 256 << 10,
             },
@@ -155,7 +159,11 @@ impl IndexWriter {
         let table = table.finish()?;
         if table.len_bytes() + 4 > u64::from(u32::MAX) {
             let limit = u64::from(u32::MAX);
-            return Err(CompactError::limit("postings offset table bytes", table.len_bytes() + 4, limit));
+            return Err(CompactError::limit(
+                "postings offset table bytes",
+                table.len_bytes() + 4,
+                limit,
+            ));
         }
         out.write(&((table.len_bytes() + 4) as u32).to_be_bytes())?;
         let mut crc = crc32c(&count.to_be_bytes());

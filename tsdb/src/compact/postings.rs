@@ -122,7 +122,7 @@ impl PostingsBuilder {
     }
 
     fn spill(&mut self) -> Result<(), CompactError> {
-        let path = self.options.dir.join(format!("postings-{:04}.spill", self.runs.len()));
+        let path = self.options.dir.join(format!("postings-{:04}", self.runs.len()));
         let spill = SpillOptions { path, memory_bytes_max: 0, buffer_bytes: 256 << 10 };
         let mut out = SpillWriter::new(Arc::clone(&self.options.vfs), spill);
         self.write_run(&mut out)?;
@@ -159,7 +159,7 @@ impl PostingsBuilder {
     /// Ends collecting; the lists can be read in the order of the index.
     pub(super) fn finish(mut self) -> Result<PostingsRuns, CompactError> {
         let spill = SpillOptions {
-            path: self.options.dir.join("postings-last.spill"),
+            path: self.options.dir.join("postings-last"),
             memory_bytes_max: if self.runs.is_empty() { usize::MAX } else { 0 },
             buffer_bytes: 256 << 10,
         };
@@ -171,7 +171,11 @@ impl PostingsBuilder {
     }
 }
 
-fn put_group(bytes: &mut Vec<u8>, group: &[u64], out: &mut SpillWriter) -> Result<(), CompactError> {
+fn put_group(
+    bytes: &mut Vec<u8>,
+    group: &[u64],
+    out: &mut SpillWriter,
+) -> Result<(), CompactError> {
     put_uvarint(bytes, (group[0] >> 32) + 1);
     put_uvarint(bytes, group.len() as u64);
     let mut last = 0;
@@ -216,8 +220,9 @@ impl PostingsRuns {
             let here = |reader: &RunReader<'_>| reader.key() == Some(key);
             let count: u64 =
                 readers.iter().filter(|reader| here(reader)).map(RunReader::count).sum();
-            let count = u32::try_from(count)
-                .map_err(|_| CompactError::limit("postings of a label pair", count, u64::from(u32::MAX)))?;
+            let count = u32::try_from(count).map_err(|_| {
+                CompactError::limit("postings of a label pair", count, u64::from(u32::MAX))
+            })?;
             let pair = (key.0 > 0).then_some(((key.0.wrapping_sub(1)) as u32, (key.1 - 1) as u32));
             sink.begin(pair, count)?;
             for reader in readers.iter_mut().filter(|reader| here(reader)) {

@@ -15,7 +15,7 @@ use super::index::{IndexWriter, IndexedChunk};
 use super::ledger::Ledger;
 use super::populate::SeriesNamer;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
-use crate::vfs::{CreateOptions, Vfs, VfsFile};
+use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
 
 const SEGMENT_MAGIC: u32 = 0x85BD_40DD;
 const SEGMENT_VERSION: u8 = 1;
@@ -35,6 +35,7 @@ pub(super) struct Counts {
 pub(super) struct BlockWriter<'a> {
     vfs: Arc<dyn Vfs>,
     chunks_dir: PathBuf,
+    ownership: Ownership,
     segment_bytes_max: u64,
     buffer_bytes: usize,
     segment: Option<Box<dyn VfsFile>>,
@@ -53,6 +54,7 @@ pub(super) struct BlockWriter<'a> {
 pub(super) struct SegmentOptions {
     pub(super) vfs: Arc<dyn Vfs>,
     pub(super) chunks_dir: PathBuf,
+    pub(super) ownership: Ownership,
     pub(super) segment_bytes_max: u64,
     pub(super) buffer_bytes: usize,
 }
@@ -62,6 +64,7 @@ impl<'a> BlockWriter<'a> {
         Self {
             vfs: options.vfs,
             chunks_dir: options.chunks_dir,
+            ownership: options.ownership,
             segment_bytes_max: options.segment_bytes_max,
             buffer_bytes: options.buffer_bytes,
             segment: None,
@@ -172,9 +175,9 @@ impl<'a> BlockWriter<'a> {
     #[cold]
     fn mismatch(&self, batch: &Batch, number: usize, ledger: &Ledger) -> CompactError {
         let first = batch.parts_of(number).next().map(|part| batch.chunks_of(part).start);
-        let chunk = first.and_then(|at| batch.chunks.get(at)).map(|chunk| {
-            ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32)
-        });
+        let chunk = first
+            .and_then(|at| batch.chunks.get(at))
+            .map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
         CompactError::Ledger(Box::new(LedgerMismatch {
             block: None,
             series: (self.names)(batch.labels_of(number)),
@@ -192,7 +195,7 @@ impl<'a> BlockWriter<'a> {
         self.finish_segment()?;
         self.counts.segments += 1;
         let path = self.chunks_dir.join(format!("{:06}", self.counts.segments));
-        let create = CreateOptions::new().buffer_bytes(self.buffer_bytes);
+        let create = CreateOptions::new().buffer_bytes(self.buffer_bytes).ownership(self.ownership);
         let mut file = self.vfs.create(&path, &create)?;
         let mut header = [0; SEGMENT_HEADER_BYTES as usize];
         header[..4].copy_from_slice(&SEGMENT_MAGIC.to_be_bytes());

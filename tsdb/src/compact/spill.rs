@@ -50,17 +50,15 @@ impl SpillWriter {
             // Doubling would pass the limit at the end: grow to the limit exactly instead.
             let room = self.memory.capacity() - self.memory.len();
             if room < bytes.len() {
-                let target = (self.memory.capacity() * 2).max(4096).max(self.memory.len() + bytes.len());
+                let target =
+                    (self.memory.capacity() * 2).max(4096).max(self.memory.len() + bytes.len());
                 let target = target.min(self.options.memory_bytes_max);
                 self.memory.reserve_exact(target - self.memory.len());
             }
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        let create = CreateOptions {
-            buffer_bytes: Some(self.options.buffer_bytes),
-            ..CreateOptions::default()
-        };
+        let create = CreateOptions::new().buffer_bytes(self.options.buffer_bytes);
         let mut file = self.vfs.create(&self.options.path, &create)?;
         file.write_all(&self.memory)?;
         file.write_all(bytes)?;

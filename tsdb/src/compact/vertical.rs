@@ -102,8 +102,9 @@ impl<'a> VerticalMerge<'a> {
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
                 ledger.samples_in += u64::from(record.samples);
-                self.admit(batch, &source, series_ref, &chunk, record, &mut ledger)
-                    .map_err(|fault| blame(fault, &source, chunk.reference, batch, number, names))?;
+                self.admit(batch, &source, series_ref, &chunk, record, &mut ledger).map_err(
+                    |fault| blame(fault, &source, chunk.reference, batch, number, names),
+                )?;
             }
             self.lists.push(List { next, end: self.candidates.len() as u32 });
         }
@@ -149,7 +150,8 @@ impl<'a> VerticalMerge<'a> {
         let outside = if stones == self.deleted.len() {
             0
         } else {
-            let deleted = self.reencoder.trim(input, &self.deleted[stones..], &mut self.encoded)?.deleted;
+            let deleted =
+                self.reencoder.trim(input, &self.deleted[stones..], &mut self.encoded)?.deleted;
             self.encoded.clear();
             deleted
         };
