@@ -1,1 +1,11 @@
 //! Queries over blocks.
+
+mod matcher;
+mod pattern;
+mod quote;
+mod re2;
+mod selector;
+
+pub use matcher::{METRIC_NAME, MatchOp, Matcher};
+pub use re2::{PatternError, PatternErrorKind};
+pub use selector::{SelectorError, SelectorErrorKind, parse_selector};

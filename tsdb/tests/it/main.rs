@@ -1,0 +1,3 @@
+//! Integration tests of the engine.
+
+mod query_matchers;
