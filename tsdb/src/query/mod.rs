@@ -1,9 +1,12 @@
 //! Queries over blocks.
 
+mod heap;
+mod lookup;
 mod matcher;
 mod pattern;
 mod quote;
 mod re2;
+mod refs;
 mod selector;
 
 pub use matcher::{METRIC_NAME, MatchOp, Matcher};
