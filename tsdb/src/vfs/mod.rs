@@ -1,1 +1,35 @@
 //! The seam that every durable effect goes through.
+//!
+//! ```text
+//!   compact, publish, marks          what must be on disk, and in which order
+//!        |        create  write  finish  rename  sync_dir  remove
+//!        v
+//!   dyn Vfs ------------------------ this module
+//!        |                     |
+//!        v                     v
+//!   OsVfs                 SimVfs     (tests: feature `test-util`)
+//!   files of the OS,      records every effect with its bytes, injects faults,
+//!   past the page cache   builds the disk images that a crash could leave
+//! ```
+//!
+//! Two rules make the test half worth something:
+//!
+//! - Whoever makes something durable, or takes something away, does so through a [`Vfs`]; nothing
+//!   else in the crate creates, renames, syncs or removes.
+//! - The trait promises no more than POSIX does: a file's bytes are durable after
+//!   [`VfsFile::finish`], a directory entry (created, renamed or removed) after
+//!   [`Vfs::sync_dir`] on the directory that holds it, and nothing is durable earlier.
+//!
+//! Reads of sources do not come through here (they change nothing); reads of spilled data do,
+//! because what was written uncached should be read uncached, and tests want to make them fail.
+
+mod error;
+mod file;
+mod os;
+mod space;
+
+pub use error::{Operation, VfsError};
+pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
+pub use os::OsVfs;
+pub use space::{SpaceError, free_bytes, require_free_bytes};
+pub use uncached_io::{AlignedBuf, Io, Policy};

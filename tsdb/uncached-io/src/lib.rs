@@ -1,1 +1,67 @@
 //! Write and scan large files past the page cache.
+//!
+//! A database that rewrites gigabytes in the background, through the page cache, evicts what its
+//! queries need. This crate writes and reads such files with direct I/O: buffers are aligned
+//! for it, a helper thread overlaps the disk with whoever produces the bytes, and what a
+//! filesystem really does is measured before it is relied on.
+//!
+//! ```
+//! use uncached_io::{AlignedBuf, CreateOptions, Io, Policy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir_in(".")?;
+//! let io = Io::probe(dir.path(), Policy::Prefer)?;
+//!
+//! let path = dir.path().join("segment");
+//! let mut writer = io.create(&path, CreateOptions::default())?;
+//! writer.write_all(b"header")?;
+//! writer.write_all(&[7; 100_000])?;
+//! let finished = writer.finish()?;
+//! assert_eq!(finished.len_bytes, 100_006);
+//!
+//! let mut buf = AlignedBuf::new();
+//! assert_eq!(io.open(&path)?.read_at(3, 4, &mut buf)?, b"der\x07");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Io`] holds the findings about a directory, the buffers and the counters; [`Policy`] says
+//!   how much it insists, [`Mode`] what it got, [`FallbackReason`] why no more.
+//! - [`Writer`] appends. Bytes are collected in aligned buffers; [`Writer::finish`] is the one
+//!   point at which the file is whole: drained, padding cut off, synced.
+//! - [`Reader`] reads ranges, from any number of threads, into an [`AlignedBuf`] of the caller's.
+//! - [`cached_pages`] asks the kernel what it cached, which is how all of this is proved.
+//!
+//! # What it promises
+//!
+//! - A direct file never sees a buffered write. With [`Policy::Prefer`] a file may become
+//!   buffered as a whole, before its first write has completed.
+//! - The first error sticks, and says operation, offset, error number and the completed prefix.
+//!   A failed sync is final.
+//! - Buffers belong to the engine while they are written; memory is `buffers_per_writer` times
+//!   `buffer_bytes` for each writer.
+//! - Only what it wrote itself is ever dropped from the cache.
+
+mod buffer;
+mod engine;
+mod error;
+mod io;
+mod page_cache;
+mod policy;
+mod probe;
+mod reader;
+mod stats;
+mod sys;
+mod target;
+mod writer;
+
+pub use buffer::AlignedBuf;
+pub use error::{Errno, Error, Operation};
+pub use io::{CreateOptions, Io, IoOptions};
+pub use page_cache::{CachedPages, cached_pages, cached_pages_at};
+pub use policy::{Alignment, FallbackReason, Mode, Policy};
+pub use reader::Reader;
+pub use stats::{IoStats, WriteStats};
+pub use writer::{Finished, Writer};

@@ -1,1 +1,5 @@
-//! index
+//! The index of a block.
+
+mod toc;
+
+pub use toc::{TOC_BYTES, Toc};

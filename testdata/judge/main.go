@@ -1,0 +1,42 @@
+// Command judge runs the real Prometheus 3.15 for the project's tests: it
+// makes source blocks, compacts them, digests every sample, and asks two real
+// servers the same questions.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+const usage = `usage: judge COMMAND [ARGUMENTS]
+
+  fixtures [--seed N] DIR [CASE...]    write the committed test data
+  sets --seed N --count M DIR            random sets of source blocks
+  digest [--series] BLOCK...              every sample read and hashed
+  compact --dest DIR BLOCK...            one compaction by LeveledCompactor
+  compact-many                           jobs as JSON lines on standard input
+`
+
+var commands = map[string]func([]string) error{
+	"fixtures":     fixturesCommand,
+	"sets":         setsCommand,
+	"digest":       digestCommand,
+	"compact":      compactCommand,
+	"compact-many": compactManyCommand,
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+	command, ok := commands[os.Args[1]]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "judge: unknown command %q\n%s", os.Args[1], usage)
+		os.Exit(2)
+	}
+	if err := command(os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "judge %s: %v\n", os.Args[1], err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,222 @@
+//! Encoding 1, XOR: floats by delta of delta and XOR.
+//!
+//! ```text
+//! | samples, u16 BE | sample 0 | sample 1 | sample 2 | ... | zero bits |
+//!
+//! sample 0    varint t         | value, 64 bits
+//! sample 1    uvarint t delta  | value code
+//! sample 2+   dod code         | value code          dod = delta - previous delta
+//!
+//! dod code    0                    dod = 0
+//!             10   | 14 bits       -8191 ..= 8192
+//!             110  | 17 bits       -65535 ..= 65536
+//!             1110 | 20 bits       -524287 ..= 524288
+//!             1111 | 64 bits       all
+//! value code  0 unchanged, 10 and 11: see `xor_value`
+//! ```
+//!
+//! There are no start timestamps. Times wrap around instead of overflowing.
+
+use super::bits::{BitPosition, BitReader, BitWriter};
+use super::samples::FloatSamples;
+use super::varbit::{fits_signed, sign_extend_up};
+use super::xor_value::XorValue;
+use crate::DecodeError;
+
+/// Bytes in front of the first sample.
+pub(crate) const HEADER_BYTES: usize = 2;
+
+/// Writes one XOR chunk.
+#[derive(Debug, Default)]
+pub(crate) struct XorEncoder {
+    pub(crate) writer: BitWriter,
+    pub(crate) samples: u16,
+    t: i64,
+    t_delta: i64,
+    value: XorValue,
+}
+
+impl XorEncoder {
+    pub(crate) fn reset(&mut self) {
+        self.writer.reset(HEADER_BYTES);
+        self.samples = 0;
+    }
+
+    /// Appends a sample. The caller keeps the count within its 16 bits.
+    #[inline]
+    pub(crate) fn append(&mut self, t: i64, value: f64) {
+        match self.samples {
+            0 => {
+                self.writer.put_varint(t);
+                self.writer.put(value.to_bits(), 64);
+                self.value = XorValue::start(value.to_bits());
+            }
+            1 => {
+                self.t_delta = t.wrapping_sub(self.t);
+                self.writer.put_uvarint(self.t_delta as u64);
+                self.value.put(&mut self.writer, value.to_bits());
+            }
+            _ => self.append_third(t, value.to_bits()),
+        }
+        self.t = t;
+        self.samples += 1;
+    }
+
+    /// The third sample and all that follow.
+    #[inline(always)]
+    fn append_third(&mut self, t: i64, bits: u64) {
+        let delta = t.wrapping_sub(self.t);
+        let dod = delta.wrapping_sub(self.t_delta);
+        self.t_delta = delta;
+        if dod == 0 {
+            if bits == self.value.bits {
+                self.writer.put(0, 2);
+                return;
+            }
+            self.writer.put(0, 1);
+        } else {
+            put_dod(&mut self.writer, dod);
+        }
+        self.value.put(&mut self.writer, bits);
+    }
+
+    /// Appends many samples; the slices are equally long and the count stays within 16 bits.
+    pub(crate) fn append_all(&mut self, timestamps: &[i64], values: &[f64]) {
+        for (&t, &value) in timestamps.iter().zip(values) {
+            self.append(t, value);
+        }
+    }
+
+    pub(crate) fn bytes(&mut self) -> &[u8] {
+        let header = self.samples.to_be_bytes();
+        let out = self.writer.bytes();
+        for (byte, header) in out.iter_mut().zip(header) {
+            *byte = header;
+        }
+        out
+    }
+}
+
+fn put_dod(writer: &mut BitWriter, dod: i64) {
+    for (prefix, prefix_bits, bits) in [(0b10, 2, 14), (0b110, 3, 17), (0b1110, 4, 20)] {
+        if fits_signed(dod, bits) {
+            let payload = dod as u64 & ((1 << bits) - 1);
+            writer.put((prefix << bits) | payload, prefix_bits + bits);
+            return;
+        }
+    }
+    writer.put(0b1111, 4);
+    writer.put(dod as u64, 64);
+}
+
+/// What a decoder keeps between two samples.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct XorDecoder {
+    at: BitPosition,
+    read: u32,
+    pub(crate) t: i64,
+    t_delta: i64,
+    value: XorValue,
+}
+
+impl XorDecoder {
+    pub(crate) fn new() -> Self {
+        Self { at: BitPosition::at_byte(HEADER_BYTES), ..Self::default() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(&self) -> f64 {
+        f64::from_bits(self.value.bits)
+    }
+
+    /// Reads one more sample. The caller counts them.
+    #[inline]
+    pub(crate) fn next(&mut self, data: &[u8]) -> Result<(), DecodeError> {
+        let mut reader = BitReader::new(data, self.at);
+        self.step(&mut reader)?;
+        self.at = reader.position();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn step(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError> {
+        match self.read {
+            0 => {
+                self.t = reader.varint()?;
+                self.value.bits = reader.take_wide(64);
+            }
+            1 => {
+                self.t_delta = reader.uvarint()? as i64;
+                self.t = self.t.wrapping_add(self.t_delta);
+                self.value.read(reader)?;
+            }
+            _ => self.step_third(reader)?,
+        }
+        self.read += 1;
+        reader.check()
+    }
+
+    #[inline(always)]
+    fn step_third(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError> {
+        reader.refill();
+        let top = reader.peek();
+        if top >> 62 == 0 {
+            reader.consume(2);
+            self.t = self.t.wrapping_add(self.t_delta);
+            return Ok(());
+        }
+        if top >> 63 == 0 {
+            reader.consume(1);
+        } else {
+            self.t_delta = self.t_delta.wrapping_add(read_dod(reader));
+        }
+        self.t = self.t.wrapping_add(self.t_delta);
+        self.value.read(reader)
+    }
+}
+
+/// Reads a delta of delta that is not zero.
+#[inline(always)]
+fn read_dod(reader: &mut BitReader<'_>) -> i64 {
+    let (prefix_bits, bits) = match (!reader.peek()).leading_zeros() {
+        1 => (2, 14),
+        2 => (3, 17),
+        3 => (4, 20),
+        _ => {
+            reader.consume(4);
+            return reader.take_wide(64) as i64;
+        }
+    };
+    reader.consume(prefix_bits);
+    sign_extend_up(reader.take(bits), bits)
+}
+
+/// Decodes a whole chunk of `samples` samples into `out`.
+pub(crate) fn decode_all(
+    data: &[u8],
+    samples: u16,
+    out: &mut FloatSamples,
+) -> Result<(), DecodeError> {
+    let mut state = XorDecoder::new();
+    let mut reader = BitReader::new(data, state.at);
+    for _ in 0..samples.min(2) {
+        state.step(&mut reader)?;
+        out.timestamps.push(state.t);
+        out.values.push(state.value());
+    }
+    let rest = usize::from(samples.saturating_sub(2));
+    // A sample takes two bits or more.
+    let claimed = rest as u64 * 2;
+    if claimed > reader.bits_left() {
+        return Err(DecodeError::eof(data.len() as u64));
+    }
+    out.timestamps.reserve(rest);
+    out.values.reserve(rest);
+    for _ in 0..rest {
+        state.step_third(&mut reader)?;
+        reader.check()?;
+        out.timestamps.push(state.t);
+        out.values.push(state.value());
+    }
+    Ok(())
+}

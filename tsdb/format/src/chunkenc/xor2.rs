@@ -1,0 +1,325 @@
+//! Encoding 4, XOR2: floats with one control code for time and value, and start timestamps.
+//!
+//! ```text
+//! | samples, u16 BE | start timestamp header | sample 0 | sample 1 | ... | zero bits |
+//!
+//! sample 0    varint t | value, 64 bits   | start timestamp
+//! sample 1    uvarint t delta | value code| start timestamp
+//! sample 2+   control | ...               | start timestamp
+//!
+//! control     0                             dod = 0, value unchanged
+//!             10    | window                dod = 0, value changed: 0 window kept, 1 new window
+//!             110   | 13 bits | value code  -4096 ..= 4095
+//!             1110  | 20 bits | value code  -524288 ..= 524287
+//!             11110 | 64 bits | value code  all
+//!             11111                         dod = 0, stale marker
+//! value code  0 unchanged, 10 window kept, 110 new window, 111 stale marker
+//! ```
+//!
+//! Windows are those of `xor_value`; start timestamps those of `start_timestamp`. A stale marker
+//! is not what the next value is compared with: the last other value is (0 if there was none).
+
+use super::STALE_NAN_BITS;
+use super::bits::{BitPosition, BitReader, BitWriter};
+use super::samples::FloatSamples;
+use super::start_timestamp::{StDecoder, StEncoder};
+use super::xor_value::{Window, put_difference, read_kept, read_new};
+use crate::DecodeError;
+
+/// Bytes in front of the first sample.
+pub(crate) const HEADER_BYTES: usize = 3;
+/// Which of them belongs to the start timestamps.
+const ST_HEADER_BYTE: usize = 2;
+
+/// Writes one XOR2 chunk.
+#[derive(Debug)]
+pub(crate) struct Xor2Encoder {
+    pub(crate) writer: BitWriter,
+    pub(crate) samples: u16,
+    t: i64,
+    t_delta: i64,
+    /// The last value that was not a stale marker.
+    baseline: u64,
+    window: Window,
+    st: StEncoder,
+}
+
+impl Default for Xor2Encoder {
+    fn default() -> Self {
+        Self {
+            writer: BitWriter::default(),
+            samples: 0,
+            t: 0,
+            t_delta: 0,
+            baseline: 0,
+            window: Window::NONE,
+            st: StEncoder::default(),
+        }
+    }
+}
+
+impl Xor2Encoder {
+    pub(crate) fn reset(&mut self) {
+        let mut writer = std::mem::take(&mut self.writer);
+        writer.reset(HEADER_BYTES);
+        *self = Self { writer, ..Self::default() };
+    }
+
+    /// Appends a sample. The caller keeps the count within its 16 bits.
+    #[inline]
+    pub(crate) fn append(&mut self, st: i64, t: i64, value: f64) {
+        let bits = value.to_bits();
+        match self.samples {
+            0 => {
+                self.writer.put_varint(t);
+                self.writer.put(bits, 64);
+            }
+            1 => {
+                self.t_delta = t.wrapping_sub(self.t);
+                self.writer.put_uvarint(self.t_delta as u64);
+                self.put_value(bits);
+            }
+            _ => self.put_joint(t, bits),
+        }
+        if self.samples < 2 || !self.st.is_silent(self.samples, st) {
+            self.st.put(&mut self.writer, self.samples, t, self.t, st);
+        }
+        if bits != STALE_NAN_BITS {
+            self.baseline = bits;
+        }
+        self.t = t;
+        self.samples += 1;
+    }
+
+    /// Appends many samples without a start timestamp; the slices are equally long and the count
+    /// stays within 16 bits.
+    pub(crate) fn append_all(&mut self, timestamps: &[i64], values: &[f64]) {
+        for (&t, &value) in timestamps.iter().zip(values) {
+            self.append(0, t, value);
+        }
+    }
+
+    /// Control and value of the third sample and all that follow.
+    #[inline(always)]
+    fn put_joint(&mut self, t: i64, bits: u64) {
+        let delta = t.wrapping_sub(self.t);
+        let dod = delta.wrapping_sub(self.t_delta);
+        self.t_delta = delta;
+        let difference = bits ^ self.baseline;
+        if dod == 0 {
+            if difference == 0 {
+                self.writer.put(0, 1);
+            } else if bits == STALE_NAN_BITS {
+                self.writer.put(0b11111, 5);
+            } else {
+                let (kept, new) = ((0b100, 3), (0b101, 3));
+                put_difference(&mut self.writer, difference, &mut self.window, kept, new);
+            }
+            return;
+        }
+        match dod {
+            -0x1000..=0xfff => self.writer.put((0b110 << 13) | (dod as u64 & 0x1fff), 16),
+            -0x8_0000..=0x7_ffff => self.writer.put((0b1110 << 20) | (dod as u64 & 0xf_ffff), 24),
+            _ => {
+                self.writer.put(0b11110, 5);
+                self.writer.put(dod as u64, 64);
+            }
+        }
+        self.put_value(bits);
+    }
+
+    #[inline(always)]
+    fn put_value(&mut self, bits: u64) {
+        let difference = bits ^ self.baseline;
+        if bits == STALE_NAN_BITS {
+            self.writer.put(0b111, 3);
+        } else if difference == 0 {
+            self.writer.put(0, 1);
+        } else {
+            let (kept, new) = ((0b10, 2), (0b110, 3));
+            put_difference(&mut self.writer, difference, &mut self.window, kept, new);
+        }
+    }
+
+    pub(crate) fn bytes(&mut self) -> &[u8] {
+        let [high, low] = self.samples.to_be_bytes();
+        let header = [high, low, self.st.header];
+        let out = self.writer.bytes();
+        for (byte, header) in out.iter_mut().zip(header) {
+            *byte = header;
+        }
+        out
+    }
+}
+
+/// What a decoder keeps between two samples.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Xor2Decoder {
+    at: BitPosition,
+    read: u32,
+    pub(crate) t: i64,
+    t_delta: i64,
+    bits: u64,
+    baseline: u64,
+    window: Window,
+    pub(crate) st: StDecoder,
+}
+
+impl Xor2Decoder {
+    /// A decoder for `data`, which has a header.
+    pub(crate) fn new(data: &[u8]) -> Self {
+        Self {
+            at: BitPosition::at_byte(HEADER_BYTES),
+            read: 0,
+            t: 0,
+            t_delta: 0,
+            bits: 0,
+            baseline: 0,
+            window: Window::ALL,
+            st: StDecoder::new(data.get(ST_HEADER_BYTE).copied().unwrap_or(0)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(&self) -> f64 {
+        f64::from_bits(self.bits)
+    }
+
+    /// Reads one more sample. The caller counts them.
+    #[inline]
+    pub(crate) fn next(&mut self, data: &[u8]) -> Result<(), DecodeError> {
+        let mut reader = BitReader::new(data, self.at);
+        self.step(&mut reader)?;
+        self.at = reader.position();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn step(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError> {
+        let previous_t = self.t;
+        match self.read {
+            0 => {
+                self.t = reader.varint()?;
+                self.bits = reader.take_wide(64);
+                if self.bits != STALE_NAN_BITS {
+                    self.baseline = self.bits;
+                }
+            }
+            1 => {
+                self.t_delta = reader.uvarint()? as i64;
+                self.t = self.t.wrapping_add(self.t_delta);
+                self.read_value(reader)?;
+            }
+            _ => self.read_joint(reader)?,
+        }
+        self.st.read(reader, self.read, self.t, previous_t)?;
+        self.read += 1;
+        reader.check()
+    }
+
+    #[inline(always)]
+    fn read_joint(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError> {
+        reader.refill();
+        let top = reader.peek();
+        if top >> 63 == 0 {
+            reader.consume(1);
+            self.t = self.t.wrapping_add(self.t_delta);
+            self.bits = self.baseline;
+            return Ok(());
+        }
+        if top >> 62 == 0b10 {
+            self.t = self.t.wrapping_add(self.t_delta);
+            reader.consume(3);
+            return self.read_changed(reader, top >> 61 == 0b100);
+        }
+        let dod = match top >> 59 {
+            0b11111 => {
+                reader.consume(5);
+                self.t = self.t.wrapping_add(self.t_delta);
+                self.bits = STALE_NAN_BITS;
+                return Ok(());
+            }
+            0b11110 => {
+                reader.consume(5);
+                reader.take_wide(64) as i64
+            }
+            code if code >> 1 == 0b1110 => signed(reader, 4, 20),
+            _ => signed(reader, 3, 13),
+        };
+        self.t_delta = self.t_delta.wrapping_add(dod);
+        self.t = self.t.wrapping_add(self.t_delta);
+        self.read_value(reader)
+    }
+
+    #[inline(always)]
+    fn read_value(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError> {
+        reader.refill();
+        let top = reader.peek();
+        if top >> 63 == 0 {
+            reader.consume(1);
+            self.bits = self.baseline;
+            return Ok(());
+        }
+        if top >> 62 == 0b10 {
+            reader.consume(2);
+            return self.read_changed(reader, true);
+        }
+        reader.consume(3);
+        if top >> 61 == 0b111 {
+            self.bits = STALE_NAN_BITS;
+            return Ok(());
+        }
+        self.read_changed(reader, false)
+    }
+
+    #[inline(always)]
+    fn read_changed(&mut self, reader: &mut BitReader<'_>, kept: bool) -> Result<(), DecodeError> {
+        let difference =
+            if kept { read_kept(reader, self.window) } else { read_new(reader, &mut self.window)? };
+        self.baseline ^= difference;
+        self.bits = self.baseline;
+        Ok(())
+    }
+}
+
+/// A two's complement number of `bits` behind `prefix_bits`.
+#[inline(always)]
+fn signed(reader: &mut BitReader<'_>, prefix_bits: u32, bits: u32) -> i64 {
+    reader.consume(prefix_bits);
+    let raw = reader.take(bits) << (64 - bits);
+    (raw as i64) >> (64 - bits)
+}
+
+/// Decodes a whole chunk of `samples` samples into `out`.
+pub(crate) fn decode_all(
+    data: &[u8],
+    samples: u16,
+    out: &mut FloatSamples,
+) -> Result<(), DecodeError> {
+    let mut state = Xor2Decoder::new(data);
+    let mut reader = BitReader::new(data, state.at);
+    // Past the first two, a sample takes one bit or more.
+    if u64::from(samples) > reader.bits_left() {
+        return Err(DecodeError::eof(data.len() as u64));
+    }
+    let samples = usize::from(samples);
+    out.timestamps.reserve(samples);
+    out.values.reserve(samples);
+    if !state.st.has_any() {
+        for _ in 0..samples {
+            state.step(&mut reader)?;
+            out.timestamps.push(state.t);
+            out.values.push(state.value());
+        }
+        return Ok(());
+    }
+    out.start_timestamps.resize(out.timestamps.len(), 0);
+    out.start_timestamps.reserve(samples);
+    for _ in 0..samples {
+        state.step(&mut reader)?;
+        out.timestamps.push(state.t);
+        out.values.push(state.value());
+        out.start_timestamps.push(state.st.st);
+    }
+    Ok(())
+}

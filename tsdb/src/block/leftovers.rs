@@ -1,0 +1,129 @@
+//! What a run that was killed left behind, and getting rid of it.
+//!
+//! | name | what it is | goes |
+//! |---|---|---|
+//! | `tsdb-compact-<ULID>.tmp` | an unfinished block of ours | if no live process has it locked |
+//! | `<ULID>.tmp-for-deletion` | a source, half deleted | only under the data directory's lock |
+//! | `<ULID>.tmp-for-creation`, `<ULID>.tmp` | an unfinished block of Prometheus | never: its own |
+//!
+//! A half-deleted source is Prometheus's as much as ours; without the lock its owner may be alive
+//! and at work on it. Symbolic links and files under such names are left alone.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::lock::DataDirLock;
+use super::publish::{
+    DELETION_SUFFIX, LockAttempt, PublishError, TempLock, canonical, parse_temporary_name,
+};
+use crate::vfs::Vfs;
+
+/// What a leftover was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftoverKind {
+    /// A block that was never finished.
+    UnfinishedBlock,
+    /// A block whose deletion was not finished; another one holds its samples.
+    HalfDeletedBlock,
+}
+
+/// A directory that looks like one of a killed run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// The directory.
+    pub path: PathBuf,
+    /// What it was.
+    pub kind: LeftoverKind,
+}
+
+/// What [`remove`] did.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Leftovers that are gone.
+    pub removed: Vec<Leftover>,
+    /// Unfinished blocks that a live process is writing.
+    pub alive: Vec<PathBuf>,
+    /// Unfinished blocks on a filesystem without locks, where nobody can tell: for the user to
+    /// look at and remove.
+    pub undecided: Vec<PathBuf>,
+}
+
+/// What in `dir` has a leftover's name, by name; some may belong to a live process. Changes
+/// nothing.
+///
+/// # Errors
+/// [`PublishError::Inspect`] if `dir` cannot be listed.
+pub fn find(dir: &Path) -> Result<Vec<Leftover>, PublishError> {
+    let collect = || -> io::Result<Vec<Leftover>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(kind) = name.to_str().and_then(kind_of) else { continue };
+            // Not followed: a link to a directory is no directory of ours.
+            if entry.file_type()?.is_dir() {
+                found.push(Leftover { path: entry.path(), kind });
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    };
+    collect().map_err(|error| PublishError::inspect(dir, error))
+}
+
+/// Removes from `dir` what a killed run left: unfinished blocks, and with the data directory's
+/// `lock` half-deleted ones too.
+///
+/// # Errors
+/// `dir` cannot be listed, or something cannot be removed.
+pub fn remove(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    lock: Option<&DataDirLock>,
+) -> Result<Swept, PublishError> {
+    let mut swept = Swept::default();
+    let mut synced = false;
+    for leftover in find(dir)? {
+        // Held until the directory is gone, so that no two runs remove it at once.
+        let _lock = match leftover.kind {
+            LeftoverKind::HalfDeletedBlock if lock.is_some_and(|lock| lock.is_for(dir)) => None,
+            LeftoverKind::HalfDeletedBlock => continue,
+            LeftoverKind::UnfinishedBlock => match attempt(&leftover.path)? {
+                LockAttempt::Locked(lock) => Some(lock),
+                LockAttempt::Gone => continue,
+                LockAttempt::Held => {
+                    swept.alive.push(leftover.path);
+                    continue;
+                }
+                LockAttempt::Unsupported(_) => {
+                    swept.undecided.push(leftover.path);
+                    continue;
+                }
+            },
+        };
+        if !synced {
+            // The rename that gave it this name may not be durable yet, and its undoing by a
+            // crash, with the removal kept, would leave half a block under a block's name.
+            vfs.sync_dir(dir)?;
+            synced = true;
+        }
+        vfs.remove_dir_all(&leftover.path)?;
+        swept.removed.push(leftover);
+    }
+    Ok(swept)
+}
+
+fn attempt(path: &Path) -> Result<LockAttempt, PublishError> {
+    TempLock::attempt(path).map_err(|error| PublishError::inspect(path, error))
+}
+
+fn kind_of(name: &str) -> Option<LeftoverKind> {
+    if parse_temporary_name(name).is_some() {
+        return Some(LeftoverKind::UnfinishedBlock);
+    }
+    name.strip_suffix(DELETION_SUFFIX).and_then(canonical).map(|_| LeftoverKind::HalfDeletedBlock)
+}

@@ -1,0 +1,321 @@
+//! INDEX: the output's index, streamed beside the copy.
+//!
+//! Every length that stands before what it counts is known before that is written: the symbol
+//! table is merged first, postings lists carry their counts from the runs, and the postings offset
+//! table is spilled while the lists are written. So the file is only ever appended to, which is
+//! what lets it go past the page cache.
+//!
+//! ```text
+//! | magic 4 | version 1 |
+//! | symbols: len 4 | count 4 | strings | crc 4 |
+//! | series:  0-padding to 16 | len <uvarint> | labels, chunks | crc 4 |  ...
+//! | postings: 0-padding to 4 | len 4 | count 4 | references 4 ... | crc 4 |  ...
+//! | postings offset table: len 4 | count 4 | 2, name, value, offset ... | crc 4 |
+//! | TOC: 6 x 8 | crc 4 |
+//! ```
+//!
+//! Source: Prometheus, `tsdb/docs/format/index.md` and, where that is behind, its index writer
+//! (no label index sections; all integers big-endian).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tsdb_format::checksum::{crc32c, crc32c_append};
+use tsdb_format::varint::{put_uvarint, put_varint};
+
+use super::error::CompactError;
+use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
+use super::spill::{SpillOptions, SpillWriter};
+use super::symbols::{MergedSymbols, SymbolCursor};
+use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
+
+const MAGIC: u32 = 0xBAAA_D700;
+const VERSION: u8 = 2;
+const HEADER_BYTES: u64 = 5;
+const SERIES_ALIGN: u64 = 16;
+/// Series references count in units of 16 bytes and have 32 bits.
+pub(super) const INDEX_BYTES_MAX: u64 = 16 * (u32::MAX as u64);
+
+/// Where the index goes, and what its parts may use.
+pub(super) struct IndexOptions {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) path: PathBuf,
+    pub(super) ownership: Ownership,
+    pub(super) spill_dir: PathBuf,
+    pub(super) buffer_bytes: usize,
+    pub(super) postings_bytes: usize,
+    pub(super) table_bytes: usize,
+}
+
+/// A chunk of the output, as its series entry lists it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexedChunk {
+    /// Inclusive, milliseconds.
+    pub(super) min_time: i64,
+    /// Inclusive, milliseconds.
+    pub(super) max_time: i64,
+    /// `segment << 32 | offset`
+    pub(super) reference: u64,
+}
+
+/// Writes an index, front to back.
+pub(super) struct IndexWriter {
+    out: Appender,
+    options: IndexOptions,
+    postings: PostingsBuilder,
+    series_start: u64,
+    series: u64,
+    entry: SeriesEntryBuilder,
+    scratch: Vec<u8>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IndexSummary {
+    pub(super) bytes: u64,
+    pub(super) series: u64,
+}
+
+impl IndexWriter {
+    /// Creates the file and writes header and symbols.
+    pub(super) fn create(
+        options: IndexOptions,
+        symbols: &MergedSymbols,
+    ) -> Result<Self, CompactError> {
+        let create =
+            CreateOptions::new().buffer_bytes(options.buffer_bytes).ownership(options.ownership);
+        let file = options.vfs.create(&options.path, &create)?;
+        let mut out = Appender { file, position: 0 };
+        let mut head = MAGIC.to_be_bytes().to_vec();
+        head.push(VERSION);
+        out.write(&head)?;
+        out.write(&((symbols.bytes().len_bytes() + 4) as u32).to_be_bytes())?;
+        let count = symbols.count().to_be_bytes();
+        let mut crc = crc32c(&count);
+        out.write(&count)?;
+        symbols.bytes().for_each_piece(256 << 10, |piece| {
+            crc = crc32c_append(crc, piece);
+            out.write(piece)
+        })?;
+        out.write(&crc.to_be_bytes())?;
+        let postings = PostingsBuilder::new(PostingsOptions {
+            vfs: Arc::clone(&options.vfs),
+            dir: options.spill_dir.clone(),
+            memory_bytes_max: options.postings_bytes,
+        });
+        let series_start = out.position;
+        let entry = SeriesEntryBuilder::default();
+        Ok(Self { out, options, postings, series_start, series: 0, entry, scratch: Vec::new() })
+    }
+
+    /// Adds a chunk to the series that [`IndexWriter::end_series`] will write.
+    #[inline]
+    pub(super) fn add_chunk(&mut self, chunk: IndexedChunk) {
+        self.entry.add(chunk);
+    }
+
+    /// Writes a series entry of the chunks added since the last one.
+    ///
+    /// `labels` are (name, value) symbol ids; series come in label order.
+    pub(super) fn end_series(&mut self, labels: &[u32]) -> Result<(), CompactError> {
+        self.out.pad(SERIES_ALIGN)?;
+        if self.out.position > INDEX_BYTES_MAX {
+            return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
+        }
+        let reference = (self.out.position / SERIES_ALIGN) as u32;
+        let scratch = &mut self.scratch;
+        self.entry.encode(labels, scratch);
+        self.out.write(scratch)?;
+        self.series += 1;
+        self.postings.add(reference, labels)
+    }
+
+    /// Writes postings, their offset table and the TOC, and makes the file durable.
+    pub(super) fn finish(mut self, symbols: &MergedSymbols) -> Result<IndexSummary, CompactError> {
+        let series_end = self.out.position;
+        self.out.pad(4)?;
+        let table = SpillWriter::new(
+            Arc::clone(&self.options.vfs),
+            SpillOptions {
+                path: self.options.spill_dir.join("postings-table"),
+                memory_bytes_max: self.options.table_bytes,
+                buffer_bytes: 256 << 10,
+            },
+        );
+        let mut lists = ListWriter {
+            out: self.out,
+            table,
+            names: symbols.cursor(),
+            values: symbols.cursor(),
+            name: Vec::new(),
+            name_id: None,
+            count: 0,
+            crc: 0,
+            scratch: Vec::new(),
+        };
+        self.postings.finish()?.merge_into(&mut lists)?;
+        let ListWriter { mut out, table, count, .. } = lists;
+        let table_start = out.position;
+        let table = table.finish()?;
+        if table.len_bytes() + 4 > u64::from(u32::MAX) {
+            let limit = u64::from(u32::MAX);
+            return Err(CompactError::limit(
+                "postings offset table bytes",
+                table.len_bytes() + 4,
+                limit,
+            ));
+        }
+        out.write(&((table.len_bytes() + 4) as u32).to_be_bytes())?;
+        let mut crc = crc32c(&count.to_be_bytes());
+        out.write(&count.to_be_bytes())?;
+        table.for_each_piece(256 << 10, |piece| {
+            crc = crc32c_append(crc, piece);
+            out.write(piece)
+        })?;
+        out.write(&crc.to_be_bytes())?;
+        table.remove()?;
+        let mut toc = Vec::with_capacity(52);
+        // Symbols, series, label indices (absent: they would start where postings do), their
+        // table, postings, postings offset table.
+        let sections =
+            [HEADER_BYTES, self.series_start, series_end, table_start, series_end, table_start];
+        sections.iter().for_each(|offset| toc.extend_from_slice(&offset.to_be_bytes()));
+        let crc = crc32c(&toc);
+        toc.extend_from_slice(&crc.to_be_bytes());
+        out.write(&toc)?;
+        let bytes = out.position;
+        out.file.finish()?;
+        Ok(IndexSummary { bytes, series: self.series })
+    }
+}
+
+/// An append-only file that knows its length.
+struct Appender {
+    file: Box<dyn VfsFile>,
+    position: u64,
+}
+
+impl Appender {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CompactError> {
+        self.file.write_all(bytes)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn pad(&mut self, align: u64) -> Result<(), CompactError> {
+        let padding = self.position.next_multiple_of(align) - self.position;
+        self.write(&[0; SERIES_ALIGN as usize][..padding as usize])
+    }
+}
+
+/// Encodes one series entry; its chunks may come in several goes.
+///
+/// ```text
+/// | len <uvarint> | labels <uvarint> | name, value <uvarint> ... |
+/// | chunks <uvarint> | minT <varint> | maxT - minT <uvarint> | ref <uvarint> |
+/// | minT - last maxT <uvarint> | maxT - minT <uvarint> | ref - last ref <varint> | ... | crc 4 |
+/// ```
+#[derive(Debug, Default)]
+pub(super) struct SeriesEntryBuilder {
+    chunks: Vec<u8>,
+    count: u64,
+    last: Option<IndexedChunk>,
+    body: Vec<u8>,
+}
+
+impl SeriesEntryBuilder {
+    #[inline]
+    pub(super) fn add(&mut self, chunk: IndexedChunk) {
+        let IndexedChunk { min_time, max_time, reference } = chunk;
+        let length = max_time.wrapping_sub(min_time) as u64;
+        match self.last {
+            None => {
+                put_varint(&mut self.chunks, min_time);
+                put_uvarint(&mut self.chunks, length);
+                put_uvarint(&mut self.chunks, reference);
+            }
+            Some(last) => {
+                put_uvarint(&mut self.chunks, min_time.wrapping_sub(last.max_time) as u64);
+                put_uvarint(&mut self.chunks, length);
+                put_varint(&mut self.chunks, reference.wrapping_sub(last.reference) as i64);
+            }
+        }
+        self.last = Some(chunk);
+        self.count += 1;
+    }
+
+    /// The whole entry, in `out`; the builder is empty again.
+    pub(super) fn encode(&mut self, labels: &[u32], out: &mut Vec<u8>) {
+        self.body.clear();
+        put_uvarint(&mut self.body, labels.len() as u64 / 2);
+        labels.iter().for_each(|&id| put_uvarint(&mut self.body, u64::from(id)));
+        put_uvarint(&mut self.body, self.count);
+        self.body.extend_from_slice(&self.chunks);
+        out.clear();
+        put_uvarint(out, self.body.len() as u64);
+        out.extend_from_slice(&self.body);
+        out.extend_from_slice(&crc32c(&self.body).to_be_bytes());
+        self.chunks.clear();
+        self.count = 0;
+        self.last = None;
+    }
+}
+
+/// Writes postings lists and collects their offset table.
+struct ListWriter<'a> {
+    out: Appender,
+    table: SpillWriter,
+    names: SymbolCursor<'a>,
+    values: SymbolCursor<'a>,
+    name: Vec<u8>,
+    name_id: Option<u32>,
+    count: u32,
+    crc: u32,
+    scratch: Vec<u8>,
+}
+
+impl PostingsSink for ListWriter<'_> {
+    fn begin(&mut self, pair: Option<(u32, u32)>, count: u32) -> Result<(), CompactError> {
+        self.out.pad(4)?;
+        let scratch = &mut self.scratch;
+        scratch.clear();
+        scratch.push(2);
+        match pair {
+            None => scratch.extend_from_slice(&[0, 0]),
+            Some((name, value)) => {
+                if self.name_id != Some(name) {
+                    self.name.clear();
+                    self.name.extend_from_slice(self.names.get(name)?);
+                    self.name_id = Some(name);
+                }
+                let value = self.values.get(value)?;
+                for string in [&self.name, value] {
+                    put_uvarint(scratch, string.len() as u64);
+                    scratch.extend_from_slice(string);
+                }
+            }
+        }
+        put_uvarint(scratch, self.out.position);
+        self.table.write_all(scratch)?;
+        self.count += 1;
+        let len = u64::from(count) * 4 + 4;
+        let len = u32::try_from(len)
+            .map_err(|_| CompactError::limit("postings list bytes", len, u64::from(u32::MAX)))?;
+        let [len, count] = [len.to_be_bytes(), count.to_be_bytes()];
+        self.crc = crc32c(&count);
+        self.out.write(&len)?;
+        self.out.write(&count)
+    }
+
+    fn references(&mut self, references: &[u32]) -> Result<(), CompactError> {
+        self.scratch.clear();
+        self.scratch.extend(references.iter().flat_map(|reference| reference.to_be_bytes()));
+        self.crc = crc32c_append(self.crc, &self.scratch);
+        self.out.write(&self.scratch)
+    }
+
+    fn end(&mut self) -> Result<(), CompactError> {
+        self.out.write(&self.crc.to_be_bytes())
+    }
+}

@@ -1,0 +1,225 @@
+//! The pipeline of one compaction, top to bottom.
+//!
+//! ```text
+//!  sources ── symbols ──┐
+//!                       v
+//!            PLAN ──batches──> COPY/RE-ENCODE ──batches──> LAYOUT, INDEX      then postings,
+//!         one thread           `threads` workers           this thread        PROVE, PUBLISH
+//!             ^                                                  |
+//!             └───────────────── empty batches ──────────────────┘
+//! ```
+//!
+//! Batches are numbered and written in order, so the number of workers never changes a byte.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::batch::Batch;
+use super::budget::Shares;
+use super::error::CompactError;
+use super::index::{IndexOptions, IndexSummary, IndexWriter};
+use super::ledger::Ledger;
+use super::merge::SeriesMerge;
+use super::populate::{Populator, SeriesNamer};
+use super::progress::{CancelToken, Phase, Progress};
+use super::reencode::FloatEncoding;
+use super::segments::{BlockWriter, Counts, SegmentOptions};
+use super::series::SeriesCursor;
+use super::source::Source;
+use super::spill::{SpillOptions, SpillWriter};
+use super::symbols::{MergedSymbols, SymbolShares, merge_symbols};
+use crate::block::publish::TempBlock;
+use crate::vfs::Vfs;
+
+/// What one run of the pipeline works with.
+pub(super) struct Pipeline<'a> {
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) sources: &'a [Arc<Source>],
+    pub(super) temp: &'a TempBlock,
+    pub(super) shares: Shares,
+    pub(super) threads: usize,
+    pub(super) segment_bytes_max: u64,
+    pub(super) float_encoding: FloatEncoding,
+    /// Times of the merged block in milliseconds, both inclusive.
+    pub(super) time_range: (i64, i64),
+    pub(super) progress: &'a Progress,
+    pub(super) cancel: &'a CancelToken,
+}
+
+/// What the pipeline made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Populated {
+    pub(super) counts: Counts,
+    pub(super) ledger: Ledger,
+    pub(super) index: IndexSummary,
+}
+
+impl Pipeline<'_> {
+    /// Writes chunks and index of the output into the temporary block.
+    pub(super) fn run(&self) -> Result<Populated, CompactError> {
+        self.progress.enter(Phase::Symbols);
+        let (symbols, maps) = self.merge_symbols()?;
+        self.progress.enter(Phase::Copy);
+        let index = IndexWriter::create(self.index_options()?, &symbols)?;
+        let names = |labels: &[u32]| name_series(&symbols, labels);
+        let mut cursors = Vec::with_capacity(self.sources.len());
+        for (source, map) in self.sources.iter().zip(maps) {
+            let window = self.shares.source_window_bytes;
+            cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
+        }
+        let merge = SeriesMerge::new(cursors, self.shares.batch_bytes)?;
+        let writer = BlockWriter::new(self.segment_options(), index, &names);
+        let writer = self.copy(merge, writer, &names)?;
+        let (counts, ledger, index) = writer.finish()?;
+        self.progress.enter(Phase::Index);
+        self.cancel.check()?;
+        let index = index.finish(&symbols)?;
+        symbols.into_bytes().remove()?;
+        Ok(Populated { counts, ledger, index })
+    }
+
+    fn merge_symbols(
+        &self,
+    ) -> Result<(MergedSymbols, Vec<super::symbols::SourceSymbols>), CompactError> {
+        let spill = SpillOptions {
+            path: self.temp.spill_dir()?.join("symbols"),
+            memory_bytes_max: self.shares.symbol_store_bytes,
+            buffer_bytes: 256 << 10,
+        };
+        let shares = SymbolShares {
+            maps_bytes: self.shares.symbol_maps_bytes,
+            window_bytes: self.shares.source_window_bytes,
+        };
+        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares)
+    }
+
+    fn index_options(&self) -> Result<IndexOptions, CompactError> {
+        let ownership = self.temp.ownership().index;
+        Ok(IndexOptions {
+            vfs: Arc::clone(&self.vfs),
+            path: self.temp.index_path(),
+            ownership,
+            spill_dir: self.temp.spill_dir()?,
+            buffer_bytes: self.shares.index_buffer_bytes,
+            postings_bytes: self.shares.postings_bytes,
+            table_bytes: self.shares.table_bytes,
+        })
+    }
+
+    fn segment_options(&self) -> SegmentOptions {
+        SegmentOptions {
+            vfs: Arc::clone(&self.vfs),
+            chunks_dir: self.temp.chunks_dir(),
+            ownership: self.temp.ownership().segment,
+            segment_bytes_max: self.segment_bytes_max,
+            buffer_bytes: self.shares.segment_buffer_bytes,
+        }
+    }
+
+    /// Runs planner and workers beside the writer, which is this thread.
+    fn copy<'w>(
+        &self,
+        merge: SeriesMerge,
+        mut writer: BlockWriter<'w>,
+        names: SeriesNamer<'_>,
+    ) -> Result<BlockWriter<'w>, CompactError> {
+        let (empty_in, empty_out) = bounded::<Batch>(self.shares.batches);
+        let (planned_in, planned_out) = bounded(self.shares.batches);
+        let (done_in, done_out) = bounded(self.shares.batches);
+        for _ in 0..self.shares.batches {
+            empty_in.try_send(Batch::default()).ok();
+        }
+        thread::scope(|scope| {
+            let planner = scope.spawn(|| plan(merge, empty_out, planned_in, self.cancel));
+            for _ in 0..self.threads {
+                let (planned, done) = (planned_out.clone(), done_in.clone());
+                scope.spawn(move || self.work(names, &planned, &done));
+            }
+            drop((planned_out, done_in));
+            // The writer's channels close when it returns, which ends all others.
+            let written = self.write(&mut writer, done_out, empty_in);
+            let planned = planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            // A fault of the plan explains an early end of the batches; report it first.
+            planned.and(written)
+        })?;
+        Ok(writer)
+    }
+
+    fn work(
+        &self,
+        names: SeriesNamer<'_>,
+        planned: &Receiver<Batch>,
+        done: &Sender<Result<Batch, CompactError>>,
+    ) {
+        let vertical = super::vertical::VerticalMerge::new(
+            self.sources,
+            self.time_range.0,
+            self.time_range.1,
+            self.float_encoding,
+        );
+        let Some(first) = self.sources.first() else { return };
+        let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
+        for mut batch in planned {
+            let result = populator.populate(&mut batch).map(|()| batch);
+            if done.send(result).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Writes batches in their order; returns them to the planner.
+    fn write(
+        &self,
+        writer: &mut BlockWriter<'_>,
+        done: Receiver<Result<Batch, CompactError>>,
+        empty: Sender<Batch>,
+    ) -> Result<(), CompactError> {
+        let (mut next, mut early) = (0u64, BTreeMap::new());
+        for batch in done {
+            let batch = batch?;
+            early.insert(batch.sequence, batch);
+            while let Some(batch) = early.remove(&next) {
+                self.cancel.check()?;
+                writer.write(&batch)?;
+                self.progress.add(batch.planned_bytes, batch.series.len() as u64);
+                next += 1;
+                // The planner may have ended already.
+                empty.send(batch).ok();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// PLAN's thread: fills empty batches until the series are used up or nobody wants them.
+fn plan(
+    mut merge: SeriesMerge,
+    empty: Receiver<Batch>,
+    planned: Sender<Batch>,
+    cancel: &CancelToken,
+) -> Result<(), CompactError> {
+    for mut batch in empty {
+        cancel.check()?;
+        if !merge.fill(&mut batch)? || planned.send(batch).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Labels as Prometheus prints them, for errors.
+fn name_series(symbols: &MergedSymbols, labels: &[u32]) -> String {
+    let mut cursor = symbols.cursor();
+    let mut text = |id: u32| match cursor.get(id) {
+        Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Err(_) => format!("<symbol {id}>"),
+    };
+    let pairs: Vec<String> = labels
+        .chunks_exact(2)
+        .map(|pair| format!("{}={:?}", text(pair[0]), text(pair[1])))
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
+}

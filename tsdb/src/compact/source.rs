@@ -1,0 +1,184 @@
+//! A source block, opened for compaction: its sections are scanned through bounded windows, past
+//! the page cache where the sources' filesystem can. Nothing is mapped here; mapping is for
+//! queries.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tsdb_format::index::Toc;
+use tsdb_format::meta::BlockMeta;
+use tsdb_format::tombstones::{Interval, Tombstones};
+use uncached_io::AlignedBuf;
+
+use super::error::{CompactError, SourceError, SourceFault};
+use super::files::{FileKey, FilePool};
+
+const INDEX_MAGIC: u32 = 0xBAAA_D700;
+const TOC_BYTES: u64 = 52;
+const HEADER_BYTES: u64 = 5;
+
+/// One source of a compaction.
+pub(super) struct Source {
+    number: u32,
+    dir: PathBuf,
+    meta: BlockMeta,
+    tombstones: Tombstones,
+    pool: Arc<FilePool>,
+    version: u8,
+    index_bytes: u64,
+    toc: Toc,
+    /// Length in bytes of each segment file, in order.
+    segment_bytes: Vec<u64>,
+}
+
+impl Source {
+    /// Opens source number `number` of the pool.
+    ///
+    /// # Errors
+    /// When header or TOC of the index are not those of a block, or a file can't be read.
+    pub(super) fn open(
+        number: u32,
+        dir: PathBuf,
+        meta: BlockMeta,
+        tombstones: Tombstones,
+        segment_bytes: Vec<u64>,
+        pool: Arc<FilePool>,
+    ) -> Result<Self, CompactError> {
+        let mut source = Self {
+            number,
+            dir,
+            meta,
+            tombstones,
+            pool,
+            version: 0,
+            index_bytes: 0,
+            toc: Toc::default(),
+            segment_bytes,
+        };
+        source.read_toc()?;
+        Ok(source)
+    }
+
+    fn read_toc(&mut self) -> Result<(), CompactError> {
+        let key = FileKey::index(self.number);
+        let file = self.pool.get(key)?;
+        self.index_bytes = file.len_bytes();
+        if self.index_bytes < HEADER_BYTES + TOC_BYTES {
+            return Err(self.fault(key, SourceFault::Malformed("file is too short for an index")));
+        }
+        let mut buf = AlignedBuf::default();
+        let head = file.read_at(0, HEADER_BYTES as usize, &mut buf)?;
+        let magic = head.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+        let version = head.get(4).copied().unwrap_or(0);
+        if magic != INDEX_MAGIC {
+            return Err(self.fault(key, SourceFault::Malformed("not an index: wrong magic number")));
+        }
+        if !(1..=3).contains(&version) {
+            return Err(self.fault(key, SourceFault::Malformed("unsupported index version")));
+        }
+        self.version = version;
+        let toc = file.read_at(self.index_bytes - TOC_BYTES, TOC_BYTES as usize, &mut buf)?;
+        let toc = Toc::decode(toc).map_err(|error| self.fault(key, error.into()))?;
+        let end = self.index_bytes - TOC_BYTES;
+        let ordered =
+            [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
+        if !ordered.is_sorted() || toc.postings > toc.postings_table {
+            return Err(
+                self.fault(key, SourceFault::Malformed("sections of the index are out of order"))
+            );
+        }
+        self.toc = toc;
+        Ok(())
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn meta(&self) -> &BlockMeta {
+        &self.meta
+    }
+
+    pub(super) fn pool(&self) -> &Arc<FilePool> {
+        &self.pool
+    }
+
+    pub(super) fn index_version(&self) -> u8 {
+        self.version
+    }
+
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.index_bytes
+    }
+
+    /// What series offsets are multiples of.
+    pub(super) fn series_align(&self) -> u64 {
+        if self.version == 1 { 1 } else { 16 }
+    }
+
+    pub(super) fn symbols_section(&self) -> Range<u64> {
+        self.toc.symbols..self.toc.series
+    }
+
+    pub(super) fn series_section(&self) -> Range<u64> {
+        self.toc.series..self.toc.label_indices
+    }
+
+    /// From the length of the postings offset table on.
+    pub(super) fn postings_table_section(&self) -> Range<u64> {
+        self.toc.postings_table..self.index_bytes - TOC_BYTES
+    }
+
+    /// Everything between the series and the postings offset table.
+    pub(super) fn postings_section(&self) -> Range<u64> {
+        self.toc.postings.min(self.toc.label_indices)..self.toc.postings_table
+    }
+
+    /// Bytes of all segment files together.
+    pub(super) fn chunk_bytes(&self) -> u64 {
+        self.segment_bytes.iter().sum()
+    }
+
+    /// Length of a segment file, if there is one of that number (counted from 0).
+    pub(super) fn segment_bytes(&self, segment: u32) -> Option<u64> {
+        self.segment_bytes.get(segment as usize).copied()
+    }
+
+    /// The deleted intervals of a series.
+    pub(super) fn deleted(&self, series_ref: u64) -> &[Interval] {
+        self.tombstones.get(series_ref)
+    }
+
+    /// An error that blames a file of this block.
+    pub(super) fn fault(&self, file: FileKey, fault: SourceFault) -> CompactError {
+        CompactError::Source(Box::new(SourceError {
+            block: self.dir.clone(),
+            file: self.pool.path(file),
+            series: None,
+            chunk: None,
+            fault,
+        }))
+    }
+
+    /// An error that blames a chunk of this block, by its reference.
+    pub(super) fn chunk_fault(
+        &self,
+        reference: u64,
+        series: String,
+        fault: SourceFault,
+    ) -> CompactError {
+        let (segment, offset) = ((reference >> 32) as u32, reference as u32);
+        CompactError::Source(Box::new(SourceError {
+            block: self.dir.clone(),
+            file: self.pool.path(FileKey::segment(self.number, segment)),
+            series: Some(series),
+            chunk: Some((segment.saturating_add(1), offset)),
+            fault,
+        }))
+    }
+}

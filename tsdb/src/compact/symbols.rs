@@ -1,0 +1,358 @@
+//! SYMBOLS: k sorted tables become one, and each source gets a map from its ids to the merged ones.
+//!
+//! Merged ids keep the order of the strings, so from here on labels are compared as integers. The
+//! merged strings stay in the form in which the index holds them (in memory while they fit their
+//! share, spilled past that) and are read again only to be copied into the index, to name the
+//! entries of its postings offset table, and to name a series in an error.
+//!
+//! ```text
+//! | len <uvarint> | string | len <uvarint> | string | ...      every 64th offset is kept
+//! ```
+
+use std::sync::Arc;
+
+use tsdb_format::checksum::crc32c_append;
+use tsdb_format::varint::{put_uvarint, uvarint};
+use uncached_io::AlignedBuf;
+
+use super::budget::Shares;
+use super::error::{CompactError, SourceFault};
+use super::files::FileKey;
+use super::heap::TieHeap;
+use super::source::Source;
+use super::spill::{SpillWriter, Spilled};
+use super::symbol_map::{EliasFano, SymbolMap, SymbolMapBuilder};
+use super::window::Window;
+
+/// Every how many symbols an offset is kept.
+const SAMPLE: u32 = 64;
+/// The longest symbol that a window is grown for; Prometheus's limits are far below.
+const SYMBOL_BYTES_MAX: u64 = 1 << 24;
+
+/// The merged symbol table.
+pub(super) struct MergedSymbols {
+    bytes: Spilled,
+    count: u32,
+    offsets: Vec<u64>,
+}
+
+impl MergedSymbols {
+    /// How many symbols there are.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The strings with their lengths, as an index holds them.
+    pub(super) fn bytes(&self) -> &Spilled {
+        &self.bytes
+    }
+
+    /// A reader of single symbols; fast when the ids asked for ascend.
+    pub(super) fn cursor(&self) -> SymbolCursor<'_> {
+        SymbolCursor {
+            symbols: self,
+            buf: AlignedBuf::default(),
+            window: Vec::new(),
+            start: 0,
+            at: 0,
+            next: 0,
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Spilled {
+        self.bytes
+    }
+}
+
+/// Reads symbols of a merged table by id.
+pub(super) struct SymbolCursor<'a> {
+    symbols: &'a MergedSymbols,
+    buf: AlignedBuf,
+    window: Vec<u8>,
+    /// Offset of the window's first byte.
+    start: u64,
+    /// Where in the window symbol `next` begins.
+    at: usize,
+    next: u32,
+}
+
+impl SymbolCursor<'_> {
+    const WINDOW_BYTES: usize = 64 << 10;
+
+    /// The string of symbol `id`.
+    ///
+    /// # Panics
+    /// When `id` is not below the table's count: ids come from the table's own maps.
+    pub(super) fn get(&mut self, id: u32) -> Result<&[u8], CompactError> {
+        assert!(id < self.symbols.count, "symbol ids come from the merged table");
+        if id < self.next || id / SAMPLE != self.next / SAMPLE {
+            let offset = self.symbols.offsets[(id / SAMPLE) as usize];
+            let inside = offset.checked_sub(self.start).filter(|&at| at < self.window.len() as u64);
+            match inside {
+                Some(at) => self.at = at as usize,
+                None => self.load(offset, 0)?,
+            }
+            self.next = id / SAMPLE * SAMPLE;
+        }
+        loop {
+            let range = self.entry()?;
+            self.at = range.end;
+            self.next += 1;
+            if self.next > id {
+                return Ok(&self.window[range]);
+            }
+        }
+    }
+
+    /// Where the string at `at` lies in the window, which is moved if it does not hold all of it.
+    fn entry(&mut self) -> Result<std::ops::Range<usize>, CompactError> {
+        loop {
+            let rest = &self.window[self.at..];
+            let mut want = 0;
+            if let Some((len, prefix)) = uvarint(rest) {
+                let end = prefix + len as usize;
+                if end <= rest.len() {
+                    return Ok(self.at + prefix..self.at + end);
+                }
+                want = end;
+            }
+            self.load(self.start + self.at as u64, want)?;
+        }
+    }
+
+    fn load(&mut self, offset: u64, want: usize) -> Result<(), CompactError> {
+        let bytes = self.symbols.bytes.read(offset, want.max(Self::WINDOW_BYTES), &mut self.buf)?;
+        assert!(!bytes.is_empty(), "a table holds all of its symbols");
+        self.window.clear();
+        self.window.extend_from_slice(bytes);
+        self.start = offset;
+        self.at = 0;
+        Ok(())
+    }
+}
+
+/// The symbols of one source, one after the other.
+struct TableCursor {
+    source: u32,
+    window: Window,
+    left: u32,
+    crc: u32,
+    current: Vec<u8>,
+    /// File offset of the current entry: what version 1 calls a symbol reference.
+    offset: u64,
+    started: bool,
+}
+
+impl TableCursor {
+    /// Moves to the next symbol; false at the end, where the table's checksum is compared.
+    fn advance(&mut self, source: &Source) -> Result<bool, CompactError> {
+        let fault = |error: SourceFault| source.fault(FileKey::index(self.source), error);
+        if self.left == 0 {
+            if self.window.remaining() != 4 {
+                return Err(fault(SourceFault::Malformed(
+                    "symbol table length and count disagree",
+                )));
+            }
+            let bytes = self.window.peek(4)?;
+            let stored = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+            if stored != self.crc {
+                return Err(fault(SourceFault::Checksum {
+                    what: "symbol table",
+                    stored,
+                    computed: self.crc,
+                }));
+            }
+            return Ok(false);
+        }
+        self.left -= 1;
+        let truncated = || fault(SourceFault::Malformed("symbol table ends within a symbol"));
+        let (len, prefix) = uvarint(self.window.peek(10)?).ok_or_else(truncated)?;
+        let total = prefix as u64 + len;
+        if len > SYMBOL_BYTES_MAX || total + 4 > self.window.remaining() {
+            return Err(truncated());
+        }
+        let total = total as usize;
+        self.offset = self.window.position();
+        let entry = self.window.peek(total)?.get(..total).ok_or_else(truncated)?;
+        self.crc = crc32c_append(self.crc, entry);
+        let symbol = &entry[prefix..];
+        if self.started && symbol <= self.current.as_slice() {
+            return Err(fault(SourceFault::Malformed("symbols are not sorted")));
+        }
+        if std::str::from_utf8(symbol).is_err() {
+            return Err(fault(SourceFault::NotUtf8(symbol.escape_ascii().to_string())));
+        }
+        self.started = true;
+        self.current.clear();
+        self.current.extend_from_slice(symbol);
+        self.window.advance(total);
+        Ok(true)
+    }
+}
+
+/// A source's symbol ids, mapped.
+pub(super) struct SourceSymbols {
+    map: SymbolMap,
+    /// Version 1 names symbols by their offset in the file: the sorted offsets.
+    offsets_v1: Option<Vec<u32>>,
+}
+
+impl SourceSymbols {
+    /// The merged id for what a series entry of the source calls `id`.
+    #[inline]
+    pub(super) fn get(&self, id: u32) -> Option<u32> {
+        match &self.offsets_v1 {
+            None => self.map.get(id),
+            Some(offsets) => {
+                let index = offsets.binary_search(&id).ok()?;
+                self.map.get(u32::try_from(index).ok()?)
+            }
+        }
+    }
+}
+
+/// What the merge may use.
+pub(super) struct SymbolShares {
+    /// Bytes that the maps of all sources may take together.
+    pub(super) maps_bytes: u64,
+    /// Bytes of each source's reading window.
+    pub(super) window_bytes: usize,
+}
+
+/// Merges the symbol tables of `sources`; the strings go to `store`.
+///
+/// # Errors
+/// When a table is damaged (the source is named), when the maps don't fit their share even in
+/// compact form, when the merged table passes the format's 4 GiB, or when a file can't be read.
+pub(super) fn merge_symbols(
+    sources: &[Arc<Source>],
+    mut store: SpillWriter,
+    shares: &SymbolShares,
+) -> Result<(MergedSymbols, Vec<SourceSymbols>), CompactError> {
+    let mut cursors = Vec::with_capacity(sources.len());
+    for (number, source) in sources.iter().enumerate() {
+        cursors.push(open_table(number, source, shares.window_bytes)?);
+    }
+    let mut maps = map_builders(sources, &cursors, shares.maps_bytes)?;
+    let mut heap = TieHeap::default();
+    for id in 0..cursors.len() {
+        advance(&mut cursors, &mut heap, sources, id)?;
+    }
+
+    let (mut count, mut offsets) = (0u32, Vec::new());
+    let mut last: Vec<u8> = Vec::new();
+    let mut prefix = Vec::with_capacity(10);
+    while let Some(id) = heap.pop(|a, b| cursors[a as usize].current < cursors[b as usize].current)
+    {
+        let id = id as usize;
+        let cursor = &cursors[id];
+        if count == 0 || last != cursor.current {
+            if count.is_multiple_of(SAMPLE) {
+                offsets.push(store.len_bytes());
+            }
+            last.clone_from(&cursor.current);
+            prefix.clear();
+            put_uvarint(&mut prefix, last.len() as u64);
+            store.write_all(&prefix)?;
+            store.write_all(&last)?;
+            count = count.checked_add(1).ok_or(CompactError::limit(
+                "symbols",
+                u64::MAX,
+                u64::from(u32::MAX),
+            ))?;
+        }
+        maps[id].0.push(count - 1);
+        if let Some(offsets) = &mut maps[id].1 {
+            offsets.push(u32::try_from(cursor.offset).unwrap_or(u32::MAX));
+        }
+        advance(&mut cursors, &mut heap, sources, id)?;
+    }
+    // The section's length field counts the symbols' count as well.
+    if store.len_bytes() + 4 > u64::from(u32::MAX) {
+        return Err(CompactError::limit(
+            "symbol table bytes",
+            store.len_bytes() + 4,
+            u64::from(u32::MAX),
+        ));
+    }
+    let merged = MergedSymbols { bytes: store.finish()?, count, offsets };
+    let maps = maps.into_iter();
+    Ok((
+        merged,
+        maps.map(|(map, offsets_v1)| SourceSymbols { map: map.finish(), offsets_v1 }).collect(),
+    ))
+}
+
+fn advance(
+    cursors: &mut [TableCursor],
+    heap: &mut TieHeap,
+    sources: &[Arc<Source>],
+    id: usize,
+) -> Result<(), CompactError> {
+    if cursors[id].advance(&sources[id])? {
+        heap.push(id as u32, |a, b| cursors[a as usize].current < cursors[b as usize].current);
+    }
+    Ok(())
+}
+
+fn open_table(
+    number: usize,
+    source: &Arc<Source>,
+    window_bytes: usize,
+) -> Result<TableCursor, CompactError> {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    let section = source.symbols_section();
+    let mut window =
+        Window::new(Arc::clone(source.pool()), FileKey::index(number), section, window_bytes);
+    let fault = |what| source.fault(FileKey::index(number), SourceFault::Malformed(what));
+    let head: [u8; 8] = *window
+        .peek(8)?
+        .first_chunk()
+        .ok_or_else(|| fault("symbol table ends within its header"))?;
+    let [len, left] = [&head[..4], &head[4..]]
+        .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
+    window.advance(8);
+    // What follows: the rest of `len`, then four bytes of checksum.
+    if u64::from(len) > window.remaining() || len < 4 || u64::from(left) > u64::from(len) - 4 {
+        return Err(fault("symbol table is longer than its section"));
+    }
+    window.limit(u64::from(len));
+    Ok(TableCursor {
+        source: number,
+        window,
+        left,
+        crc: crc32c_append(0, &head[4..]),
+        current: Vec::new(),
+        offset: 0,
+        started: false,
+    })
+}
+
+type MapBuilder = (SymbolMapBuilder, Option<Vec<u32>>);
+
+fn map_builders(
+    sources: &[Arc<Source>],
+    cursors: &[TableCursor],
+    share_bytes: u64,
+) -> Result<Vec<MapBuilder>, CompactError> {
+    let universe: u64 = cursors.iter().map(|cursor| u64::from(cursor.left)).sum();
+    let universe = universe.min(u64::from(u32::MAX));
+    let plain = universe * 4 <= share_bytes;
+    if !plain {
+        let need: u64 =
+            cursors.iter().map(|cursor| EliasFano::memory_bytes(cursor.left, universe)).sum();
+        if need > share_bytes {
+            return Err(CompactError::budget(
+                "symbol maps",
+                need,
+                share_bytes,
+                Shares::budget_for_symbol_maps(need),
+            ));
+        }
+    }
+    let builders = cursors.iter().zip(sources).map(|(cursor, source)| {
+        let offsets = (source.index_version() == 1).then(Vec::new);
+        (SymbolMapBuilder::new(cursor.left, universe, plain), offsets)
+    });
+    Ok(builders.collect())
+}

@@ -1,0 +1,87 @@
+//! What went wrong with a durable effect.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The step that failed, as a user would say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Creating a file.
+    Create,
+    /// Writing to a file.
+    Write,
+    /// Making a file durable: drain, truncate, fsync.
+    Finish,
+    /// Opening a file for reading.
+    Open,
+    /// Reading from a file.
+    Read,
+    /// Creating a directory.
+    CreateDir,
+    /// Renaming a file or directory.
+    Rename,
+    /// Making the entries of a directory durable.
+    SyncDir,
+    /// Removing a file.
+    RemoveFile,
+    /// Removing a directory and what is in it.
+    RemoveDir,
+    /// Setting owner, group or mode.
+    SetOwnership,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Finish => "sync",
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::CreateDir => "create directory",
+            Self::Rename => "rename",
+            Self::SyncDir => "sync directory",
+            Self::RemoveFile => "remove",
+            Self::RemoveDir => "remove directory",
+            Self::SetOwnership => "set owner and mode of",
+        })
+    }
+}
+
+/// A durable effect that did not happen, or may have happened in part.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", path.display())]
+#[non_exhaustive]
+pub struct VfsError {
+    /// The step that failed.
+    pub operation: Operation,
+    /// The file or directory it was for; for a rename the old name.
+    pub path: PathBuf,
+    /// What the OS or the writer said.
+    pub source: io::Error,
+}
+
+impl VfsError {
+    /// An error of `operation` on `path`.
+    #[must_use]
+    pub fn new(operation: Operation, path: &Path, source: io::Error) -> Self {
+        Self { operation, path: path.to_owned(), source }
+    }
+
+    /// Whether the disk (or a quota) is full.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        )
+    }
+
+    /// Whether the OS refused for want of a permission.
+    #[must_use]
+    pub fn is_permission_denied(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+}

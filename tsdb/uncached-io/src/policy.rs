@@ -1,0 +1,120 @@
+//! What the caller asks for, what a directory gives, and why it gives no more.
+
+use crate::error::Errno;
+
+/// How much the caller insists on staying out of the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Policy {
+    /// Ordinary buffered I/O, with write-behind so that dirty pages stay few.
+    #[default]
+    Off,
+    /// Uncached where it can be had, else buffered, with the [`FallbackReason`] kept.
+    Prefer,
+    /// Uncached, or an error before anything is written.
+    Required,
+}
+
+impl Policy {
+    /// What this build makes of the policy: with the cargo feature `forcedirectio`, always
+    /// [`Policy::Required`].
+    #[must_use]
+    pub fn effective(self) -> Self {
+        if cfg!(feature = "forcedirectio") { Self::Required } else { self }
+    }
+}
+
+/// The multiples that direct I/O on a file must keep to, in bytes; powers of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Alignment {
+    /// Of addresses in memory.
+    pub mem_align: usize,
+    /// Of offsets and lengths of writes.
+    pub offset_align: usize,
+    /// Of offsets and lengths of reads.
+    pub read_offset_align: usize,
+}
+
+/// How files of a directory are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Past the page cache.
+    Direct(Alignment),
+    /// Through the page cache.
+    Buffered {
+        /// Why not past it.
+        reason: FallbackReason,
+    },
+}
+
+impl Mode {
+    /// Whether files go past the page cache.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        matches!(self, Self::Direct(_))
+    }
+
+    /// Why files do not go past the page cache, if they don't.
+    #[must_use]
+    pub fn fallback_reason(&self) -> Option<&FallbackReason> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Buffered { reason } => Some(reason),
+        }
+    }
+}
+
+/// Why I/O is buffered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum FallbackReason {
+    /// [`Policy::Off`]: nobody asked for anything else.
+    #[error("uncached I/O is switched off")]
+    PolicyOff,
+    /// This operating system has no engine here yet.
+    #[error("uncached I/O is not implemented for this operating system")]
+    UnsupportedPlatform,
+    /// The filesystem says that this file takes no direct I/O (encryption, data journalling).
+    #[error("the filesystem reports that it has no direct I/O")]
+    NotOffered,
+    /// Opening with `O_DIRECT` was refused.
+    #[error("opening a file for direct I/O was refused")]
+    OpenRefused(#[source] Errno),
+    /// A direct write was refused at every alignment tried.
+    #[error("a direct write was refused")]
+    WriteRefused(#[source] Errno),
+    /// A direct read was refused.
+    #[error("a direct read was refused")]
+    ReadRefused(#[source] Errno),
+    /// Direct writes are accepted, but land in the page cache (tmpfs).
+    #[error("the filesystem accepts direct writes, but caches them ({cached_pages} pages seen)")]
+    CachedAnyway {
+        /// Pages found in the cache after the probe's write.
+        cached_pages: u64,
+    },
+    /// Neither does the filesystem report an alignment nor can its cache be looked into.
+    #[error("it cannot be measured whether direct writes are uncached here")]
+    Unmeasurable(#[source] Errno),
+    /// What was written directly did not read back the same.
+    #[error("a direct write did not read back the same")]
+    ReadBackDiffers,
+}
+
+impl FallbackReason {
+    /// A short stable name, for metrics and JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PolicyOff => "off",
+            Self::UnsupportedPlatform => "unsupported_platform",
+            Self::NotOffered => "not_offered",
+            Self::OpenRefused(_) => "open_refused",
+            Self::WriteRefused(_) => "write_refused",
+            Self::ReadRefused(_) => "read_refused",
+            Self::CachedAnyway { .. } => "cached_anyway",
+            Self::Unmeasurable(_) => "unmeasurable",
+            Self::ReadBackDiffers => "read_back_differs",
+        }
+    }
+}

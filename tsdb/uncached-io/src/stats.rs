@@ -1,0 +1,87 @@
+//! Counters of what went where.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::policy::FallbackReason;
+
+/// What writing one file took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteStats {
+    /// Bytes written past the page cache, padding included.
+    pub direct_bytes: u64,
+    /// Of these, bytes that only filled the last block and were cut off again.
+    pub padding_bytes: u64,
+    /// Bytes written through the page cache.
+    pub buffered_bytes: u64,
+    /// Write calls.
+    pub writes: u64,
+    /// Write calls that took less than they were given and were resumed.
+    pub short_writes: u64,
+    /// How often the caller had to wait for a free buffer.
+    pub waits: u64,
+    /// For how long in all.
+    pub wait_time: Duration,
+    /// Why the file was not written past the page cache, if it was not.
+    pub fallback: Option<FallbackReason>,
+}
+
+/// What everything opened through one [`Io`](crate::Io) took so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IoStats {
+    /// Files finished.
+    pub files_finished: u64,
+    /// Files created that are buffered although uncached I/O was asked for.
+    pub fallbacks: u64,
+    /// Bytes written past the page cache, padding included.
+    pub write_direct_bytes: u64,
+    /// Of these, padding.
+    pub write_padding_bytes: u64,
+    /// Bytes written through the page cache.
+    pub write_buffered_bytes: u64,
+    /// Write calls.
+    pub writes: u64,
+    /// Bytes read past the page cache, what was trimmed off included.
+    pub read_direct_bytes: u64,
+    /// Bytes read through the page cache.
+    pub read_buffered_bytes: u64,
+    /// Read calls.
+    pub reads: u64,
+}
+
+/// The live side of [`IoStats`]. Relaxed: they are sums, nothing is ordered by them.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) files_finished: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
+    pub(crate) write_direct_bytes: AtomicU64,
+    pub(crate) write_padding_bytes: AtomicU64,
+    pub(crate) write_buffered_bytes: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) read_direct_bytes: AtomicU64,
+    pub(crate) read_buffered_bytes: AtomicU64,
+    pub(crate) reads: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self) -> IoStats {
+        IoStats {
+            files_finished: self.files_finished.load(Ordering::Relaxed),
+            fallbacks: self.fallbacks.load(Ordering::Relaxed),
+            write_direct_bytes: self.write_direct_bytes.load(Ordering::Relaxed),
+            write_padding_bytes: self.write_padding_bytes.load(Ordering::Relaxed),
+            write_buffered_bytes: self.write_buffered_bytes.load(Ordering::Relaxed),
+            writes: self.writes.load(Ordering::Relaxed),
+            read_direct_bytes: self.read_direct_bytes.load(Ordering::Relaxed),
+            read_buffered_bytes: self.read_buffered_bytes.load(Ordering::Relaxed),
+            reads: self.reads.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}

@@ -1,0 +1,46 @@
+//! The operating system, as little of it as is needed; one file for each.
+//!
+//! [`RawFile`] is the seam of the writing side: tests put a disk of their own behind it.
+
+use std::io;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::*;
+
+/// A file being written. Each call is one system call, with nothing retried.
+pub(crate) trait RawFile: Send {
+    /// Writes some of `bytes`; how many.
+    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize>;
+    /// Sets the length.
+    fn truncate(&self, len_bytes: u64) -> io::Result<()>;
+    /// Makes data and length durable.
+    fn sync(&self) -> io::Result<()>;
+    /// Starts writing dirty pages of the range back, without waiting.
+    fn start_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()>;
+    /// Waits until the pages of the range are written back.
+    fn wait_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()>;
+    /// Drops clean cached pages of the range (length 0: to the end). Only a hint.
+    fn drop_cached(&self, offset_bytes: u64, len_bytes: u64);
+    /// Goes on buffered.
+    fn leave_direct(&self) -> io::Result<()>;
+    /// Sets blocks aside without changing the length. Only a hint: false if it was not taken.
+    fn preallocate(&self, len_bytes: u64) -> bool;
+}
+
+/// What a file says about direct I/O on itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Nothing: an old kernel, or a filesystem that does not report.
+    Unreported,
+    /// That it has none.
+    Refused,
+    /// These multiples.
+    Aligned(crate::policy::Alignment),
+}

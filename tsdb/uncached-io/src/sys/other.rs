@@ -1,0 +1,113 @@
+//! Everything that is not Linux: buffered I/O works, uncached I/O is `Unsupported`.
+//!
+//! Next would be macOS (`F_NOCACHE`) and Windows (`FILE_FLAG_NO_BUFFERING`).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::{Offer, RawFile};
+use crate::page_cache::CachedPages;
+
+/// Whether there is anything to probe for.
+pub(crate) const HAS_DIRECT: bool = false;
+
+pub(crate) fn open_read(path: &Path, direct: bool) -> io::Result<File> {
+    if direct { Err(io::ErrorKind::Unsupported.into()) } else { File::open(path) }
+}
+
+/// `replace`: an existing file is emptied; otherwise it is an error.
+pub(crate) fn open_write(
+    path: &Path,
+    direct: bool,
+    replace: bool,
+    mode_bits: u32,
+) -> io::Result<File> {
+    if direct {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if replace {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode_bits);
+    #[cfg(not(unix))]
+    let _ = mode_bits;
+    options.open(path)
+}
+
+pub(crate) fn open_probe(_dir: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn direct_offer(_file: &File) -> Offer {
+    Offer::Refused
+}
+
+/// One answer for all of them: there is nothing to tell apart.
+pub(crate) fn device_of(dir: &Path) -> io::Result<u64> {
+    std::fs::metadata(dir).map(|_| 0)
+}
+
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, offset_bytes)
+}
+
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, into, offset_bytes)
+}
+
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn read_at(mut file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(offset_bytes))?;
+    file.read(into)
+}
+
+pub(crate) fn leave_direct(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn cachestat(_: &File, _: u64, _: u64) -> io::Result<CachedPages> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl RawFile for File {
+    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize> {
+        // One writer owns the file, so moving its cursor disturbs nobody.
+        let mut file = self;
+        file.seek(SeekFrom::Start(offset_bytes))?;
+        file.write(bytes)
+    }
+
+    fn truncate(&self, len_bytes: u64) -> io::Result<()> {
+        self.set_len(len_bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_all()
+    }
+
+    fn start_writeback(&self, _offset_bytes: u64, _len_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn wait_writeback(&self, _offset_bytes: u64, _len_bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn drop_cached(&self, _offset_bytes: u64, _len_bytes: u64) {}
+
+    fn leave_direct(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn preallocate(&self, _len_bytes: u64) -> bool {
+        false
+    }
+}
