@@ -1,5 +1,6 @@
 //! Queries over blocks.
 
+mod buckets;
 mod heap;
 mod lookup;
 mod matcher;
@@ -9,6 +10,7 @@ mod re2;
 mod refs;
 mod selector;
 
+pub use buckets::{Bucket, buckets, float_buckets};
 pub use matcher::{METRIC_NAME, MatchOp, Matcher};
 pub use re2::{PatternError, PatternErrorKind};
 pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
