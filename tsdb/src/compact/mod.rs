@@ -37,5 +37,6 @@ pub use directory::{
 };
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
+pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};
