@@ -39,5 +39,6 @@ pub use directory::{
 pub use dry_run::DryRun;
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
+pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};
