@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod compact_fixtures;
+mod fixtures;
 mod judge;
 mod planner_judge;
 mod query_matchers;
