@@ -6,7 +6,7 @@ mod compactor;
 mod directory;
 mod error;
 mod files;
-mod heap;
+pub(crate) mod heap;
 mod index;
 mod ledger;
 mod merge;
