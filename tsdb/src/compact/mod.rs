@@ -4,6 +4,7 @@ mod batch;
 mod budget;
 mod compactor;
 mod directory;
+mod dry_run;
 mod error;
 mod files;
 pub(crate) mod heap;
@@ -35,7 +36,9 @@ pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryReport, FAILED_MARKS_FILE,
     ListedBlock, Listing, list_blocks,
 };
+pub use dry_run::DryRun;
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
+pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};
