@@ -3,10 +3,12 @@
 use tsdb_format::index::{BlockSeriesRef, ChunkMeta, SeriesEntry};
 use tsdb_format::tombstones::Interval;
 
-use super::access;
 use super::error::QueryError;
 use super::range::TimeRange;
-use super::stand_in::Block;
+use crate::block::Block;
+
+/// Pairs of name and value, by name, as they stand in the index.
+pub(super) type LabelPairs<'b> = [(&'b str, &'b str)];
 
 /// Goes through selected series of a block that have a chunk in range, not deleted as a whole.
 pub(super) struct BlockCursor<'b> {
@@ -35,13 +37,11 @@ impl<'b> BlockCursor<'b> {
 
     /// Goes to the next series; false behind the last one. After an error, to the one behind.
     pub(super) fn advance(&mut self) -> Result<bool, QueryError> {
-        for reference in self.refs.by_ref() {
+        while let Some(reference) = self.refs.next() {
             self.reference = reference;
-            let block = self.block;
-            let error = |source| access::blame(block, reference, source);
-            access::series(block, reference, &mut self.entry).map_err(error)?;
-            let deleted = access::tombstones(block, reference);
-            let range = self.range;
+            let index = self.block.index();
+            index.series(reference, &mut self.entry)?;
+            let (range, deleted) = (self.range, self.deleted());
             self.entry.chunks.retain(|chunk| {
                 range.overlaps(chunk.min_time, chunk.max_time) && !is_deleted(chunk, deleted)
             });
@@ -51,14 +51,14 @@ impl<'b> BlockCursor<'b> {
             std::mem::swap(&mut self.labels, &mut self.labels_before);
             self.labels.clear();
             for &(name, value) in &self.entry.labels {
-                let name = access::symbol(block, name).map_err(error)?;
-                let value = access::symbol(block, value).map_err(error)?;
-                self.labels.push((name, value));
+                self.labels.push((index.symbol(name)?, index.symbol(value)?));
             }
             if self.labels <= self.labels_before {
-                let labels = self.labels.iter().copied().collect();
-                let (block, series) = (access::id(block), reference);
-                return Err(QueryError::SeriesOrder { block, series, labels });
+                return Err(QueryError::SeriesOrder {
+                    block: self.block.dir().to_owned(),
+                    series: reference,
+                    labels: self.labels.iter().copied().collect(),
+                });
             }
             return Ok(true);
         }
@@ -69,8 +69,7 @@ impl<'b> BlockCursor<'b> {
         self.block
     }
 
-    /// The labels of the current series, by name.
-    pub(super) fn labels(&self) -> &[(&'b str, &'b str)] {
+    pub(super) fn labels(&self) -> &LabelPairs<'b> {
         &self.labels
     }
 
@@ -81,7 +80,7 @@ impl<'b> BlockCursor<'b> {
 
     /// What is deleted of the current series.
     pub(super) fn deleted(&self) -> &'b [Interval] {
-        access::tombstones(self.block, self.reference)
+        self.block.tombstones().get(self.reference.into())
     }
 }
 

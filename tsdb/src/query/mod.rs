@@ -33,9 +33,6 @@ mod refs;
 mod samples;
 mod selector;
 mod series_set;
-#[allow(missing_docs, reason = "temporary")]
-#[doc(hidden)]
-pub mod stand_in;
 
 pub use buckets::{Bucket, buckets, float_buckets};
 pub use error::QueryError;

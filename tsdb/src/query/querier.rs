@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use tsdb_format::index::{BlockSeriesRef, SeriesEntry};
 
-use super::access;
 use super::cursor::BlockCursor;
 use super::error::QueryError;
 use super::lookup;
@@ -12,7 +11,7 @@ use super::matcher::Matcher;
 use super::range::TimeRange;
 use super::refs;
 use super::series_set::SeriesSet;
-use super::stand_in::Block;
+use crate::block::{Block, BlockIndex, ReadError};
 
 /// Answers queries over blocks, as one Prometheus over all of them would.
 ///
@@ -32,7 +31,7 @@ impl<'b> Querier<'b> {
     #[must_use]
     pub fn new(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
         let mut blocks: Vec<&Block> = blocks.into_iter().collect();
-        blocks.sort_by_key(|block| access::min_time(block));
+        blocks.sort_by_key(|block| block.meta().min_time);
         Self { blocks }
     }
 
@@ -83,11 +82,10 @@ impl<'b> Querier<'b> {
         let mut names = BTreeSet::new();
         for block in self.in_range(range) {
             if matchers.is_empty() {
-                for name in access::label_names(block) {
-                    names.insert(name?);
-                }
+                names.extend(block.index().label_names()?);
             } else {
-                names_of(block, lookup::select(block, matchers)?, &mut names)?;
+                let refs = lookup::select(block.index(), matchers)?;
+                names_of(block.index(), refs, &mut names)?;
             }
         }
         Ok(names.into_iter().map(str::to_owned).collect())
@@ -109,30 +107,34 @@ impl<'b> Querier<'b> {
             matchers.iter().partition(|matcher| matcher.name() == name);
         let mut values = BTreeSet::new();
         for block in self.in_range(range) {
-            let selected =
-                if others.is_empty() { None } else { Some(lookup::select(block, matchers)?) };
-            access::for_each_value(block, name, "", |value, offset| {
-                if values.contains(value) || !own.iter().all(|matcher| matcher.matches(value)) {
-                    return Ok(());
+            let index = block.index();
+            let selected = match others.is_empty() {
+                true => None,
+                false => Some(lookup::select(index, matchers)?),
+            };
+            for label in index.label_values(name) {
+                let label = label?;
+                if values.contains(label.value) || !own.iter().all(|m| m.matches(label.value)) {
+                    continue;
                 }
                 let found = match &selected {
+                    Some(selected) => refs::intersects(selected, index.postings_of(label)?),
                     None => true,
-                    Some(refs) => {
-                        refs::intersects(refs, access::list_at(block, offset, name, value)?)
-                    }
                 };
                 if found {
-                    values.insert(value.to_owned());
+                    values.insert(label.value);
                 }
-                Ok(())
-            })?;
+            }
         }
-        Ok(values.into_iter().collect())
+        Ok(values.into_iter().map(str::to_owned).collect())
     }
 
     fn in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b Block> {
         let blocks = self.blocks.iter().copied();
-        blocks.filter(move |block| access::overlaps(block, range.mint, range.maxt))
+        blocks.filter(move |block| {
+            // A block ends before its maxTime.
+            block.meta().min_time <= range.maxt && range.mint < block.meta().max_time
+        })
     }
 }
 
@@ -143,7 +145,7 @@ fn selected<M: AsRef<[Matcher]>>(
 ) -> Result<Vec<BlockSeriesRef>, QueryError> {
     let mut all = Vec::new();
     for selector in selectors {
-        let found = lookup::select(block, selector.as_ref())?;
+        let found = lookup::select(block.index(), selector.as_ref())?;
         if all.is_empty() {
             all = found;
         } else {
@@ -158,19 +160,17 @@ fn selected<M: AsRef<[Matcher]>>(
 }
 
 fn names_of<'b>(
-    block: &'b Block,
+    index: &'b BlockIndex,
     refs: Vec<BlockSeriesRef>,
     names: &mut BTreeSet<&'b str>,
-) -> Result<(), QueryError> {
+) -> Result<(), ReadError> {
     let mut entry = SeriesEntry::default();
     let mut symbols = BTreeSet::new();
     for series in refs {
-        access::labels(block, series, &mut entry)
-            .map_err(|source| access::blame(block, series, source))?;
+        index.series_labels(series, &mut entry)?;
         for &(name, _) in &entry.labels {
             if symbols.insert(name) {
-                let name = access::symbol(block, name);
-                names.insert(name.map_err(|source| access::blame(block, series, source))?);
+                names.insert(index.symbol(name)?);
             }
         }
     }

@@ -6,10 +6,10 @@ use tsdb_format::index::ChunkMeta;
 use tsdb_format::meta::Ulid;
 use tsdb_format::tombstones::Interval;
 
-use super::access;
 use super::cursor::BlockCursor;
 use super::error::QueryError;
-use super::stand_in::Block;
+use super::samples::Shown;
+use crate::block::Block;
 
 /// A chunk as it stands in a block, its checksum checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,18 +95,13 @@ impl<'b> RawChunks<'b> {
         let Some(&(part, meta)) = self.chunks.get(self.next) else { return Ok(None) };
         let Some(part) = self.parts.get(part) else { return Ok(None) };
         self.next += 1;
-        let (encoding, data) =
-            access::chunk(part.block, meta.reference).map_err(|source| QueryError::Chunk {
-                block: access::id(part.block),
-                labels: part.labels.iter().copied().collect(),
-                chunk: meta.reference,
-                source,
-            })?;
+        let chunk = part.block.chunk(meta.reference);
+        let chunk = chunk.map_err(|error| error.of_series(Shown(&part.labels)))?;
         Ok(Some(RawChunk {
-            block: access::id(part.block),
+            block: part.block.id(),
             reference: meta.reference,
-            encoding,
-            data,
+            encoding: chunk.encoding,
+            data: chunk.data,
             min_time: meta.min_time,
             max_time: meta.max_time,
             deleted: touching(part.deleted, &meta),

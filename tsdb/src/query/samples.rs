@@ -10,17 +10,18 @@
 //! Which sample stays at an equal time is that of Prometheus 3.15: the current part goes on as long
 //! as it is before the heap's first; where they are equal the heap's first wins.
 
+use std::fmt;
+
 use tsdb_format::DecodeError;
 use tsdb_format::chunkenc::{ChunkDecoder, CounterResetHint, FloatHistogram, Histogram, ValueType};
 use tsdb_format::index::ChunkMeta;
-use tsdb_format::labels::Labels;
+use tsdb_format::labels::write_labels;
 use tsdb_format::tombstones::Interval;
 
-use super::access;
-use super::cursor::BlockCursor;
+use super::cursor::{BlockCursor, LabelPairs};
 use super::error::QueryError;
 use super::range::TimeRange;
-use super::stand_in::Block;
+use crate::block::Block;
 use crate::compact::heap::TieHeap;
 
 /// Goes through the samples of a series, in the order of time.
@@ -291,6 +292,15 @@ fn time_of(parts: &[Part<'_>], id: u32) -> i64 {
     parts.get(id as usize).map_or(i64::MAX, |part| part.decoder.timestamp())
 }
 
+/// Displays labels as Prometheus prints them.
+pub(super) struct Shown<'l, 'b>(pub(super) &'l LabelPairs<'b>);
+
+impl fmt::Display for Shown<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_labels(f, self.0.iter().copied())
+    }
+}
+
 /// The samples of the series in one block.
 #[derive(Default)]
 struct Part<'b> {
@@ -357,11 +367,16 @@ impl<'b> Part<'b> {
         while let (Some(block), Some(chunk)) = (self.block, self.chunks.get(self.next_chunk)) {
             let chunk = *chunk;
             self.next_chunk += 1;
-            let opened = access::chunk(block, chunk.reference)
-                .and_then(|(encoding, data)| self.decoder.reset(encoding, data).map(|()| data));
-            match opened {
-                Ok(data) => {
-                    self.data = data;
+            let stored = match block.chunk(chunk.reference) {
+                Ok(stored) => stored,
+                Err(error) => {
+                    errors.push(error.of_series(Shown(&self.labels)).into());
+                    continue;
+                }
+            };
+            match self.decoder.reset(stored.encoding, stored.data) {
+                Ok(()) => {
+                    self.data = stored.data;
                     let deleted = self.deleted;
                     self.next_stone = deleted.partition_point(|s| s.max < chunk.min_time);
                     let stone = deleted.get(self.next_stone);
@@ -392,9 +407,12 @@ impl<'b> Part<'b> {
     fn blame(&mut self, source: DecodeError, errors: &mut Vec<QueryError>) {
         let place = self.next_chunk.saturating_sub(1);
         if let (Some(block), Some(chunk)) = (self.block, self.chunks.get(place)) {
-            let labels: Labels = self.labels.iter().copied().collect();
-            let (block, chunk) = (access::id(block), chunk.reference);
-            errors.push(QueryError::Chunk { block, labels, chunk, source });
+            errors.push(QueryError::Sample {
+                block: block.dir().to_owned(),
+                labels: self.labels.iter().copied().collect(),
+                chunk: chunk.reference,
+                source,
+            });
         }
         self.leave_chunk();
     }

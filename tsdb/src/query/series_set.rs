@@ -1,8 +1,8 @@
 //! The selected series of all blocks, merged by their labels.
 
-use tsdb_format::labels::{Labels, write_labels};
+use tsdb_format::labels::Labels;
 
-use super::cursor::BlockCursor;
+use super::cursor::{BlockCursor, LabelPairs};
 use super::error::QueryError;
 use super::range::TimeRange;
 use super::raw_chunks::RawChunks;
@@ -72,7 +72,7 @@ impl<'b> SeriesSet<'b> {
     }
 }
 
-fn labels_of<'s, 'b>(cursors: &'s [BlockCursor<'b>], id: u32) -> &'s [(&'b str, &'b str)] {
+fn labels_of<'s, 'b>(cursors: &'s [BlockCursor<'b>], id: u32) -> &'s LabelPairs<'b> {
     cursors.get(id as usize).map(BlockCursor::labels).unwrap_or_default()
 }
 
@@ -94,15 +94,6 @@ impl<'s, 'b> Series<'s, 'b> {
     #[must_use]
     pub fn owned_labels(&self) -> Labels {
         self.labels().iter().copied().collect()
-    }
-
-    /// The labels as Prometheus prints them.
-    #[must_use]
-    pub fn display(&self) -> String {
-        let mut out = String::new();
-        // Writing to a string can't fail.
-        let _ = write_labels(&mut out, self.labels().iter().copied());
-        out
     }
 
     /// Makes `samples` stand in front of the first sample of this series.
