@@ -9,14 +9,17 @@
 //! A half-deleted source is Prometheus's as much as ours; without the lock its owner may be alive
 //! and at work on it. Symbolic links and files under such names are left alone.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tsdb_format::meta::parse_block_id;
+
 use super::lock::DataDirLock;
-use super::publish::{
-    DELETION_SUFFIX, LockAttempt, PublishError, TempLock, canonical, parse_temporary_name,
-};
+use super::publish::{DELETION_SUFFIX, LockAttempt, PublishError, TempLock, parse_temporary_name};
 use crate::vfs::Vfs;
 
 /// What a leftover was.
@@ -125,5 +128,7 @@ fn kind_of(name: &str) -> Option<LeftoverKind> {
     if parse_temporary_name(name).is_some() {
         return Some(LeftoverKind::UnfinishedBlock);
     }
-    name.strip_suffix(DELETION_SUFFIX).and_then(canonical).map(|_| LeftoverKind::HalfDeletedBlock)
+    name.strip_suffix(DELETION_SUFFIX)
+        .and_then(|id| parse_block_id(id).ok())
+        .map(|_| LeftoverKind::HalfDeletedBlock)
 }
