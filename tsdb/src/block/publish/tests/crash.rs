@@ -3,9 +3,7 @@
 use super::*;
 use crate::block::leftovers;
 use crate::block::lock::DataDirLock;
-use crate::vfs::OsVfs;
 use crate::vfs::sim::{Fault, FaultKind};
-use uncached_io::{Io, Policy};
 
 const SEED: u64 = 3;
 
@@ -18,7 +16,7 @@ fn effects_of_a_whole_run() -> usize {
 
 /// As the next run begins: lock, sweep. What is left then must be blocks, all whole.
 fn recover(before: &Tree, dir: &Path, context: &str) {
-    let vfs = OsVfs::new(Io::probe(dir, Policy::Off).unwrap());
+    let vfs = SimVfs::new(dir).unwrap();
     let lock = DataDirLock::acquire(dir).unwrap();
     let swept = leftovers::remove(&vfs, dir, Some(&lock)).unwrap();
     assert_eq!((swept.alive.len(), swept.undecided.len()), (0, 0), "{context}");
