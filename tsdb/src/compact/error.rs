@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::planner::PlanError;
 use super::reencode::ReencodeError;
+use crate::block::lock::LockError;
 use crate::block::publish::PublishError;
-use crate::vfs::VfsError;
+use crate::vfs::{SpaceError, VfsError};
 
 /// Why blocks could not be compacted. Nothing was published, and no source was touched.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,18 @@ pub enum CompactError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The output's filesystem has too little space.
+    #[error(transparent)]
+    Space(#[from] Box<SpaceError>),
+    /// The data directory is in use.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The blocks of a directory could not be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// There is nothing to merge.
+    #[error("no source blocks were given")]
+    NoSources,
     /// Compaction was cancelled; nothing is left behind.
     #[error("cancelled")]
     Cancelled,
@@ -78,7 +92,12 @@ impl CompactError {
         Self::Limit { what, found, limit }
     }
 
-    pub(super) fn budget(what: &'static str, need_bytes: u64, share_bytes: u64, least_bytes: u64) -> Self {
+    pub(super) fn budget(
+        what: &'static str,
+        need_bytes: u64,
+        share_bytes: u64,
+        least_bytes: u64,
+    ) -> Self {
         Self::Budget { what, need_bytes, share_bytes, least_bytes }
     }
 
@@ -99,6 +118,7 @@ impl CompactError {
         match self {
             Self::Vfs(error) => error.is_out_of_space(),
             Self::Publish(error) => error.is_out_of_space(),
+            Self::Space(_) => true,
             _ => false,
         }
     }
@@ -167,6 +187,15 @@ pub enum SourceFault {
     /// A chunk could not be decoded to be re-encoded.
     #[error(transparent)]
     Reencode(#[from] ReencodeError),
+    /// meta.json could not be read.
+    #[error(transparent)]
+    Meta(#[from] tsdb_format::meta::MetaError),
+    /// The directory is not called as the block in it.
+    #[error("this is block {id}, but its directory has another name; rename the directory")]
+    WrongDirectory {
+        /// The ULID in meta.json.
+        id: tsdb_format::meta::Ulid,
+    },
     /// A decoder of the file refused its bytes.
     #[error(transparent)]
     Decode(#[from] tsdb_format::DecodeError),

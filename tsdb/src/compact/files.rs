@@ -48,7 +48,11 @@ impl FilePool {
     /// The path of a file.
     pub(super) fn path(&self, key: FileKey) -> PathBuf {
         let dir = &self.dirs[key.source as usize];
-        if key.number == 0 { dir.join("index") } else { dir.join(format!("chunks/{:06}", key.number)) }
+        if key.number == 0 {
+            dir.join("index")
+        } else {
+            dir.join(format!("chunks/{:06}", key.number))
+        }
     }
 
     pub(super) fn get(&self, key: FileKey) -> Result<Arc<dyn VfsRead>, VfsError> {

@@ -78,7 +78,10 @@ pub(super) struct IndexSummary {
 
 impl IndexWriter {
     /// Creates the file and writes header and symbols.
-    pub(super) fn create(options: IndexOptions, symbols: &MergedSymbols) -> Result<Self, CompactError> {
+    pub(super) fn create(
+        options: IndexOptions,
+        symbols: &MergedSymbols,
+    ) -> Result<Self, CompactError> {
         let create =
             CreateOptions::new().buffer_bytes(options.buffer_bytes).ownership(options.ownership);
         let file = options.vfs.create(&options.path, &create)?;
@@ -156,7 +159,11 @@ impl IndexWriter {
         let table = table.finish()?;
         if table.len_bytes() + 4 > u64::from(u32::MAX) {
             let limit = u64::from(u32::MAX);
-            return Err(CompactError::limit("postings offset table bytes", table.len_bytes() + 4, limit));
+            return Err(CompactError::limit(
+                "postings offset table bytes",
+                table.len_bytes() + 4,
+                limit,
+            ));
         }
         out.write(&((table.len_bytes() + 4) as u32).to_be_bytes())?;
         let mut crc = crc32c(&count.to_be_bytes());

@@ -39,7 +39,10 @@ const NO_RUN: u32 = u32::MAX;
 
 impl SeriesMerge {
     /// Moves every cursor to its first series.
-    pub(super) fn new(cursors: Vec<SeriesCursor>, batch_bytes: usize) -> Result<Self, CompactError> {
+    pub(super) fn new(
+        cursors: Vec<SeriesCursor>,
+        batch_bytes: usize,
+    ) -> Result<Self, CompactError> {
         let mut merge = Self {
             heap: TieHeap::default(),
             current: Vec::with_capacity(cursors.len()),
@@ -165,12 +168,19 @@ impl SeriesMerge {
     }
 
     /// Plans chunks of one source; returns how far it came before the batch was full.
-    fn plan_part(&mut self, batch: &mut Batch, id: u32, range: std::ops::Range<usize>, split: bool) -> usize {
+    fn plan_part(
+        &mut self,
+        batch: &mut Batch,
+        id: u32,
+        range: std::ops::Range<usize>,
+        split: bool,
+    ) -> usize {
         let cursor = &self.cursors[id as usize];
         let source = cursor.source();
         let mut at = range.start;
         for chunk in cursor.chunks().get(range.clone()).unwrap_or_default() {
-            let full = batch.planned_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
+            let full =
+                batch.planned_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
             if split && at > range.start && full {
                 break;
             }
@@ -209,7 +219,12 @@ impl SeriesMerge {
 }
 
 /// The run that fetches `chunk`: the source's open one if the chunk follows it closely.
-fn place_in_run(batch: &mut Batch, open: &mut u32, source: &Arc<Source>, chunk: &ListedChunk) -> u32 {
+fn place_in_run(
+    batch: &mut Batch,
+    open: &mut u32,
+    source: &Arc<Source>,
+    chunk: &ListedChunk,
+) -> u32 {
     let (segment, offset) = ((chunk.reference >> 32) as u32, chunk.reference as u32);
     if let Some(run) = batch.runs.get_mut(*open as usize) {
         let gap = offset.wrapping_sub(run.last_start);
@@ -223,7 +238,13 @@ fn place_in_run(batch: &mut Batch, open: &mut u32, source: &Arc<Source>, chunk: 
     }
     *open = batch.runs.len() as u32;
     batch.planned_bytes += LAST_CHUNK_BYTES;
-    batch.runs.push(Run { source: source.number(), segment, start: offset, last_start: offset, end: 0 });
+    batch.runs.push(Run {
+        source: source.number(),
+        segment,
+        start: offset,
+        last_start: offset,
+        end: 0,
+    });
     *open
 }
 

@@ -93,7 +93,7 @@ impl Pipeline<'_> {
             maps_bytes: self.shares.symbol_maps_bytes,
             window_bytes: self.shares.source_window_bytes,
         };
-        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares)
+        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares, None)
     }
 
     fn index_options(&self) -> Result<IndexOptions, CompactError> {
@@ -161,8 +161,7 @@ impl Pipeline<'_> {
             self.float_encoding,
         );
         let Some(first) = self.sources.first() else { return };
-        let mut populator =
-            Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
+        let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
         for mut batch in planned {
             let result = populator.populate(&mut batch).map(|()| batch);
             if done.send(result).is_err() {

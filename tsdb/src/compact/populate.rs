@@ -108,8 +108,9 @@ impl<'a> Populator<'a> {
             let source = &self.sources[batch.parts[part].source as usize];
             for at in batch.chunks_of(part) {
                 let chunk = batch.chunks[at];
-                let record = locate(batch, source, &self.pool, &chunk)
-                    .map_err(|error| error.name(source, &chunk, batch.labels_of(number), self.names))?;
+                let record = locate(batch, source, &self.pool, &chunk).map_err(|error| {
+                    error.name(source, &chunk, batch.labels_of(number), self.names)
+                })?;
                 ledger.samples_in += u64::from(record.samples);
                 batch.out.push(OutChunk {
                     min_time: chunk.min_time,
@@ -169,7 +170,9 @@ pub(super) fn locate(
 /// The whole length of the record that begins `bytes`; `None` if they end within its length.
 fn record_len(bytes: &[u8]) -> Result<Option<u64>, SourceFault> {
     match uvarint(bytes) {
-        Some((len, _)) if len > CHUNK_BYTES_MAX => Err(SourceFault::Malformed("chunk of absurd length")),
+        Some((len, _)) if len > CHUNK_BYTES_MAX => {
+            Err(SourceFault::Malformed("chunk of absurd length"))
+        }
         Some((len, prefix)) => Ok(Some(len + (prefix + RECORD_FIXED_BYTES) as u64)),
         None if bytes.len() >= 10 => Err(SourceFault::Malformed("chunk without a length")),
         None => Ok(None),
@@ -215,10 +218,9 @@ fn fetch_alone(
 fn parse(bytes: &[u8], place: Place, start: u32, len: usize) -> Result<Record, SourceFault> {
     let malformed = SourceFault::Malformed("chunk record is cut off");
     let Some((data_len, prefix)) = uvarint(bytes) else { return Err(malformed) };
-    let (Some(body), Some(stored)) = (
-        bytes.get(prefix..len - 4),
-        bytes.get(len - 4..len).and_then(|bytes| bytes.first_chunk()),
-    ) else {
+    let (Some(body), Some(stored)) =
+        (bytes.get(prefix..len - 4), bytes.get(len - 4..len).and_then(|bytes| bytes.first_chunk()))
+    else {
         return Err(malformed);
     };
     let (stored, computed) = (u32::from_be_bytes(*stored), crc32c(body));
@@ -226,8 +228,8 @@ fn parse(bytes: &[u8], place: Place, start: u32, len: usize) -> Result<Record, S
         return Err(SourceFault::Checksum { what: "chunk", stored, computed });
     }
     let [encoding, data @ ..] = body else { return Err(malformed) };
-    let encoding = Encoding::try_from(*encoding)
-        .map_err(|_| SourceFault::UnknownEncoding(*encoding))?;
+    let encoding =
+        Encoding::try_from(*encoding).map_err(|_| SourceFault::UnknownEncoding(*encoding))?;
     let samples = num_samples(encoding, data)?;
     Ok(Record {
         place,

@@ -171,7 +171,11 @@ impl PostingsBuilder {
     }
 }
 
-fn put_group(bytes: &mut Vec<u8>, group: &[u64], out: &mut SpillWriter) -> Result<(), CompactError> {
+fn put_group(
+    bytes: &mut Vec<u8>,
+    group: &[u64],
+    out: &mut SpillWriter,
+) -> Result<(), CompactError> {
     put_uvarint(bytes, (group[0] >> 32) + 1);
     put_uvarint(bytes, group.len() as u64);
     let mut last = 0;
@@ -216,8 +220,9 @@ impl PostingsRuns {
             let here = |reader: &RunReader<'_>| reader.key() == Some(key);
             let count: u64 =
                 readers.iter().filter(|reader| here(reader)).map(RunReader::count).sum();
-            let count = u32::try_from(count)
-                .map_err(|_| CompactError::limit("postings of a label pair", count, u64::from(u32::MAX)))?;
+            let count = u32::try_from(count).map_err(|_| {
+                CompactError::limit("postings of a label pair", count, u64::from(u32::MAX))
+            })?;
             let pair = (key.0 > 0).then_some(((key.0.wrapping_sub(1)) as u32, (key.1 - 1) as u32));
             sink.begin(pair, count)?;
             for reader in readers.iter_mut().filter(|reader| here(reader)) {

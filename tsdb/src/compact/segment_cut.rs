@@ -24,7 +24,8 @@ pub(super) struct SegmentCut {
 impl SegmentCut {
     /// A series begins with the segment at `position` bytes (0: there is none yet).
     pub(super) fn begin_series(&mut self, position: u64) {
-        *self = Self { base_bytes: position.max(SEGMENT_HEADER_BYTES), estimate_bytes: 0, chunks: 0 };
+        *self =
+            Self { base_bytes: position.max(SEGMENT_HEADER_BYTES), estimate_bytes: 0, chunks: 0 };
     }
 
     /// Whether a chunk with `data_len` bytes of data starts a new segment.

@@ -175,9 +175,9 @@ impl<'a> BlockWriter<'a> {
     #[cold]
     fn mismatch(&self, batch: &Batch, number: usize, ledger: &Ledger) -> CompactError {
         let first = batch.parts_of(number).next().map(|part| batch.chunks_of(part).start);
-        let chunk = first.and_then(|at| batch.chunks.get(at)).map(|chunk| {
-            ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32)
-        });
+        let chunk = first
+            .and_then(|at| batch.chunks.get(at))
+            .map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
         CompactError::Ledger(Box::new(LedgerMismatch {
             block: None,
             series: (self.names)(batch.labels_of(number)),

@@ -86,11 +86,6 @@ impl SeriesCursor {
         self.series_ref
     }
 
-    /// How many series are left after the current one.
-    pub(super) fn remaining(&self) -> u64 {
-        u64::from(self.all.left)
-    }
-
     fn fault(&self, fault: SourceFault) -> CompactError {
         self.source.fault(FileKey::index(self.source.number()), fault)
     }
@@ -110,9 +105,8 @@ impl SeriesCursor {
         };
         self.skip_padding(padding)?;
         if u64::from(reference) * align != self.window.position() {
-            return Err(self.fault(SourceFault::Malformed(
-                "series and the postings of all series disagree",
-            )));
+            return Err(self
+                .fault(SourceFault::Malformed("series and the postings of all series disagree")));
         }
         self.series_ref = u64::from(reference);
         self.decode_entry()?;
@@ -136,7 +130,9 @@ impl SeriesCursor {
             return Err(self.fault(SourceFault::Malformed("series entry without a length")));
         };
         if len > ENTRY_BYTES_MAX || prefix as u64 + len + 4 > self.window.remaining() {
-            return Err(self.fault(SourceFault::Malformed("series entry is longer than its section")));
+            return Err(
+                self.fault(SourceFault::Malformed("series entry is longer than its section"))
+            );
         }
         let total = prefix + len as usize + 4;
         let bytes = self.window.peek(total)?;
@@ -178,11 +174,12 @@ impl SeriesCursor {
         if !names_ascend {
             return Err(self.fault(SourceFault::Malformed("labels of a series are not sorted")));
         }
-        let times_ascend =
-            self.chunks.iter().all(|chunk| chunk.min_time <= chunk.max_time)
-                && self.chunks.is_sorted_by(|a, b| a.max_time < b.min_time);
+        let times_ascend = self.chunks.iter().all(|chunk| chunk.min_time <= chunk.max_time)
+            && self.chunks.is_sorted_by(|a, b| a.max_time < b.min_time);
         if !times_ascend {
-            return Err(self.fault(SourceFault::Malformed("chunks of a series are not in time order")));
+            return Err(
+                self.fault(SourceFault::Malformed("chunks of a series are not in time order"))
+            );
         }
         Ok(())
     }
@@ -214,7 +211,11 @@ impl Entry<'_> {
         }
         self.raw.truncate(self.labels.len());
         self.decode_chunks(&mut rest)?;
-        if rest.is_empty() { Ok(()) } else { Err(SourceFault::Malformed("series entry has bytes to spare")) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(SourceFault::Malformed("series entry has bytes to spare"))
+        }
     }
 
     /// Neighbouring series share most labels: what stands where it stood before is not looked up.
@@ -274,7 +275,8 @@ struct AllSeries {
     crc: u32,
 }
 
-const LIST_FAULT: SourceFault = SourceFault::Malformed("the postings list of all series is cut off");
+const LIST_FAULT: SourceFault =
+    SourceFault::Malformed("the postings list of all series is cut off");
 
 impl AllSeries {
     fn open(source: &Arc<Source>, window_bytes: usize) -> Result<Self, CompactError> {
@@ -297,10 +299,8 @@ impl AllSeries {
         }
         let window_bytes = window_bytes.max(4 << 10);
         let mut window = Window::new(pool(), key, offset..section.end, window_bytes);
-        let head: [u8; 8] = *window
-            .peek(8)?
-            .first_chunk()
-            .ok_or_else(|| source.fault(key, LIST_FAULT))?;
+        let head: [u8; 8] =
+            *window.peek(8)?.first_chunk().ok_or_else(|| source.fault(key, LIST_FAULT))?;
         let [len, left] = [&head[..4], &head[4..]]
             .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
         window.advance(8);

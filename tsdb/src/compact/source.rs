@@ -81,9 +81,12 @@ impl Source {
         let toc = file.read_at(self.index_bytes - TOC_BYTES, TOC_BYTES as usize, &mut buf)?;
         let toc = Toc::decode(toc).map_err(|error| self.fault(key, error.into()))?;
         let end = self.index_bytes - TOC_BYTES;
-        let ordered = [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
+        let ordered =
+            [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
         if !ordered.is_sorted() || toc.postings > toc.postings_table {
-            return Err(self.fault(key, SourceFault::Malformed("sections of the index are out of order")));
+            return Err(
+                self.fault(key, SourceFault::Malformed("sections of the index are out of order"))
+            );
         }
         self.toc = toc;
         Ok(())
@@ -163,7 +166,12 @@ impl Source {
     }
 
     /// An error that blames a chunk of this block, by its reference.
-    pub(super) fn chunk_fault(&self, reference: u64, series: String, fault: SourceFault) -> CompactError {
+    pub(super) fn chunk_fault(
+        &self,
+        reference: u64,
+        series: String,
+        fault: SourceFault,
+    ) -> CompactError {
         let (segment, offset) = ((reference >> 32) as u32, reference as u32);
         CompactError::Source(Box::new(SourceError {
             block: self.dir.clone(),

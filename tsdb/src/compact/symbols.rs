@@ -9,14 +9,15 @@
 //! | len <uvarint> | string | len <uvarint> | string | ...      every 64th offset is kept
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tsdb_format::checksum::crc32c_append;
-use tsdb_format::varint::{put_uvarint, uvarint};
+use tsdb_format::varint::{put_uvarint, uvarint, uvarint_len};
 use uncached_io::AlignedBuf;
 
-use super::error::{CompactError, SourceFault};
 use super::budget::Shares;
+use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
 use super::heap::TieHeap;
 use super::source::Source;
@@ -49,7 +50,14 @@ impl MergedSymbols {
 
     /// A reader of single symbols; fast when the ids asked for ascend.
     pub(super) fn cursor(&self) -> SymbolCursor<'_> {
-        SymbolCursor { symbols: self, buf: AlignedBuf::default(), window: Vec::new(), start: 0, at: 0, next: 0 }
+        SymbolCursor {
+            symbols: self,
+            buf: AlignedBuf::default(),
+            window: Vec::new(),
+            start: 0,
+            at: 0,
+            next: 0,
+        }
     }
 
     pub(super) fn into_bytes(self) -> Spilled {
@@ -114,8 +122,7 @@ impl SymbolCursor<'_> {
     }
 
     fn load(&mut self, offset: u64, want: usize) -> Result<(), CompactError> {
-        let bytes =
-            self.symbols.bytes.read(offset, want.max(Self::WINDOW_BYTES), &mut self.buf)?;
+        let bytes = self.symbols.bytes.read(offset, want.max(Self::WINDOW_BYTES), &mut self.buf)?;
         assert!(!bytes.is_empty(), "a table holds all of its symbols");
         self.window.clear();
         self.window.extend_from_slice(bytes);
@@ -143,12 +150,18 @@ impl TableCursor {
         let fault = |error: SourceFault| source.fault(FileKey::index(self.source), error);
         if self.left == 0 {
             if self.window.remaining() != 4 {
-                return Err(fault(SourceFault::Malformed("symbol table length and count disagree")));
+                return Err(fault(SourceFault::Malformed(
+                    "symbol table length and count disagree",
+                )));
             }
             let bytes = self.window.peek(4)?;
             let stored = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
             if stored != self.crc {
-                return Err(fault(SourceFault::Checksum { what: "symbol table", stored, computed: self.crc }));
+                return Err(fault(SourceFault::Checksum {
+                    what: "symbol table",
+                    stored,
+                    computed: self.crc,
+                }));
             }
             return Ok(false);
         }
@@ -199,6 +212,31 @@ impl SourceSymbols {
     }
 }
 
+/// The length of each merged symbol, for those who need no more than that.
+#[derive(Default)]
+pub(super) struct SymbolLengths {
+    short: Vec<u8>,
+    long: BTreeMap<u32, u64>,
+}
+
+impl SymbolLengths {
+    fn push(&mut self, len_bytes: usize) {
+        if len_bytes >= usize::from(u8::MAX) {
+            self.long.insert(self.short.len() as u32, len_bytes as u64);
+        }
+        self.short.push(len_bytes.min(usize::from(u8::MAX)) as u8);
+    }
+
+    /// Bytes of symbol `id` with its length before it.
+    pub(super) fn prefixed_bytes(&self, id: u32) -> u64 {
+        let len = match self.short.get(id as usize) {
+            Some(&u8::MAX) => self.long.get(&id).copied().unwrap_or(0),
+            len => u64::from(len.copied().unwrap_or(0)),
+        };
+        len + uvarint_len(len) as u64
+    }
+}
+
 /// What the merge may use.
 pub(super) struct SymbolShares {
     /// Bytes that the maps of all sources may take together.
@@ -216,6 +254,7 @@ pub(super) fn merge_symbols(
     sources: &[Arc<Source>],
     mut store: SpillWriter,
     shares: &SymbolShares,
+    mut lengths: Option<&mut SymbolLengths>,
 ) -> Result<(MergedSymbols, Vec<SourceSymbols>), CompactError> {
     let mut cursors = Vec::with_capacity(sources.len());
     for (number, source) in sources.iter().enumerate() {
@@ -230,7 +269,8 @@ pub(super) fn merge_symbols(
     let (mut count, mut offsets) = (0u32, Vec::new());
     let mut last: Vec<u8> = Vec::new();
     let mut prefix = Vec::with_capacity(10);
-    while let Some(id) = heap.pop(|a, b| cursors[a as usize].current < cursors[b as usize].current) {
+    while let Some(id) = heap.pop(|a, b| cursors[a as usize].current < cursors[b as usize].current)
+    {
         let id = id as usize;
         let cursor = &cursors[id];
         if count == 0 || last != cursor.current {
@@ -242,7 +282,14 @@ pub(super) fn merge_symbols(
             put_uvarint(&mut prefix, last.len() as u64);
             store.write_all(&prefix)?;
             store.write_all(&last)?;
-            count = count.checked_add(1).ok_or(CompactError::limit("symbols", u64::MAX, u64::from(u32::MAX)))?;
+            if let Some(lengths) = lengths.as_deref_mut() {
+                lengths.push(last.len());
+            }
+            count = count.checked_add(1).ok_or(CompactError::limit(
+                "symbols",
+                u64::MAX,
+                u64::from(u32::MAX),
+            ))?;
         }
         maps[id].0.push(count - 1);
         if let Some(offsets) = &mut maps[id].1 {
@@ -252,11 +299,18 @@ pub(super) fn merge_symbols(
     }
     // The section's length field counts the symbols' count as well.
     if store.len_bytes() + 4 > u64::from(u32::MAX) {
-        return Err(CompactError::limit("symbol table bytes", store.len_bytes() + 4, u64::from(u32::MAX)));
+        return Err(CompactError::limit(
+            "symbol table bytes",
+            store.len_bytes() + 4,
+            u64::from(u32::MAX),
+        ));
     }
     let merged = MergedSymbols { bytes: store.finish()?, count, offsets };
     let maps = maps.into_iter();
-    Ok((merged, maps.map(|(map, offsets_v1)| SourceSymbols { map: map.finish(), offsets_v1 }).collect()))
+    Ok((
+        merged,
+        maps.map(|(map, offsets_v1)| SourceSymbols { map: map.finish(), offsets_v1 }).collect(),
+    ))
 }
 
 fn advance(
@@ -271,7 +325,11 @@ fn advance(
     Ok(())
 }
 
-fn open_table(number: usize, source: &Arc<Source>, window_bytes: usize) -> Result<TableCursor, CompactError> {
+fn open_table(
+    number: usize,
+    source: &Arc<Source>,
+    window_bytes: usize,
+) -> Result<TableCursor, CompactError> {
     let number = u32::try_from(number).unwrap_or(u32::MAX);
     let section = source.symbols_section();
     let mut window =
@@ -314,7 +372,12 @@ fn map_builders(
         let need: u64 =
             cursors.iter().map(|cursor| EliasFano::memory_bytes(cursor.left, universe)).sum();
         if need > share_bytes {
-            return Err(CompactError::budget("symbol maps", need, share_bytes, Shares::budget_for_symbol_maps(need)));
+            return Err(CompactError::budget(
+                "symbol maps",
+                need,
+                share_bytes,
+                Shares::budget_for_symbol_maps(need),
+            ));
         }
     }
     let builders = cursors.iter().zip(sources).map(|(cursor, source)| {

@@ -76,7 +76,8 @@ impl Window {
         let base = file.read_at(self.position, len, &mut self.buf)?.as_ptr() as usize;
         let start = base - self.buf.as_slice().as_ptr() as usize;
         // A read may end early at the end of a file that is shorter than it said.
-        let got = usize::try_from(file.len_bytes().saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let got =
+            usize::try_from(file.len_bytes().saturating_sub(self.position)).unwrap_or(usize::MAX);
         self.data = start..start + len.min(got);
         if self.data.len() < len {
             self.end = self.position + self.data.len() as u64;

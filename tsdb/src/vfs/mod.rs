@@ -36,4 +36,4 @@ pub use error::{Operation, VfsError};
 pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
 pub use os::OsVfs;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
-pub use uncached_io::{AlignedBuf, Io, Policy};
+pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};

@@ -1,0 +1,311 @@
+//! Merging blocks into one: from directories to a published block.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tsdb_format::meta::{BlockMeta, Ulid, parse_block_id};
+use tsdb_format::tombstones::Tombstones;
+
+use super::budget::{MEMORY_BUDGET_BYTES, Shares};
+use super::error::{CompactError, SourceError, SourceFault};
+use super::files::FilePool;
+use super::ledger::Ledger;
+use super::merged_meta::merged_meta;
+use super::pipeline::{Pipeline, Populated};
+use super::progress::{CancelToken, Phase, Progress};
+use super::reencode::FloatEncoding;
+use super::source::Source;
+use crate::block::publish::{
+    BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
+};
+use crate::vfs::{Operation, Vfs, VfsError, require_free_bytes};
+
+/// Prometheus's size of a segment file: 512 MiB.
+pub const SEGMENT_BYTES_MAX: u64 = 512 << 20;
+/// Files of the sources that are open at a time.
+const OPEN_FILES_MAX: usize = 64;
+
+/// How blocks are merged. Start from [`CompactOptions::default`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CompactOptions {
+    /// Memory of all stages together, in bytes; [`MEMORY_BUDGET_BYTES`] if not said otherwise.
+    pub memory_budget_bytes: u64,
+    /// Worker threads; all cores if not said otherwise. The output does not depend on it.
+    pub threads: usize,
+    /// Length at which a segment file ends, in bytes.
+    pub segment_bytes_max: u64,
+    /// How floats are encoded where chunks have to be encoded anew.
+    pub float_encoding: FloatEncoding,
+    /// The new block's identity; a fresh one if `None`.
+    pub block_id: Option<Ulid>,
+    /// Whether owner and group of the sources must be kept.
+    pub ownership: OwnershipRule,
+}
+
+impl Default for CompactOptions {
+    fn default() -> Self {
+        Self {
+            memory_budget_bytes: MEMORY_BUDGET_BYTES,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            segment_bytes_max: SEGMENT_BYTES_MAX,
+            float_encoding: FloatEncoding::default(),
+            block_id: None,
+            ownership: OwnershipRule::IfAllowed,
+        }
+    }
+}
+
+/// Merges blocks. Cheap to clone; clones share progress and cancellation.
+#[derive(Clone)]
+pub struct Compactor {
+    vfs: Arc<dyn Vfs>,
+    options: CompactOptions,
+    progress: Arc<Progress>,
+    cancel: CancelToken,
+}
+
+/// The outcome of a merge.
+#[must_use = "sources stay until Merged::delete_sources"]
+pub struct Merged {
+    /// The new block; `None` when no samples were left, and then there is no block.
+    pub block: Option<MergedBlock>,
+    /// Where the samples went.
+    pub ledger: Ledger,
+    /// Bytes of the sources' chunks and indexes.
+    pub bytes_read: u64,
+    sources: Vec<SourceFingerprint>,
+}
+
+/// A block that was written and is durable.
+pub struct MergedBlock {
+    /// Its meta.json.
+    pub meta: BlockMeta,
+    /// Bytes of its segment files.
+    pub chunk_bytes: u64,
+    /// How many segment files it has.
+    pub segments: u32,
+    /// Bytes of its index.
+    pub index_bytes: u64,
+    published: Published,
+}
+
+impl MergedBlock {
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.published.path()
+    }
+}
+
+impl Merged {
+    /// Deletes the blocks that were merged, now that the result is durable; those of an empty
+    /// result too, all of whose samples are deleted.
+    ///
+    /// # Errors
+    /// When a source can't be renamed or removed; some may be gone.
+    pub fn delete_sources(&self, vfs: &dyn Vfs) -> Result<(), CompactError> {
+        match &self.block {
+            Some(block) => block.published.delete_sources(&self.sources)?,
+            None => crate::block::publish::delete_blocks(vfs, &self.sources)?,
+        }
+        Ok(())
+    }
+}
+
+impl Compactor {
+    /// A compactor whose effects go through `vfs`.
+    #[must_use]
+    pub fn new(vfs: Arc<dyn Vfs>, options: CompactOptions) -> Self {
+        Self { vfs, options, progress: Arc::default(), cancel: CancelToken::new() }
+    }
+
+    /// With a token that stops it.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// What it is doing, to be read from another thread.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Where its effects go.
+    #[must_use]
+    pub fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.vfs
+    }
+
+    /// Merges `sources` into one block in the directory `dest`.
+    ///
+    /// Sources are read in the order given, which decides between different samples with one
+    /// timestamp; Prometheus orders them by their start. They are not touched.
+    ///
+    /// # Errors
+    /// When a source is damaged or changes meanwhile, when the sources don't belong together, when
+    /// samples are not accounted for, when a limit, the disk or the budget is too small, or when
+    /// it was cancelled. Nothing is published then and nothing left behind.
+    pub fn merge(&self, sources: &[PathBuf], dest: &Path) -> Result<Merged, CompactError> {
+        self.progress.enter(Phase::Open);
+        let opened = self.open_sources(sources)?;
+        let metas: Vec<&BlockMeta> = opened.sources.iter().map(|source| source.meta()).collect();
+        let bytes_read: u64 =
+            opened.sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
+        self.progress.begin(opened.sources.iter().map(|source| source.chunk_bytes()).sum());
+        require_free_bytes(dest, bytes_read)
+            .map_err(|source| CompactError::Space(Box::new(source)))?;
+        let id = self.options.block_id.unwrap_or_else(Ulid::generate);
+        let mut meta = merged_meta(id, &metas);
+        let ownership = BlockOwnership::of_block(opened.sources[0].dir())?;
+        let rule = self.options.ownership;
+        let temp = TempBlock::create(Arc::clone(&self.vfs), dest, id, ownership, rule)?;
+        let populated = self.populate(&opened.sources, &temp, &meta)?;
+        let Populated { counts, ledger, index } = populated;
+        let fingerprints = opened.fingerprints;
+        if counts.chunks == 0 {
+            temp.discard()?;
+            return Ok(Merged { block: None, ledger, bytes_read, sources: fingerprints });
+        }
+        meta.stats.num_samples = counts.float_samples + counts.histogram_samples;
+        meta.stats.num_float_samples = counts.float_samples;
+        meta.stats.num_histogram_samples = counts.histogram_samples;
+        meta.stats.num_series = counts.series;
+        meta.stats.num_chunks = counts.chunks;
+        self.progress.enter(Phase::Publish);
+        self.cancel.check()?;
+        let json = meta.encode().map_err(|_| CompactError::SpillDamaged)?;
+        let published = temp.publish(&json, &fingerprints)?;
+        self.progress.finish();
+        let block = MergedBlock {
+            meta,
+            chunk_bytes: counts.chunk_bytes,
+            segments: counts.segments,
+            index_bytes: index.bytes,
+            published,
+        };
+        Ok(Merged { block: Some(block), ledger, bytes_read, sources: fingerprints })
+    }
+
+    pub(super) fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    pub(super) fn segment_bytes_max(&self) -> u64 {
+        self.options.segment_bytes_max
+    }
+
+    /// The budget, divided for a merge of `sources` blocks.
+    pub(super) fn shares(&self, sources: usize) -> Shares {
+        Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
+    }
+
+    fn populate(
+        &self,
+        sources: &[Arc<Source>],
+        temp: &TempBlock,
+        meta: &BlockMeta,
+    ) -> Result<Populated, CompactError> {
+        let threads = self.options.threads.max(1);
+        let pipeline = Pipeline {
+            vfs: Arc::clone(&self.vfs),
+            sources,
+            temp,
+            shares: self.shares(sources.len()),
+            threads,
+            segment_bytes_max: self.options.segment_bytes_max,
+            float_encoding: self.options.float_encoding,
+            time_range: (meta.min_time, meta.max_time.saturating_sub(1)),
+            progress: &self.progress,
+            cancel: &self.cancel,
+        };
+        pipeline.run()
+    }
+
+    pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
+        let pool = Arc::new(FilePool::new(Arc::clone(&self.vfs), dirs.to_vec(), OPEN_FILES_MAX));
+        let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
+        for (number, dir) in dirs.iter().enumerate() {
+            self.cancel.check()?;
+            // Looked at before anything is read: a change from here on is noticed before publishing.
+            opened.fingerprints.push(SourceFingerprint::take(dir)?);
+            let meta = read_meta(dir)?;
+            if opened.sources.iter().any(|other: &Arc<Source>| other.meta().ulid == meta.ulid) {
+                return Err(CompactError::Incompatible {
+                    block: dir.clone(),
+                    reason: format!("block {} is named twice among the sources", meta.ulid),
+                });
+            }
+            let tombstones = read_tombstones(dir)?;
+            let segments = segment_lengths(dir)?;
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let source =
+                Source::open(number, dir.clone(), meta, tombstones, segments, Arc::clone(&pool))?;
+            opened.sources.push(Arc::new(source));
+        }
+        if opened.sources.is_empty() {
+            return Err(CompactError::NoSources);
+        }
+        Ok(opened)
+    }
+}
+
+pub(super) struct OpenSources {
+    pub(super) sources: Vec<Arc<Source>>,
+    fingerprints: Vec<SourceFingerprint>,
+}
+
+fn fault(block: &Path, file: PathBuf, fault: SourceFault) -> CompactError {
+    let block = block.to_owned();
+    CompactError::Source(Box::new(SourceError { block, file, series: None, chunk: None, fault }))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, VfsError> {
+    fs::read(path).map_err(|error| VfsError::new(Operation::Read, path, error))
+}
+
+/// Reads the meta.json of the block in `dir` and holds it against the directory's name.
+pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
+    let path = dir.join("meta.json");
+    let meta =
+        BlockMeta::decode(&read(&path)?).map_err(|error| fault(dir, path.clone(), error.into()))?;
+    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if parse_block_id(name).ok() != Some(meta.ulid) {
+        return Err(fault(dir, path, SourceFault::WrongDirectory { id: meta.ulid }));
+    }
+    if meta.min_time >= meta.max_time {
+        return Err(fault(dir, path, SourceFault::Malformed("minTime is not below maxTime")));
+    }
+    Ok(meta)
+}
+
+/// A block without the file has no tombstones.
+fn read_tombstones(dir: &Path) -> Result<Tombstones, CompactError> {
+    let path = dir.join("tombstones");
+    if !path.exists() {
+        return Ok(Tombstones::default());
+    }
+    Tombstones::decode(&read(&path)?).map_err(|error| fault(dir, path, error.into()))
+}
+
+/// Lengths of the segment files `chunks/000001`, `000002`, ...
+fn segment_lengths(dir: &Path) -> Result<Vec<u64>, CompactError> {
+    let chunks = dir.join("chunks");
+    let list_error = |error| VfsError::new(Operation::Open, &chunks, error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&chunks).map_err(list_error)? {
+        let entry = entry.map_err(list_error)?;
+        let number = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        if let Some(number) = number {
+            found.push((number, entry.metadata().map_err(list_error)?.len()));
+        }
+    }
+    found.sort_unstable();
+    if found.iter().zip(1..).any(|((number, _), expected)| *number != expected) {
+        return Err(fault(dir, chunks, SourceFault::Malformed("a segment file is missing")));
+    }
+    Ok(found.into_iter().map(|(_, len)| len).collect())
+}

@@ -1,1 +1,0 @@
-//! Re-encoding of overlapping and trimmed chunks.
