@@ -11,14 +11,20 @@ import (
 const usage = `usage: judge COMMAND [ARGUMENTS]
 
   fixtures [--seed N] DIR [CASE...]    write the committed test data
-  sets --seed N --count M DIR            random sets of source blocks
-  digest [--series] BLOCK...              every sample read and hashed
-  compact --dest DIR BLOCK...            one compaction by LeveledCompactor
-  compact-many                           jobs as JSON lines on standard input
+  sets --seed N --count M DIR          random sets of source blocks
+  workload [--series N ...] DIR        large blocks for the benches
+  compact --dest DIR BLOCK...          one compaction by LeveledCompactor
+  compact-many                         jobs as JSON lines on standard input
+  digest [--series] BLOCK...           every sample read and hashed
+  plan                                 sets of metas as JSON lines, planned
+  promql [--prometheus PATH] DIR DIR   two servers, the same queries
 `
 
 var commands = map[string]func([]string) error{
 	"fixtures":     fixturesCommand,
+	"plan":         planCommand,
+	"workload":     workloadCommand,
+	"promql":       promqlCommand,
 	"sets":         setsCommand,
 	"digest":       digestCommand,
 	"compact":      compactCommand,

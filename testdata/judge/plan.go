@@ -15,10 +15,6 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-func init() {
-	commands["plan"] = planCommand
-}
-
 // planQuestion is a set of metas, one a line on standard input.
 type planQuestion struct {
 	RangesMs    []int64           `json:"ranges_ms"`

@@ -5,6 +5,7 @@ mod block_builder;
 mod budget;
 mod compactor;
 mod directory;
+mod dry_run;
 mod error;
 mod files;
 mod heap;
@@ -38,6 +39,7 @@ pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryReport, FAILED_MARKS_FILE,
     ListedBlock, Listing, list_blocks,
 };
+pub use dry_run::DryRun;
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;

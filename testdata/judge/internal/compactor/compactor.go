@@ -50,6 +50,11 @@ func Run(job Job) Result {
 }
 
 func run(job Job) (id ulid.ULID, res Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("Prometheus panicked: %v", p)
+		}
+	}()
 	if err := os.MkdirAll(job.Dest, 0o777); err != nil {
 		return id, res, err
 	}

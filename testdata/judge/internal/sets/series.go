@@ -82,7 +82,13 @@ func (b *builder) stones(first, last int64) tombstones.Intervals {
 	if b.rng.IntN(4) == 0 {
 		return ivs.Add(tombstones.Interval{Mint: first, Maxt: last})
 	}
-	for range 1 + b.rng.IntN(4) {
+	n := 1 + b.rng.IntN(4)
+	if b.Trimmed {
+		// With two, one before the end of the range and one behind it, 3.15 panics:
+		// Intervals.Add counts from the wrong end where the new one ends at MaxInt64.
+		n = 1
+	}
+	for range n {
 		at := first + b.rng.Int64N(last-first+1)
 		ivs = ivs.Add(tombstones.Interval{Mint: at, Maxt: min(at+b.rng.Int64N((last-first)/3+1), last)})
 	}

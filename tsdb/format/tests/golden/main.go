@@ -4,7 +4,7 @@
 //
 //	go run main.go -small -kind append -seed 1 -cases 150 -out append.bin
 //	go run main.go -small -kind merge  -seed 1 -cases 36 -out merge.bin
-//	go run main.go -small -kind trim   -seed 1 -cases 60 -out trim.bin
+//	go run main.go -small -kind trim   -seed 2 -cases 60 -out trim.bin
 //
 // The format of the files is documented in README.md beside this program.
 package main
