@@ -1,2 +1,33 @@
 //! Compacts Prometheus TSDB blocks past the page cache.
-fn main() {}
+
+mod args;
+mod commands;
+mod engine;
+mod output;
+mod progress;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::output::{Outcome, report_error};
+
+fn main() -> ExitCode {
+    // A usage error exits with 2, --help and --version with 0: clap's own convention.
+    let cli = Cli::parse();
+    output::init_logging(cli.global.log_level);
+    let global = &cli.global;
+    let outcome = match cli.command {
+        Command::Compact(args) => commands::compact::run(&args, global),
+        Command::Merge(args) => commands::merge::run(&args, global),
+        Command::Plan(args) => commands::plan::run(&args, global),
+        Command::List(args) => commands::list::run(&args, global),
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Err(error) => report_error(&error, global.json),
+    }
+}

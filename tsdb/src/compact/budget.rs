@@ -60,6 +60,15 @@ impl Shares {
         }
     }
 
+    /// Bytes that a merge of `sources` blocks takes whatever their size.
+    pub(super) fn fixed_bytes(&self, sources: usize) -> u64 {
+        let windows = self.source_window_bytes * sources;
+        let batches = self.batch_bytes * self.batches;
+        let buffers = self.segment_buffer_bytes + self.index_buffer_bytes;
+        (windows + batches + buffers + self.postings_bytes + self.table_bytes) as u64
+            + self.symbol_maps_bytes
+    }
+
     /// The least budget under which the symbol maps could take `need_bytes`.
     pub(super) fn budget_for_symbol_maps(need_bytes: u64) -> u64 {
         need_bytes * SYMBOL_MAPS_PART

@@ -190,6 +190,19 @@ impl Compactor {
         Ok(Merged { block: Some(block), ledger, bytes_read, sources: fingerprints })
     }
 
+    pub(super) fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
+    }
+
+    pub(super) fn segment_bytes_max(&self) -> u64 {
+        self.options.segment_bytes_max
+    }
+
+    /// The budget, divided for a merge of `sources` blocks.
+    pub(super) fn shares(&self, sources: usize) -> Shares {
+        Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
+    }
+
     fn populate(
         &self,
         sources: &[Arc<Source>],
@@ -201,7 +214,7 @@ impl Compactor {
             vfs: Arc::clone(&self.vfs),
             sources,
             temp,
-            shares: Shares::divide(self.options.memory_budget_bytes, sources.len(), threads),
+            shares: self.shares(sources.len()),
             threads,
             segment_bytes_max: self.options.segment_bytes_max,
             float_encoding: self.options.float_encoding,
@@ -212,7 +225,7 @@ impl Compactor {
         pipeline.run()
     }
 
-    fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
+    pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
         let pool = Arc::new(FilePool::new(Arc::clone(&self.vfs), dirs.to_vec(), OPEN_FILES_MAX));
         let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
         for (number, dir) in dirs.iter().enumerate() {
@@ -240,8 +253,8 @@ impl Compactor {
     }
 }
 
-struct OpenSources {
-    sources: Vec<Arc<Source>>,
+pub(super) struct OpenSources {
+    pub(super) sources: Vec<Arc<Source>>,
     fingerprints: Vec<SourceFingerprint>,
 }
 
@@ -254,7 +267,8 @@ fn read(path: &Path) -> Result<Vec<u8>, VfsError> {
     fs::read(path).map_err(|error| VfsError::new(Operation::Read, path, error))
 }
 
-fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
+/// Reads the meta.json of the block in `dir` and holds it against the directory's name.
+pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
     let path = dir.join("meta.json");
     let meta =
         BlockMeta::decode(&read(&path)?).map_err(|error| fault(dir, path.clone(), error.into()))?;

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::planner::PlanError;
 use super::reencode::ReencodeError;
+use crate::block::lock::LockError;
 use crate::block::publish::PublishError;
 use crate::vfs::{SpaceError, VfsError};
 
@@ -65,6 +67,12 @@ pub enum CompactError {
     /// The output's filesystem has too little space.
     #[error(transparent)]
     Space(#[from] Box<SpaceError>),
+    /// The data directory is in use.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The blocks of a directory could not be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// There is nothing to merge.
     #[error("no source blocks were given")]
     NoSources,
@@ -110,6 +118,7 @@ impl CompactError {
         match self {
             Self::Vfs(error) => error.is_out_of_space(),
             Self::Publish(error) => error.is_out_of_space(),
+            Self::Space(_) => true,
             _ => false,
         }
     }

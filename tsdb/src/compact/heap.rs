@@ -21,10 +21,6 @@ impl TieHeap {
         self.ids.clear();
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// The id that [`TieHeap::pop`] would return.
     pub(crate) fn peek(&self) -> Option<u32> {
         self.ids.first().copied()

@@ -24,6 +24,9 @@ pub struct Ledger {
     pub tombstoned: u64,
     /// Samples outside the time range of the merged block.
     pub out_of_range: u64,
+    /// Samples at the smallest timestamp there is (`i64::MIN`), which a vertical merge can't hold,
+    /// in Prometheus neither.
+    pub at_min_time: u64,
 }
 
 impl Ledger {
@@ -35,6 +38,7 @@ impl Ledger {
             + self.superseded_conflicting
             + self.tombstoned
             + self.out_of_range
+            + self.at_min_time
     }
 
     /// Whether every sample is accounted for.
@@ -52,5 +56,6 @@ impl Ledger {
         self.superseded_conflicting += other.superseded_conflicting;
         self.tombstoned += other.tombstoned;
         self.out_of_range += other.out_of_range;
+        self.at_min_time += other.at_min_time;
     }
 }

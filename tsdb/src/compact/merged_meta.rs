@@ -13,7 +13,8 @@ use tsdb_format::meta::{
 /// hint stays only if every source carries it, a partial-view hint if any does: at start-up,
 /// Prometheus drops write-ahead log samples older than the newest block without such a hint, so
 /// that a lost hint loses samples.
-pub(super) fn merged_meta(id: Ulid, sources: &[&BlockMeta]) -> BlockMeta {
+#[must_use]
+pub fn merged_meta(id: Ulid, sources: &[&BlockMeta]) -> BlockMeta {
     let mut compaction = Compaction {
         level: sources.iter().map(|meta| meta.compaction.level).max().unwrap_or(0) + 1,
         sources: sources

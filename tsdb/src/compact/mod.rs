@@ -3,6 +3,8 @@
 mod batch;
 mod budget;
 mod compactor;
+mod directory;
+mod dry_run;
 mod error;
 mod files;
 mod heap;
@@ -11,6 +13,7 @@ mod ledger;
 mod merge;
 mod merged_meta;
 mod pipeline;
+mod plan_block;
 pub mod planner;
 mod populate;
 mod postings;
@@ -28,7 +31,14 @@ mod vertical;
 mod window;
 
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
-pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock};
+pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
+pub use directory::{
+    BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryReport, FAILED_MARKS_FILE,
+    ListedBlock, Listing, list_blocks,
+};
+pub use dry_run::DryRun;
 pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 pub use ledger::Ledger;
+pub use merged_meta::merged_meta;
+pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};

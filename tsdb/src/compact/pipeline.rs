@@ -93,7 +93,7 @@ impl Pipeline<'_> {
             maps_bytes: self.shares.symbol_maps_bytes,
             window_bytes: self.shares.source_window_bytes,
         };
-        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares)
+        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares, None)
     }
 
     fn index_options(&self) -> Result<IndexOptions, CompactError> {

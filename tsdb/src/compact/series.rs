@@ -86,11 +86,6 @@ impl SeriesCursor {
         self.series_ref
     }
 
-    /// How many series are left after the current one.
-    pub(super) fn remaining(&self) -> u64 {
-        u64::from(self.all.left)
-    }
-
     fn fault(&self, fault: SourceFault) -> CompactError {
         self.source.fault(FileKey::index(self.source.number()), fault)
     }

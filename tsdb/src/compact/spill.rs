@@ -24,8 +24,8 @@ pub(super) struct SpillOptions {
 
 /// The writing half.
 pub(super) struct SpillWriter {
-    vfs: Arc<dyn Vfs>,
-    options: SpillOptions,
+    /// `None` where bytes are only counted.
+    target: Option<(Arc<dyn Vfs>, SpillOptions)>,
     memory: Vec<u8>,
     file: Option<Box<dyn VfsFile>>,
     len_bytes: u64,
@@ -33,7 +33,12 @@ pub(super) struct SpillWriter {
 
 impl SpillWriter {
     pub(super) fn new(vfs: Arc<dyn Vfs>, options: SpillOptions) -> Self {
-        Self { vfs, options, memory: Vec::new(), file: None, len_bytes: 0 }
+        Self { target: Some((vfs, options)), memory: Vec::new(), file: None, len_bytes: 0 }
+    }
+
+    /// Counts bytes and keeps none; what it finishes as can't be read.
+    pub(super) fn counting() -> Self {
+        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0 }
     }
 
     /// How many bytes were written so far.
@@ -46,20 +51,21 @@ impl SpillWriter {
         if let Some(file) = &mut self.file {
             return file.write_all(bytes);
         }
-        if self.memory.len() + bytes.len() <= self.options.memory_bytes_max {
+        let Some((vfs, options)) = &self.target else { return Ok(()) };
+        if self.memory.len() + bytes.len() <= options.memory_bytes_max {
             // Doubling would pass the limit at the end: grow to the limit exactly instead.
             let room = self.memory.capacity() - self.memory.len();
             if room < bytes.len() {
                 let target =
                     (self.memory.capacity() * 2).max(4096).max(self.memory.len() + bytes.len());
-                let target = target.min(self.options.memory_bytes_max);
+                let target = target.min(options.memory_bytes_max);
                 self.memory.reserve_exact(target - self.memory.len());
             }
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        let create = CreateOptions::new().buffer_bytes(self.options.buffer_bytes);
-        let mut file = self.vfs.create(&self.options.path, &create)?;
+        let create = CreateOptions::new().buffer_bytes(options.buffer_bytes);
+        let mut file = vfs.create(&options.path, &create)?;
         file.write_all(&self.memory)?;
         file.write_all(bytes)?;
         self.memory = Vec::new();
@@ -69,12 +75,12 @@ impl SpillWriter {
 
     /// Ends writing; what was spilled can be read now.
     pub(super) fn finish(self) -> Result<Spilled, VfsError> {
-        let Some(file) = self.file else {
+        let (Some(file), Some((vfs, options))) = (self.file, self.target) else {
             return Ok(Spilled { memory: self.memory, file: None, len_bytes: self.len_bytes });
         };
         file.finish()?;
-        let read = self.vfs.open(&self.options.path)?;
-        let file = SpilledFile { vfs: self.vfs, path: self.options.path, read };
+        let read = vfs.open(&options.path)?;
+        let file = SpilledFile { vfs, path: options.path, read };
         Ok(Spilled { memory: Vec::new(), file: Some(file), len_bytes: self.len_bytes })
     }
 }

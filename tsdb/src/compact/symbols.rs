@@ -9,10 +9,11 @@
 //! | len <uvarint> | string | len <uvarint> | string | ...      every 64th offset is kept
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tsdb_format::checksum::crc32c_append;
-use tsdb_format::varint::{put_uvarint, uvarint};
+use tsdb_format::varint::{put_uvarint, uvarint, uvarint_len};
 use uncached_io::AlignedBuf;
 
 use super::budget::Shares;
@@ -211,6 +212,31 @@ impl SourceSymbols {
     }
 }
 
+/// The length of each merged symbol, for those who need no more than that.
+#[derive(Default)]
+pub(super) struct SymbolLengths {
+    short: Vec<u8>,
+    long: BTreeMap<u32, u64>,
+}
+
+impl SymbolLengths {
+    fn push(&mut self, len_bytes: usize) {
+        if len_bytes >= usize::from(u8::MAX) {
+            self.long.insert(self.short.len() as u32, len_bytes as u64);
+        }
+        self.short.push(len_bytes.min(usize::from(u8::MAX)) as u8);
+    }
+
+    /// Bytes of symbol `id` with its length before it.
+    pub(super) fn prefixed_bytes(&self, id: u32) -> u64 {
+        let len = match self.short.get(id as usize) {
+            Some(&u8::MAX) => self.long.get(&id).copied().unwrap_or(0),
+            len => u64::from(len.copied().unwrap_or(0)),
+        };
+        len + uvarint_len(len) as u64
+    }
+}
+
 /// What the merge may use.
 pub(super) struct SymbolShares {
     /// Bytes that the maps of all sources may take together.
@@ -228,6 +254,7 @@ pub(super) fn merge_symbols(
     sources: &[Arc<Source>],
     mut store: SpillWriter,
     shares: &SymbolShares,
+    mut lengths: Option<&mut SymbolLengths>,
 ) -> Result<(MergedSymbols, Vec<SourceSymbols>), CompactError> {
     let mut cursors = Vec::with_capacity(sources.len());
     for (number, source) in sources.iter().enumerate() {
@@ -255,6 +282,9 @@ pub(super) fn merge_symbols(
             put_uvarint(&mut prefix, last.len() as u64);
             store.write_all(&prefix)?;
             store.write_all(&last)?;
+            if let Some(lengths) = lengths.as_deref_mut() {
+                lengths.push(last.len());
+            }
             count = count.checked_add(1).ok_or(CompactError::limit(
                 "symbols",
                 u64::MAX,

@@ -198,7 +198,12 @@ impl<'a> VerticalMerge<'a> {
             }
             let start = self.candidates.len() as u32;
             if let Err(fault) = self.merge_group(batch, ledger) {
-                let blamed = self.candidates[self.culprit(batch) as usize];
+                let input = match &fault {
+                    Fault::Source(SourceFault::Reencode(error)) => error.input(),
+                    _ => 0,
+                };
+                let at = self.group.get(input).copied().unwrap_or(first);
+                let blamed = self.candidates[at as usize];
                 let source = &self.sources[blamed.source as usize];
                 return Err(blame(fault, source, blamed.reference, batch, number, names));
             }
@@ -270,6 +275,7 @@ impl<'a> VerticalMerge<'a> {
         let counts = merged?;
         ledger.superseded_equal += counts.superseded_equal;
         ledger.superseded_conflicting += counts.superseded_conflicting;
+        ledger.at_min_time += counts.at_min_time;
         prove(&self.encoded, counts.digest)?;
         for chunk in &self.encoded.chunks {
             let data = &self.encoded.arena[chunk.range.clone()];
@@ -278,15 +284,6 @@ impl<'a> VerticalMerge<'a> {
             self.candidates.push(Candidate { min_time, max_time, record, source: 0, reference: 0 });
         }
         Ok(())
-    }
-
-    /// The first candidate of the group that does not decode, or its first one.
-    fn culprit(&self, batch: &Batch) -> u32 {
-        let broken = |at: &&u32| {
-            let record = self.candidates[**at as usize].record;
-            digest_chunk(record.encoding, data_of(batch, &record)).is_err()
-        };
-        *self.group.iter().find(broken).unwrap_or(&self.group[0])
     }
 }
 

@@ -26,10 +26,14 @@
 mod error;
 mod file;
 mod os;
+#[cfg(any(test, feature = "test-util"))]
+pub mod sim;
 mod space;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Operation, VfsError};
 pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
 pub use os::OsVfs;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
-pub use uncached_io::{AlignedBuf, Io, Policy};
+pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};

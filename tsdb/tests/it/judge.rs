@@ -4,6 +4,8 @@
 //! `target/judge/`, for which Go must be installed. Where it can't be had the tests that need it
 //! are skipped, loudly; `TSDB_JUDGES=required` makes that a failure.
 
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,7 +23,7 @@ pub(crate) fn command(name: &str) -> Option<Command> {
         Err(why) => {
             let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
             assert!(!required, "judge {name} is required: {why}");
-            eprintln!("SKIPPED: judge {name}: {why}");
+            say(&format!("SKIPPED, not judged by the real Prometheus: {why}"));
             None
         }
     }
@@ -37,9 +39,14 @@ fn find() -> Result<PathBuf, String> {
         return Err("Go is not installed".to_owned());
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let program = workspace.join("target/judge/judge");
+    let dir = workspace.join("target/judge");
+    // Test binaries run side by side; one builds, the others wait.
+    fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    let lock = File::create(dir.join("lock")).map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    let program = dir.join("judge");
     let build = Command::new("go")
-        .args(["build", "-o"])
+        .args(["build", "-buildvcs=false", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(workspace.join("testdata/judge"))
@@ -59,8 +66,13 @@ pub(crate) fn seed() -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64
     });
-    eprintln!("TSDB_JUDGE_SEED={seed}");
+    say(&format!("TSDB_JUDGE_SEED={seed}"));
     seed
+}
+
+/// To stderr past the test harness, which keeps what a passing test prints.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// SplitMix64: small, and the same on every machine.

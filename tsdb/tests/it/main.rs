@@ -4,3 +4,4 @@
 
 mod judge;
 mod planner_judge;
+mod query_matchers;

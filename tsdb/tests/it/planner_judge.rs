@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tsdb::compact::planner::{
-    BlockClass, BlockId, GroupKey, LeveledPlanner, PlanBlock, PlanKind, plan_groups,
+    BlockClass, BlockId, LeveledPlanner, PlanBlock, PlanKind, plan_groups,
 };
+use tsdb::compact::{merged_meta, plan_block};
+use tsdb_format::meta::BlockMeta;
 
 use crate::judge::{self, Random};
 
@@ -28,6 +30,7 @@ struct Set {
 #[derive(serde::Deserialize)]
 struct Answer {
     plan: BTreeSet<String>,
+    merged: Option<BlockMeta>,
     error: Option<String>,
 }
 
@@ -45,11 +48,12 @@ fn plans_equal_prometheus_plans() {
         assert_eq!(answer.error, None, "set {number}");
         let (ours, kind) = plan(set);
         assert_eq!(ours, answer.plan, "set {number}: {}", set.question());
+        assert_eq!(merged(set), answer.merged, "set {number}: {}", set.question());
         count(&mut seen, set, &ours, kind);
         number += 1;
     });
     assert_eq!(number, SETS);
-    eprintln!("{SETS} sets equal: {seen:?}");
+    judge::say(&format!("{SETS} sets equal: {seen:?}"));
     // Each rule was met, and often: otherwise equality says little.
     for what in [
         "nothing",
@@ -82,6 +86,15 @@ fn plan(set: &Set) -> (BTreeSet<String>, Option<PlanKind>) {
     let Some(group) = plans.pop() else { return (BTreeSet::new(), None) };
     assert_eq!(group.plan.decisions.len(), blocks.len(), "each block is explained");
     (group.plan.blocks.iter().map(ToString::to_string).collect(), group.plan.kind)
+}
+
+/// The meta of all blocks of the set, merged in the set's order.
+fn merged(set: &Set) -> Option<BlockMeta> {
+    let decode = |(_, json): &(PlanBlock, String)| BlockMeta::decode(json.as_bytes()).unwrap();
+    let metas: Vec<BlockMeta> = set.blocks.iter().map(decode).collect();
+    let mut merged = merged_meta(BlockId::nil(), &metas.iter().collect::<Vec<_>>());
+    merged.version = 0; // Prometheus sets it when it writes the file.
+    (!metas.is_empty()).then_some(merged)
 }
 
 fn count(
@@ -260,7 +273,6 @@ fn random_block(
     let stones = [1, num_series / 20, num_series / 20 + 1, num_series, num_series + 1];
     let num_tombstones =
         if random.percent(traits.stones_percent) { random.pick(&stones) } else { 0 };
-    let failed = random.percent(traits.failed_percent);
     let mut hints: Vec<&str> = Vec::new();
     if random.percent(traits.hint_percent) {
         hints.push(random.pick(traits.hints));
@@ -269,40 +281,28 @@ fn random_block(
             hints.push("from-stale-series");
         }
     }
-    let level = 1 + random.below(4) as u32;
     let ids = |random: &mut Random| -> Vec<BlockId> {
         (0..random.below(4)).map(|_| BlockId::from_parts(random.below(9), 0)).collect()
     };
     let (sources, parents) = (ids(random), ids(random));
-    let meta = json!({
+    let json = json!({
         "ulid": id.to_string(),
         "minTime": min_time,
         "maxTime": max_time,
         "stats": { "numSeries": num_series, "numTombstones": num_tombstones },
         "compaction": {
-            "level": level,
+            "level": 1 + random.below(4),
             "sources": sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "parents": parents.iter().map(|parent| {
                 json!({ "ulid": parent.to_string(), "minTime": min_time, "maxTime": max_time })
             }).collect::<Vec<_>>(),
-            "failed": failed,
+            "failed": random.percent(traits.failed_percent),
             "deletable": random.percent(3),
             "hints": hints,
         },
         "version": 1,
-    });
-    let block = PlanBlock {
-        id,
-        dir_name: id.to_string(),
-        min_time,
-        max_time,
-        num_series,
-        num_tombstones,
-        level,
-        failed,
-        class: BlockClass::of_hints(&hints),
-        group: GroupKey::default(),
-        no_compact: None,
-    };
-    (block, meta.to_string())
+    })
+    .to_string();
+    let meta = BlockMeta::decode(json.as_bytes()).unwrap();
+    (plan_block(&id.to_string(), &meta, None), json)
 }

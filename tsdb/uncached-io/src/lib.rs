@@ -65,3 +65,8 @@ pub use policy::{Alignment, FallbackReason, Mode, Policy};
 pub use reader::Reader;
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

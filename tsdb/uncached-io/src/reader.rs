@@ -168,6 +168,7 @@ impl Reader {
             return Ok((0, 0));
         }
         let span = wanted.next_multiple_of(align);
+        let unit = align.max(alignment.mem_align);
         buf.ensure(span, alignment.mem_align.max(DEFAULT_ALIGN));
         let blocks = &mut buf.as_mut_slice()[..span];
         let mut done = 0;
@@ -182,11 +183,11 @@ impl Reader {
             // A read that stops inside a block has met the end of the file; if more is wanted
             // it goes on from the last whole block, and nothing new means that it is the end.
             let next = done + got;
-            if next >= wanted || got == 0 || next - next % align <= done {
+            if next >= wanted || got == 0 || next - next % unit <= done {
                 done = next;
                 break;
             }
-            done = next - next % align;
+            done = next - next % unit;
         }
         Ok((skip, done.min(wanted).saturating_sub(skip)))
     }

@@ -133,7 +133,8 @@ impl Target {
         // What an earlier file left in the buffer must not reach the disk, not even for the
         // moment until it is cut off: there may be a crash in between.
         filled.buf.as_mut_slice()[filled.len..padded].fill(0);
-        self.write_fully(&filled.buf.as_slice()[..padded], filled.offset_bytes, align)?;
+        let unit = align.max(alignment.mem_align);
+        self.write_fully(&filled.buf.as_slice()[..padded], filled.offset_bytes, unit)?;
         let padding = (padded - filled.len) as u64;
         self.completed_bytes = filled.offset_bytes + filled.len as u64;
         self.stats.direct_bytes += padded as u64;
@@ -151,8 +152,8 @@ impl Target {
         self.write_behind()
     }
 
-    /// Short writes are resumed at the last boundary that was reached.
-    fn write_fully(&mut self, bytes: &[u8], start: u64, align: usize) -> Result<(), Error> {
+    /// Short writes are resumed at the last boundary that was reached, in the file and in memory.
+    fn write_fully(&mut self, bytes: &[u8], start: u64, unit: usize) -> Result<(), Error> {
         let (mut done, mut fruitless) = (0, 0);
         while done < bytes.len() {
             let at = start + done as u64;
@@ -163,7 +164,7 @@ impl Target {
             };
             self.stats.writes += 1;
             add(&self.totals.writes, 1);
-            let whole = if done + took == bytes.len() { took } else { took - took % align };
+            let whole = if done + took == bytes.len() { took } else { took - took % unit };
             if done + whole < bytes.len() {
                 self.stats.short_writes += 1;
             }

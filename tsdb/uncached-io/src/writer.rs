@@ -18,6 +18,9 @@ use crate::policy::FallbackReason;
 use crate::stats::WriteStats;
 use crate::target::{Filled, Target};
 
+#[cfg(test)]
+mod tests;
+
 /// An append-only file, written past the page cache where that is its mode.
 ///
 /// Dropped without [`Writer::finish`], it waits for the write that is under way and leaves the

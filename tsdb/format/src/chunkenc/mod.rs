@@ -57,3 +57,6 @@ pub use samples::FloatSamples;
 
 /// The bits of the NaN that marks a series as gone stale.
 pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+#[cfg(test)]
+mod tests;

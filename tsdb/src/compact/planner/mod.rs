@@ -39,8 +39,10 @@ pub use ranges::{
 
 use std::fmt;
 
+use tsdb_format::meta::{HINT_SELECTED_SERIES, HINT_STALE_SERIES};
+
 /// Identity of a block: the ULID of its meta.json.
-pub use ulid::Ulid as BlockId;
+pub use tsdb_format::meta::Ulid as BlockId;
 
 /// What the planner knows of a block: an excerpt of its meta.json and of the marks beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +86,6 @@ pub enum BlockClass {
     /// `from-selected-series`.
     SelectedSeries,
 }
-
-/// Hint of a block that holds out-of-order samples only.
-pub const HINT_OUT_OF_ORDER: &str = "from-out-of-order";
-/// Hint of a block that holds series which went stale.
-pub const HINT_STALE_SERIES: &str = "from-stale-series";
-/// Hint of a block that holds series which a caller chose.
-pub const HINT_SELECTED_SERIES: &str = "from-selected-series";
 
 impl BlockClass {
     /// All classes in planning order.

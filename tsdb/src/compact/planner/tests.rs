@@ -1,5 +1,7 @@
 //! One named test for each rule; what all rules do together is the judge's business.
 
+use tsdb_format::meta::HINT_OUT_OF_ORDER;
+
 use super::*;
 
 const H: i64 = 3_600_000;

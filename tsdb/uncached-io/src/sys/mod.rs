@@ -14,6 +14,9 @@ mod other;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use other::*;
 
+#[cfg(test)]
+pub(crate) mod fake;
+
 /// A file being written. Each call is one system call, with nothing retried.
 pub(crate) trait RawFile: Send {
     /// Writes some of `bytes`; how many.
@@ -36,6 +39,10 @@ pub(crate) trait RawFile: Send {
 
 /// What a file says about direct I/O on itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "the other systems offer nothing yet")
+)]
 pub(crate) enum Offer {
     /// Nothing: an old kernel, or a filesystem that does not report.
     Unreported,

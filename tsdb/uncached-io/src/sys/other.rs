@@ -3,7 +3,7 @@
 //! Next would be macOS (`F_NOCACHE`) and Windows (`FILE_FLAG_NO_BUFFERING`).
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::{Offer, RawFile};
@@ -64,9 +64,9 @@ pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Re
 }
 
 #[cfg(not(any(unix, windows)))]
-pub(crate) fn read_at(mut file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
-    file.seek(SeekFrom::Start(offset_bytes))?;
-    file.read(into)
+pub(crate) fn read_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    // Without a positioned read, threads that share a reader would move each other's cursor.
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn leave_direct(_file: &File) -> io::Result<()> {

@@ -1,0 +1,6 @@
+//! One file for each command.
+
+pub(crate) mod compact;
+pub(crate) mod list;
+pub(crate) mod merge;
+pub(crate) mod plan;

@@ -1,0 +1,113 @@
+//! What commands print, and how they end.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::args::LogLevel;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything is done and fine.
+    Done,
+    /// It ran, and found something wrong or failed in part.
+    Findings,
+}
+
+/// A mistake in how the command was called, which the parser could not see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+pub(crate) fn init_logging(level: LogLevel) {
+    let level = match level {
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+/// Says on stderr, and with `--json` on stdout, what went wrong; the process's exit code.
+pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
+    if let Some(pipe) = error.downcast_ref::<std::io::Error>()
+        && pipe.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        // Whoever read the output has enough of it.
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    if json {
+        let _ = print_json(&serde_json::json!({ "error": format!("{error:#}") }));
+    }
+    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+}
+
+/// Prints one JSON document.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+/// A table with aligned columns: text to the left, numbers to the right.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(head: &[&str]) -> Self {
+        Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
+    }
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max()
+        };
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let numeric = |column: usize| {
+            let is_number = |cell: &String| {
+                cell.chars().next().is_some_and(|c| c.is_ascii_digit()) && !cell.contains('T')
+            };
+            self.rows.len() > 1
+                && self.rows[1..].iter().filter_map(|r| r.get(column)).all(is_number)
+                && self.rows[1..].iter().filter_map(|r| r.get(column)).all(|c| c.len() < 20)
+        };
+        let right: Vec<bool> = (0..columns).map(numeric).collect();
+        let mut out = std::io::stdout().lock();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                let pad = " ".repeat(widths[column] - cell.chars().count());
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                if right[column] {
+                    line.push_str(&pad);
+                    line.push_str(cell);
+                } else {
+                    line.push_str(cell);
+                    line.push_str(&pad);
+                }
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}

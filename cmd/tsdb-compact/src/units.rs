@@ -1,0 +1,130 @@
+//! Durations, sizes and times as Prometheus and people write them.
+
+/// A duration in Prometheus's syntax (`15d`, `2h30m`, `250ms`), in milliseconds.
+pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
+    const UNITS: [(&str, i64); 7] = [
+        ("y", 365 * 86_400_000),
+        ("w", 7 * 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let invalid = || format!("not a duration such as 2h, 15d or 1h30m: {text:?}");
+    let (mut rest, mut total, mut from) = (text, 0i64, 0);
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: i64 = rest[..digits].parse().map_err(|_| invalid())?;
+        let unit_end = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count() + digits;
+        let unit = &rest[digits..unit_end];
+        // Units come from long to short, each at most once.
+        let at =
+            UNITS.iter().skip(from).position(|(name, _)| *name == unit).ok_or_else(invalid)? + from;
+        let value = number.checked_mul(UNITS[at].1).ok_or_else(invalid)?;
+        total = total.checked_add(value).ok_or_else(invalid)?;
+        from = at + 1;
+        rest = &rest[unit_end..];
+    }
+    Ok(total)
+}
+
+/// A size: plain bytes, or with KB, MB, GB, TB (as Prometheus: powers of 1024) or KiB, MiB, ...
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let invalid = || format!("not a size such as 48MiB or 1073741824: {text:?}");
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().map_err(|_| invalid())?;
+    let unit = text[digits..].trim_start().to_ascii_lowercase();
+    let shift = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(invalid()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(invalid)
+}
+
+/// A number of bytes for people: `563.2 MiB`.
+pub(crate) fn display_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// A count with separators for people: `1,234,567`.
+pub(crate) fn display_count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A time in milliseconds since the epoch, in UTC: `2023-11-15T00:00:00Z`.
+pub(crate) fn display_time(ms: i64) -> String {
+    let (seconds, millis) = (ms.div_euclid(1000), ms.rem_euclid(1000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days to a civil date, by Howard Hinnant's algorithm: years begin in March, eras have 400.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}") };
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_prometheus_durations() {
+        assert_eq!(parse_duration_ms("2h"), Ok(7_200_000));
+        assert_eq!(parse_duration_ms("1d12h30m"), Ok(131_400_000));
+        assert_eq!(parse_duration_ms("250ms"), Ok(250));
+        for wrong in ["", "2", "h", "1h2d", "1h1h", "-1h", "99999999999y"] {
+            assert!(parse_duration_ms(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(parse_bytes("48MiB"), Ok(48 << 20));
+        assert_eq!(parse_bytes("1GB"), Ok(1 << 30));
+        assert_eq!(parse_bytes("512"), Ok(512));
+        for wrong in ["", "MiB", "1x", "99999999999TB", "1.5MB"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_and_counts_are_readable() {
+        assert_eq!(display_time(0), "1970-01-01T00:00:00Z");
+        assert_eq!(display_time(1_700_006_400_000), "2023-11-15T00:00:00Z");
+        assert_eq!(display_time(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(display_time(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(display_count(1_234_567), "1,234,567");
+        assert_eq!(display_bytes(563 << 20), "563.0 MiB");
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests over all encodings.
+
+mod golden;
+mod robustness;
+mod round_trip;

@@ -1,0 +1,266 @@
+//! What a merge would read, write and need, without writing a byte.
+//!
+//! PLAN alone is run. The length of a chunk follows from the reference of its neighbour, so the
+//! layout of a plain compaction is known before one chunk byte is read. Chunks that would be
+//! re-encoded count in full, which makes the figures an upper bound.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use tsdb_format::varint::uvarint_len;
+
+use super::batch::Batch;
+use super::budget::Shares;
+use super::compactor::Compactor;
+use super::error::CompactError;
+use super::index::{INDEX_BYTES_MAX, IndexedChunk, SeriesEntryBuilder};
+use super::merge::SeriesMerge;
+use super::progress::{CancelToken, Phase};
+use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
+use super::series::SeriesCursor;
+use super::source::Source;
+use super::spill::SpillWriter;
+use super::symbols::{SymbolLengths, SymbolShares, merge_symbols};
+use crate::vfs::free_bytes;
+
+/// What a merge would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DryRun {
+    /// Whether the figures of the output are exact; otherwise they are upper bounds.
+    pub exact: bool,
+    /// Bytes of the sources' chunks and indexes.
+    pub bytes_read: u64,
+    /// Bytes of the output's segment files.
+    pub chunk_bytes: u64,
+    /// How many segment files there would be.
+    pub segments: u32,
+    /// Bytes of the output's index.
+    pub index_bytes: u64,
+    /// Series of the output.
+    pub series: u64,
+    /// Chunks of the output.
+    pub chunks: u64,
+    /// Bytes that the output and the temporary files beside it take at most.
+    pub peak_disk_bytes: u64,
+    /// Bytes that are free where the output would go.
+    pub free_disk_bytes: u64,
+    /// Bytes of memory that the stages would use.
+    pub memory_bytes: u64,
+}
+
+impl Compactor {
+    /// What [`Compactor::merge`] of `sources` into `dest` would do.
+    ///
+    /// # Errors
+    /// When a source's index is damaged, or the index of the result would pass a limit.
+    pub fn dry_run(&self, sources: &[PathBuf], dest: &Path) -> Result<DryRun, CompactError> {
+        let progress = self.progress();
+        progress.enter(Phase::Open);
+        let opened = self.open_sources(sources)?;
+        let shares = self.shares(opened.sources.len());
+        let cancel = self.cancel_token();
+        let mut run = estimate(&opened.sources, &shares, self.segment_bytes_max(), cancel)?;
+        run.free_disk_bytes =
+            free_bytes(dest).map_err(|error| CompactError::Space(Box::new(error)))?;
+        Ok(run)
+    }
+}
+
+/// Plans a merge of `sources` and adds up what it would write.
+fn estimate(
+    sources: &[Arc<Source>],
+    shares: &Shares,
+    segment_bytes_max: u64,
+    cancel: &CancelToken,
+) -> Result<DryRun, CompactError> {
+    let symbol_shares = SymbolShares {
+        maps_bytes: shares.symbol_maps_bytes,
+        window_bytes: shares.source_window_bytes,
+    };
+    let mut lengths = SymbolLengths::default();
+    let store = SpillWriter::counting();
+    let (symbols, maps) = merge_symbols(sources, store, &symbol_shares, Some(&mut lengths))?;
+    let mut cursors = Vec::with_capacity(sources.len());
+    for (source, map) in sources.iter().zip(maps) {
+        cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);
+    }
+    let mut merge = SeriesMerge::new(cursors, shares.batch_bytes)?;
+    let range = time_range(sources);
+    let mut layout = Layout::new(segment_bytes_max, range, symbols.bytes().len_bytes());
+    let mut batch = Batch::default();
+    while merge.fill(&mut batch)? {
+        cancel.check()?;
+        layout.add(&batch);
+    }
+    let mut run = layout.finish(&lengths)?;
+    run.bytes_read = sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
+    // What is spilled at the worst: symbols, postings in runs, the postings offset table.
+    let symbol_bytes = symbols.bytes().len_bytes();
+    run.peak_disk_bytes = run.chunk_bytes + run.index_bytes * 2;
+    let symbols_in_memory = symbol_bytes.min(shares.symbol_store_bytes as u64);
+    run.memory_bytes = symbols_in_memory + shares.fixed_bytes(sources.len());
+    Ok(run)
+}
+
+/// The times of the merged block, both inclusive.
+fn time_range(sources: &[Arc<Source>]) -> (i64, i64) {
+    let min = sources.iter().map(|source| source.meta().min_time).min().unwrap_or(0);
+    let max = sources.iter().map(|source| source.meta().max_time).max().unwrap_or(0);
+    (min, max.saturating_sub(1))
+}
+
+/// Adds up the output's files.
+struct Layout {
+    run: DryRun,
+    range: (i64, i64),
+    segment_bytes_max: u64,
+    position: u64,
+    cut: SegmentCut,
+    series_chunks: u64,
+    index_position: u64,
+    entry: SeriesEntryBuilder,
+    encoded: Vec<u8>,
+    /// The values that occur with each name.
+    pairs: BTreeMap<u32, RoaringBitmap>,
+    label_pairs: u64,
+    run_ends: Vec<u64>,
+    chunk_bytes: Vec<u64>,
+}
+
+impl Layout {
+    fn new(segment_bytes_max: u64, range: (i64, i64), symbol_bytes: u64) -> Self {
+        Self {
+            run: DryRun { exact: true, ..DryRun::default() },
+            range,
+            segment_bytes_max,
+            position: 0,
+            cut: SegmentCut::default(),
+            series_chunks: 0,
+            // Header; length, count and checksum of the symbols.
+            index_position: 5 + 8 + symbol_bytes + 4,
+            entry: SeriesEntryBuilder::default(),
+            encoded: Vec::new(),
+            pairs: BTreeMap::new(),
+            label_pairs: 0,
+            run_ends: Vec::new(),
+            chunk_bytes: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        self.measure_chunks(batch);
+        for number in 0..batch.series.len() {
+            let series = batch.series[number];
+            for part in batch.parts_of(number) {
+                let copied = series.plain && !batch.parts[part].has_deleted;
+                self.run.exact &= copied;
+                for at in batch.chunks_of(part) {
+                    let chunk = &batch.chunks[at];
+                    let inside = chunk.min_time >= self.range.0 && chunk.max_time <= self.range.1;
+                    self.run.exact &= inside;
+                    self.add_chunk(chunk.min_time, chunk.max_time, self.chunk_bytes[at]);
+                }
+            }
+            if series.last && self.series_chunks > 0 {
+                self.end_series(batch.labels_of(number));
+            }
+        }
+    }
+
+    /// The length of each chunk's record: up to the next one of its run, or the run's end.
+    fn measure_chunks(&mut self, batch: &Batch) {
+        self.run_ends.clear();
+        self.run_ends.extend(batch.runs.iter().map(|run| run.end));
+        self.chunk_bytes.clear();
+        self.chunk_bytes.resize(batch.chunks.len(), 0);
+        for (at, chunk) in batch.chunks.iter().enumerate().rev() {
+            let offset = chunk.reference & u64::from(u32::MAX);
+            let end = &mut self.run_ends[chunk.run as usize];
+            self.chunk_bytes[at] = end.saturating_sub(offset);
+            *end = offset;
+        }
+    }
+
+    fn add_chunk(&mut self, min_time: i64, max_time: i64, record_bytes: u64) {
+        if self.series_chunks == 0 {
+            self.cut.begin_series(self.position);
+        }
+        let cut = self.cut.add(data_bytes(record_bytes), self.segment_bytes_max);
+        if cut || self.run.segments == 0 {
+            self.run.segments += 1;
+            self.run.chunk_bytes += SEGMENT_HEADER_BYTES;
+            self.position = SEGMENT_HEADER_BYTES;
+        }
+        let reference = u64::from(self.run.segments - 1) << 32 | self.position;
+        self.entry.add(IndexedChunk { min_time, max_time, reference });
+        self.position += record_bytes;
+        self.run.chunk_bytes += record_bytes;
+        self.run.chunks += 1;
+        self.series_chunks += 1;
+    }
+
+    fn end_series(&mut self, labels: &[u32]) {
+        self.entry.encode(labels, &mut self.encoded);
+        self.index_position = self.index_position.next_multiple_of(16) + self.encoded.len() as u64;
+        self.run.series += 1;
+        self.series_chunks = 0;
+        self.label_pairs += labels.len() as u64 / 2;
+        for pair in labels.chunks_exact(2) {
+            self.pairs.entry(pair[0]).or_default().insert(pair[1]);
+        }
+    }
+
+    /// Adds postings, their offset table and the TOC.
+    fn finish(mut self, lengths: &SymbolLengths) -> Result<DryRun, CompactError> {
+        let lists = 1 + self.pairs.values().map(RoaringBitmap::len).sum::<u64>();
+        let postings_start = self.index_position.next_multiple_of(4);
+        // Length, count and checksum of each list; four bytes for each series and each label.
+        let postings_bytes = 12 * lists + 4 * (self.run.series + self.label_pairs);
+        let mut table_bytes = 8 + 4 + 3 + uvarint_len(postings_start) as u64;
+        let mean_list_bytes = postings_bytes as f64 / lists as f64;
+        let mut number = 0u64;
+        for (name, values) in &self.pairs {
+            for value in values {
+                number += 1;
+                let offset = postings_start + (mean_list_bytes * number as f64) as u64;
+                let strings = lengths.prefixed_bytes(*name) + lengths.prefixed_bytes(value);
+                table_bytes += 1 + strings + uvarint_len(offset) as u64;
+            }
+        }
+        if self.index_position > INDEX_BYTES_MAX {
+            return Err(CompactError::limit("index bytes", self.index_position, INDEX_BYTES_MAX));
+        }
+        if table_bytes > u64::from(u32::MAX) {
+            let limit = u64::from(u32::MAX);
+            return Err(CompactError::limit("postings offset table bytes", table_bytes, limit));
+        }
+        self.run.index_bytes = postings_start + postings_bytes + table_bytes + 52;
+        Ok(self.run)
+    }
+}
+
+/// The data bytes of a record: it has their length, an encoding byte and a checksum beside them.
+fn data_bytes(record_bytes: u64) -> u64 {
+    let rest = record_bytes.saturating_sub(5);
+    // The longest length field that fits: n bytes of data take uvarint_len(n) more.
+    (1..=5)
+        .map(|len| rest.saturating_sub(len))
+        .find(|n| *n + uvarint_len(*n) as u64 == rest)
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_lengths_follow_from_record_lengths() {
+        for n in [0, 1, 127, 128, 129, 16_383, 16_384, 70_000, 3_000_000] {
+            assert_eq!(data_bytes(n + uvarint_len(n) as u64 + 5), n);
+        }
+    }
+}

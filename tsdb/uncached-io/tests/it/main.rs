@@ -1,0 +1,54 @@
+//! On the real disk: the directory that cargo gives to tests, and `/dev/shm` for tmpfs.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "the helpers below belong to tests")]
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use uncached_io::{CachedPages, Io, Policy, cached_pages_at};
+
+mod cache;
+mod faults;
+mod policy;
+mod reader;
+mod writer;
+
+/// A directory on the disk that the build is on, not on a tmpfs `/tmp`.
+fn disk_dir() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// `Io` past the page cache, or `None`, said loudly, where the disk here can't do it.
+fn direct_io(dir: &Path) -> Option<Io> {
+    match Io::probe(dir, Policy::Required) {
+        Ok(io) => Some(io),
+        Err(error) => {
+            eprintln!("SKIPPED: no uncached I/O in {}: {error:?}", dir.display());
+            None
+        }
+    }
+}
+
+/// Cached pages of a file, or `None`, said loudly, where the kernel can't tell.
+fn cached(path: &Path) -> Option<CachedPages> {
+    let pages = cached_pages_at(path).unwrap();
+    if pages.is_none() {
+        eprintln!("SKIPPED: this kernel has no cachestat");
+    }
+    pages
+}
+
+/// Bytes that differ from their neighbours and from one block to the next.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at ^ (at >> 9)).wrapping_mul(167) as u8).collect()
+}
+
+/// A file of `len` pattern bytes, durable and with nothing of it cached.
+fn cold_file(io: &Io, dir: &Path, len: usize) -> PathBuf {
+    let path = dir.join(format!("cold-{len}"));
+    let mut writer = io.create(&path, uncached_io::CreateOptions::default()).unwrap();
+    writer.write_all(&pattern(len)).unwrap();
+    writer.finish().unwrap();
+    path
+}

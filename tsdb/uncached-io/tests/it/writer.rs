@@ -1,0 +1,112 @@
+//! Files as they come out, on the real disk.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use proptest::prelude::*;
+use uncached_io::{CreateOptions, Io, IoOptions, Policy};
+
+use crate::{disk_dir, pattern};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// The same bytes on every engine and by every policy, which may all be had here or not.
+    #[test]
+    fn bytes_are_the_same_on_every_engine(
+        header in 0_usize..600,
+        sizes in proptest::collection::vec(0_usize..30_000, 0..12),
+        fills in proptest::collection::vec(1_usize..4096, 0..12),
+    ) {
+        let dir = disk_dir();
+        let source = pattern(header + sizes.iter().chain(&fills).sum::<usize>());
+        for policy in [Policy::Off, Policy::Prefer] {
+            for buffers in [1, 3] {
+                let options = IoOptions::default().buffer_bytes(16 << 10).buffers_per_writer(buffers);
+                let Ok(io) = Io::probe_with(dir.path(), policy, options) else { continue };
+                let path = dir.path().join(format!("{policy:?}-{buffers}"));
+                let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+                writer.write_all(&source[..header]).unwrap();
+                let mut at = header;
+                for turn in 0..sizes.len().max(fills.len()) {
+                    if let Some(&size) = sizes.get(turn) {
+                        writer.write_all(&source[at..at + size]).unwrap();
+                        at += size;
+                    }
+                    if let Some(&fill) = fills.get(turn) {
+                        writer.reserve(fill).unwrap().copy_from_slice(&source[at..at + fill]);
+                        writer.commit(fill).unwrap();
+                        at += fill;
+                    }
+                }
+                let finished = writer.finish().unwrap();
+                prop_assert_eq!(finished.len_bytes, source.len() as u64);
+                prop_assert!(std::fs::read(&path).unwrap() == source, "{policy:?} {buffers}");
+            }
+        }
+    }
+}
+
+fn any_io(dir: &std::path::Path) -> Option<Io> {
+    Io::probe(dir, Policy::Prefer).map_err(|error| eprintln!("SKIPPED: {error}")).ok()
+}
+
+#[test]
+fn an_existing_file_is_an_error_unless_it_is_to_be_replaced() {
+    let dir = disk_dir();
+    let Some(io) = any_io(dir.path()) else { return };
+    let path = dir.path().join("file");
+    std::fs::write(&path, pattern(50_000)).unwrap();
+    let error = io.create(&path, CreateOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(&path).unwrap(), pattern(50_000));
+    let mut writer = io.create(&path, CreateOptions::default().replace(true)).unwrap();
+    writer.write_all(b"short").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"short");
+}
+
+#[test]
+fn an_empty_file_has_no_bytes_and_mode_bits_are_kept() {
+    let dir = disk_dir();
+    let Some(io) = any_io(dir.path()) else { return };
+    let path = dir.path().join("empty");
+    let writer = io.create(&path, CreateOptions::default().mode_bits(0o600)).unwrap();
+    assert_eq!(writer.finish().unwrap().len_bytes, 0);
+    let metadata = std::fs::metadata(&path).unwrap();
+    assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (0, 0o600));
+}
+
+/// A hint that was far too large costs nothing in the end.
+#[test]
+fn blocks_set_aside_in_vain_are_given_back() {
+    let dir = disk_dir();
+    let Some(io) = any_io(dir.path()) else { return };
+    let path = dir.path().join("file");
+    let options = CreateOptions::default().expected_len_bytes(16 << 20);
+    let mut writer = io.create(&path, options).unwrap();
+    writer.write_all(&pattern(8192)).unwrap();
+    writer.finish().unwrap();
+    let metadata = std::fs::metadata(&path).unwrap();
+    assert_eq!(metadata.len(), 8192);
+    assert!(metadata.blocks() * 512 <= 64 << 10, "{} sectors", metadata.blocks());
+}
+
+#[test]
+fn totals_add_up_over_files() {
+    let dir = disk_dir();
+    let Some(io) = any_io(dir.path()) else { return };
+    let mut padded_bytes = 0;
+    for number in 0..20 {
+        let path = dir.path().join(format!("small-{number}"));
+        let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+        writer.write_all(&pattern(100 * number + 1)).unwrap();
+        let stats = writer.finish().unwrap().stats;
+        padded_bytes += stats.direct_bytes + stats.buffered_bytes;
+    }
+    let totals = io.stats();
+    assert_eq!(totals.files_finished, 20);
+    assert_eq!(totals.write_direct_bytes + totals.write_buffered_bytes, padded_bytes);
+    let bytes: u64 = (0..20).map(|number| 100 * number + 1).sum();
+    assert_eq!(padded_bytes - totals.write_padding_bytes, bytes);
+}
