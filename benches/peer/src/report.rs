@@ -145,6 +145,16 @@ fn show(spread: Spread, digits: usize) -> String {
 }
 
 impl Table {
+    /// The cells of a row; a title is not said twice.
+    fn cells(&self, number: usize) -> impl Iterator<Item = &str> {
+        let title = |row: &Vec<String>| row.first().cloned();
+        let above = number.checked_sub(1).and_then(|above| self.rows.get(above)).and_then(title);
+        let row = self.rows.get(number).map(Vec::as_slice).unwrap_or_default();
+        row.iter().enumerate().map(move |(column, cell)| {
+            if column == 0 && above.as_ref() == Some(cell) { "" } else { cell.as_str() }
+        })
+    }
+
     fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -152,15 +162,12 @@ impl Table {
         };
         let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         let mut out = String::new();
-        let mut last_title = "";
-        for row in &self.rows {
+        for number in 0..self.rows.len() {
             let mut line = String::new();
-            for (number, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let cell = if number == 0 && cell == last_title { "" } else { cell };
+            for (cell, width) in self.cells(number).zip(&widths) {
                 let _ = write!(line, "{cell:<width$}  ");
             }
             let _ = writeln!(out, "{}", line.trim_end());
-            last_title = row.first().map_or("", String::as_str);
         }
         out
     }
@@ -168,7 +175,8 @@ impl Table {
     fn markdown(&self) -> String {
         let mut out = String::new();
         for (number, row) in self.rows.iter().enumerate() {
-            let _ = writeln!(out, "| {} |", row.join(" | "));
+            let cells: Vec<&str> = self.cells(number).collect();
+            let _ = writeln!(out, "| {} |", cells.join(" | "));
             if number == 0 {
                 let _ = writeln!(out, "|{}", "---|".repeat(row.len()));
             }
