@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod block_open;
 mod compact_fixtures;
 mod fixtures;
 mod judge;
