@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod block_open;
+mod block_verify;
 mod judge;
 mod planner_judge;
 mod query_matchers;
