@@ -4,4 +4,6 @@
 
 mod judge;
 mod planner_judge;
+mod query_blocks;
+mod query_damage;
 mod query_matchers;
