@@ -1,6 +1,7 @@
 //! Planning and compaction.
 
 mod batch;
+mod block_builder;
 mod budget;
 mod compactor;
 mod directory;
@@ -30,6 +31,8 @@ mod symbols;
 mod vertical;
 mod window;
 
+pub use block_builder::BuiltBlock;
+pub(crate) use block_builder::{BlockBuilder, BuildOptions, NewChunk};
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
 pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
 pub use directory::{

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod block_open;
 mod judge;
 mod planner_judge;
 mod query_blocks;
