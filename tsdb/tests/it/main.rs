@@ -6,4 +6,6 @@ mod block_open;
 mod block_verify;
 mod judge;
 mod planner_judge;
+mod query_blocks;
+mod query_damage;
 mod query_matchers;
