@@ -4,6 +4,8 @@
 
 mod block_open;
 mod block_verify;
+mod compact_fixtures;
+mod fixtures;
 mod judge;
 mod planner_judge;
 mod query_blocks;
