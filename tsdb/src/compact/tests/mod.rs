@@ -1,5 +1,6 @@
 //! Tests of the pipeline from the inside: planted faults, tiny shares.
 
+mod bad_input;
 mod faults;
 mod flips;
 mod mutations;
