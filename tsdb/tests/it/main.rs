@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod generate_judge;
 mod judge;
 mod planner_judge;
 mod query_matchers;
