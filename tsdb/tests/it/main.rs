@@ -6,6 +6,7 @@ mod block_open;
 mod block_verify;
 mod compact_fixtures;
 mod fixtures;
+mod generate_judge;
 mod judge;
 mod planner_judge;
 mod query_blocks;
