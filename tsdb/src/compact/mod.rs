@@ -8,7 +8,7 @@ mod directory;
 mod dry_run;
 mod error;
 mod files;
-mod heap;
+pub(crate) mod heap;
 mod index;
 mod ledger;
 mod merge;

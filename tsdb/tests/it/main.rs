@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod block_open;
+mod block_verify;
 mod generate_judge;
 mod judge;
 mod planner_judge;
+mod query_blocks;
+mod query_damage;
 mod query_matchers;

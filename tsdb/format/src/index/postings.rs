@@ -23,7 +23,18 @@ impl<'a> PostingsList<'a> {
     /// # Errors
     /// When it is cut off, its checksum does not match, or its count is not that of what it holds.
     pub fn at(index: &'a [u8], offset: u64) -> Result<Self, DecodeError> {
-        let section = Section::at(index, offset)?.verify()?;
+        Self::in_section(Section::at(index, offset)?.verify()?)
+    }
+
+    /// As [`Self::at`], but takes the references for what was written.
+    ///
+    /// # Errors
+    /// When the list is cut off, or its count is not that of what it holds.
+    pub fn at_unverified(index: &'a [u8], offset: u64) -> Result<Self, DecodeError> {
+        Self::in_section(Section::at(index, offset)?)
+    }
+
+    fn in_section(section: Section<'a>) -> Result<Self, DecodeError> {
         let (count, bytes) = section.counted()?;
         let (refs, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() || refs.len() != count as usize {

@@ -101,7 +101,7 @@ impl PostingsTable {
         let at = self.samples.len() as u32;
         match self.names.last_mut() {
             Some(name) if same_name => {
-                if name.values as usize % self.stride == 0 {
+                if (name.values as usize).is_multiple_of(self.stride) {
                     self.samples.push(place);
                     name.samples.end = at + 1;
                 }

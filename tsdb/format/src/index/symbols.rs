@@ -44,7 +44,7 @@ impl SymbolTable {
         let mut rest = strings;
         for number in 0..count {
             let place = strings.len() - rest.len();
-            if number as usize % SAMPLING == 0 {
+            if (number as usize).is_multiple_of(SAMPLING) {
                 samples.push(place as u32);
             }
             take_string(&mut rest).ok_or_else(|| DecodeError::eof((start + place) as u64))?;

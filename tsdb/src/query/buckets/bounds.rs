@@ -6,6 +6,7 @@
 
 /// 2^(i / 256 - 1) for i from 0 to 255, as the bits of an `f64`. Lower schemas take every 2nd, 4th,
 /// and so on.
+#[rustfmt::skip]
 const FRACTIONS: [u64; 256] = [
     0x3fe0_0000_0000_0000,
     0x3fe0_0b1a_fa5a_bcbf,
