@@ -2,5 +2,6 @@
 
 pub mod block;
 pub mod compact;
+pub mod generate;
 pub mod query;
 pub mod vfs;

@@ -6,17 +6,25 @@
 //! | `<ULID>.tmp-for-deletion` | a source, half deleted | only under the data directory's lock |
 //! | `<ULID>.tmp-for-creation`, `<ULID>.tmp` | an unfinished block of Prometheus | never: its own |
 //!
+//! A run that was killed between publishing and deleting left the child and its sources, all
+//! whole: [`superseded`] names those.
+//!
 //! A half-deleted source is Prometheus's as much as ours; without the lock its owner may be alive
 //! and at work on it. Symbolic links and files under such names are left alone.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tsdb_format::meta::{BlockMeta, parse_block_id};
+use ulid::Ulid;
+
 use super::lock::DataDirLock;
-use super::publish::{
-    DELETION_SUFFIX, LockAttempt, PublishError, TempLock, canonical, parse_temporary_name,
-};
+use super::publish::{DELETION_SUFFIX, LockAttempt, PublishError, TempLock, parse_temporary_name};
 use crate::vfs::Vfs;
 
 /// What a leftover was.
@@ -117,6 +125,33 @@ pub fn remove(
     Ok(swept)
 }
 
+/// Of these blocks of one directory, those whose samples another one of them holds: its parents,
+/// their parents, and so on.
+///
+/// Prometheus deletes them at its next reload, and so may whoever holds the directory's lock. Pass
+/// only blocks that can be read: a child that cannot must not condemn anything. Parents that are
+/// not among `blocks` (long gone, or the zero id that out-of-order blocks list) are not named, and
+/// blocks that name each other in a circle condemn nobody.
+#[must_use]
+pub fn superseded(blocks: &[BlockMeta]) -> BTreeSet<Ulid> {
+    let parents: BTreeMap<Ulid, Vec<Ulid>> = blocks
+        .iter()
+        .map(|block| (block.ulid, block.compaction.parents.iter().map(|it| it.ulid).collect()))
+        .collect();
+    let named: BTreeSet<&Ulid> = parents.values().flatten().collect();
+    let mut condemned = BTreeSet::new();
+    // From blocks that nobody names, so that every chain of deletions hangs on one that stays.
+    let mut open: Vec<&Ulid> = parents.keys().filter(|id| !named.contains(id)).collect();
+    while let Some(child) = open.pop() {
+        for parent in parents.get(child).into_iter().flatten() {
+            if parents.contains_key(parent) && condemned.insert(*parent) {
+                open.push(parent);
+            }
+        }
+    }
+    condemned
+}
+
 fn attempt(path: &Path) -> Result<LockAttempt, PublishError> {
     TempLock::attempt(path).map_err(|error| PublishError::inspect(path, error))
 }
@@ -125,5 +160,7 @@ fn kind_of(name: &str) -> Option<LeftoverKind> {
     if parse_temporary_name(name).is_some() {
         return Some(LeftoverKind::UnfinishedBlock);
     }
-    name.strip_suffix(DELETION_SUFFIX).and_then(canonical).map(|_| LeftoverKind::HalfDeletedBlock)
+    name.strip_suffix(DELETION_SUFFIX)
+        .and_then(|id| parse_block_id(id).ok())
+        .map(|_| LeftoverKind::HalfDeletedBlock)
 }

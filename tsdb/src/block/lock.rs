@@ -15,6 +15,9 @@
 //! The file gets the owner of the directory: left behind by a root process that was killed, it
 //! must not keep an unprivileged Prometheus from starting.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;

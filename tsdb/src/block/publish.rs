@@ -19,20 +19,13 @@
 //! Invariants, tested by stopping at each effect and by every disk image a crash there may leave:
 //! nothing loads before all of it is durable; a source goes only after the child is durable; a
 //! source that goes is never seen in part under its own name.
-//!
-//! An empty `tombstones` file is nine bytes (Prometheus 3.15, `tsdb/tombstones`):
-//!
-//! ```text
-//! +----------------+----------+----------------------------+
-//! | magic 0130BA30 | format 1 | CRC-32C of no stones: 0 x4 |
-//! | 4 bytes        | 1 byte   | 4 bytes, big-endian        |
-//! +----------------+----------+----------------------------+
-//! ```
 
 mod error;
 mod fingerprint;
 mod ownership;
 mod temp;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -41,12 +34,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tsdb_format::tombstones::Tombstones;
 use ulid::Ulid;
 
 pub use error::{PublishError, SourcePart};
 pub use fingerprint::SourceFingerprint;
 pub use ownership::{BlockOwnership, OwnershipRule};
-pub(crate) use temp::{LockAttempt, TempLock, canonical};
+pub(crate) use temp::{LockAttempt, TempLock};
 pub use temp::{TempBlock, parse_temporary_name, temporary_name};
 
 use crate::vfs::{Vfs, write_file, write_file_atomic};
@@ -54,8 +48,6 @@ use crate::vfs::{Vfs, write_file, write_file_atomic};
 /// What ends the name of a block that is being deleted, as Prometheus has it: either of us may
 /// finish what the other began.
 pub const DELETION_SUFFIX: &str = ".tmp-for-deletion";
-
-const EMPTY_TOMBSTONES: [u8; 9] = [0x01, 0x30, 0xBA, 0x30, 1, 0, 0, 0, 0];
 
 /// A block that was published and is durable. Only this can delete sources.
 #[must_use = "sources stay until they are deleted"]
@@ -101,7 +93,8 @@ impl TempBlock {
         let ownership = &self.ownership;
         write_file_atomic(vfs, &self.path.join("meta.json"), meta_json, Some(ownership.meta))?;
         let tombstones = self.path.join("tombstones");
-        write_file(vfs, &tombstones, &EMPTY_TOMBSTONES, Some(ownership.tombstones))?;
+        let no_stones = Tombstones::default().encode();
+        write_file(vfs, &tombstones, &no_stones, Some(ownership.tombstones))?;
         vfs.set_ownership(&self.chunks_dir(), ownership.chunks_dir)?;
         vfs.sync_dir(&self.chunks_dir())?;
         vfs.set_ownership(&self.path, ownership.dir)?;

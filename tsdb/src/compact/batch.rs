@@ -116,6 +116,8 @@ pub(super) struct Batch {
     pub(super) runs: Vec<Run>,
     /// Bytes of chunks that the runs hold, as far as they are known.
     pub(super) planned_bytes: u64,
+    /// Bytes that the chunks and what becomes of them may take in memory.
+    pub(super) weight_bytes: u64,
 
     pub(super) buffers: Vec<RunBuffer>,
     pub(super) extras: Vec<RunBuffer>,
@@ -148,10 +150,17 @@ impl Batch {
         self.chunks.clear();
         self.runs.clear();
         self.planned_bytes = 0;
+        self.weight_bytes = 0;
         self.extras_used = 0;
         self.arena.clear();
         self.out.clear();
         self.done.clear();
+    }
+
+    /// Counts `bytes` of chunks as planned.
+    pub(super) fn plan_bytes(&mut self, bytes: u64) {
+        self.planned_bytes += bytes;
+        self.weight_bytes += bytes;
     }
 
     /// Labels of series `number`, as merged symbol ids.

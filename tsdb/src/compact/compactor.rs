@@ -13,6 +13,7 @@ use super::files::FilePool;
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
 use super::pipeline::{Pipeline, Populated};
+use super::plan_block::group_key;
 use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
 use super::source::Source;
@@ -151,6 +152,7 @@ impl Compactor {
     /// it was cancelled. Nothing is published then and nothing left behind.
     pub fn merge(&self, sources: &[PathBuf], dest: &Path) -> Result<Merged, CompactError> {
         self.progress.enter(Phase::Open);
+        refuse_output_in_source(sources, dest)?;
         let opened = self.open_sources(sources)?;
         let metas: Vec<&BlockMeta> = opened.sources.iter().map(|source| source.meta()).collect();
         let bytes_read: u64 =
@@ -246,8 +248,17 @@ impl Compactor {
                 Source::open(number, dir.clone(), meta, tombstones, segments, Arc::clone(&pool))?;
             opened.sources.push(Arc::new(source));
         }
-        if opened.sources.is_empty() {
-            return Err(CompactError::NoSources);
+        let Some(first) = opened.sources.first() else { return Err(CompactError::NoSources) };
+        let group = group_key(first.meta());
+        if let Some(other) = opened.sources.iter().find(|s| group_key(s.meta()) != group) {
+            return Err(CompactError::Incompatible {
+                block: other.dir().to_owned(),
+                reason: format!(
+                    "its external labels, resolution or partition (meta.json, `thanos`) are not \
+                     those of {}; such blocks are never merged",
+                    first.dir().display()
+                ),
+            });
         }
         Ok(opened)
     }
@@ -256,6 +267,19 @@ impl Compactor {
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
     fingerprints: Vec<SourceFingerprint>,
+}
+
+fn refuse_output_in_source(sources: &[PathBuf], dest: &Path) -> Result<(), CompactError> {
+    let Ok(real_dest) = dest.canonicalize() else { return Ok(()) };
+    let inside =
+        |source: &&PathBuf| source.canonicalize().is_ok_and(|source| real_dest.starts_with(source));
+    match sources.iter().find(inside) {
+        None => Ok(()),
+        Some(block) => Err(CompactError::Incompatible {
+            block: block.clone(),
+            reason: format!("the output directory {} lies inside of it", dest.display()),
+        }),
+    }
 }
 
 fn fault(block: &Path, file: PathBuf, fault: SourceFault) -> CompactError {

@@ -26,6 +26,21 @@ impl TieHeap {
         self.ids.first().copied()
     }
 
+    /// The least of the ids behind the first.
+    pub(crate) fn second(&self, less: impl Fn(u32, u32) -> bool) -> Option<u32> {
+        match (self.ids.get(1), self.ids.get(2)) {
+            (Some(&left), Some(&right)) if less(right, left) => Some(right),
+            (left, _) => left.copied(),
+        }
+    }
+
+    /// Puts another id into the first one's place, where it must not be greater than the rest.
+    pub(crate) fn replace_first(&mut self, id: u32) {
+        if let Some(first) = self.ids.first_mut() {
+            *first = id;
+        }
+    }
+
     pub(crate) fn push(&mut self, id: u32, less: impl Fn(u32, u32) -> bool) {
         let mut child = self.ids.len();
         self.ids.push(id);

@@ -116,8 +116,9 @@ impl IndexWriter {
 
     /// Writes a series entry of the chunks added since the last one.
     ///
-    /// `labels` are (name, value) symbol ids; series come in label order.
-    pub(super) fn end_series(&mut self, labels: &[u32]) -> Result<(), CompactError> {
+    /// `labels` are (name, value) symbol ids; series come in label order. Returns the series'
+    /// reference.
+    pub(super) fn end_series(&mut self, labels: &[u32]) -> Result<u32, CompactError> {
         self.out.pad(SERIES_ALIGN)?;
         if self.out.position > INDEX_BYTES_MAX {
             return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
@@ -127,7 +128,8 @@ impl IndexWriter {
         self.entry.encode(labels, scratch);
         self.out.write(scratch)?;
         self.series += 1;
-        self.postings.add(reference, labels)
+        self.postings.add(reference, labels)?;
+        Ok(reference)
     }
 
     /// Writes postings, their offset table and the TOC, and makes the file durable.

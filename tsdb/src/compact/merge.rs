@@ -16,8 +16,11 @@ const RUN_GAP_BYTES: u32 = 256 << 10;
 /// What is fetched of a chunk whose length isn't known yet.
 const LAST_CHUNK_BYTES: u64 = 2 << 10;
 /// Limits of a batch beside its bytes: what its vectors may grow to.
-const BATCH_SERIES: usize = 8 << 10;
-const BATCH_CHUNKS: usize = 16 << 10;
+const BATCH_SERIES: usize = 4 << 10;
+const BATCH_CHUNKS: usize = 8 << 10;
+/// What a byte that is re-encoded takes beside itself: merged chunks are seldom longer than their
+/// sources, but the vector that holds them grows by doubling.
+const REENCODED_WEIGHT: u64 = 2;
 
 /// The merged series of all sources, in label order.
 pub(super) struct SeriesMerge {
@@ -100,7 +103,7 @@ impl SeriesMerge {
         self.sequence += 1;
         self.runs.fill(NO_RUN);
         let full = |batch: &Batch, bytes: u64| {
-            batch.planned_bytes >= bytes
+            batch.weight_bytes >= bytes
                 || batch.series.len() >= BATCH_SERIES
                 || batch.chunks.len() >= BATCH_CHUNKS
         };
@@ -120,6 +123,7 @@ impl SeriesMerge {
     fn plan_series(&mut self, batch: &mut Batch) -> bool {
         let already = self.planned.take().unwrap_or(0);
         let plain = self.order_parts();
+        let planned_before = batch.planned_bytes;
         let (mut skip, mut before, mut last) = (already, 0, true);
         for at in 0..self.order.len() {
             let id = self.order[at];
@@ -133,6 +137,9 @@ impl SeriesMerge {
                 break;
             }
             before += count;
+        }
+        if !plain {
+            batch.weight_bytes += (batch.planned_bytes - planned_before) * REENCODED_WEIGHT;
         }
         batch.labels.extend_from_slice(self.cursors[self.current[0] as usize].labels());
         batch.series.push(PlannedSeries {
@@ -179,8 +186,7 @@ impl SeriesMerge {
         let source = cursor.source();
         let mut at = range.start;
         for chunk in cursor.chunks().get(range.clone()).unwrap_or_default() {
-            let full =
-                batch.planned_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
+            let full = batch.weight_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
             if split && at > range.start && full {
                 break;
             }
@@ -230,14 +236,14 @@ fn place_in_run(
         let gap = offset.wrapping_sub(run.last_start);
         if run.segment == segment && gap > 0 && gap <= RUN_GAP_BYTES {
             run.last_start = offset;
-            batch.planned_bytes += u64::from(gap);
+            batch.plan_bytes(u64::from(gap));
             return *open;
         }
         let next = (run.segment == segment && offset > run.last_start).then_some(chunk.reference);
         run.end = guess_end(run, next, source.segment_bytes(run.segment).unwrap_or(0));
     }
     *open = batch.runs.len() as u32;
-    batch.planned_bytes += LAST_CHUNK_BYTES;
+    batch.plan_bytes(LAST_CHUNK_BYTES);
     batch.runs.push(Run {
         source: source.number(),
         segment,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
 use tsdb_format::meta::{
     BlockDesc, BlockMeta, BlockStats, Compaction, HINT_OUT_OF_ORDER, HINT_SELECTED_SERIES,
     HINT_STALE_SERIES, META_VERSION, Ulid,
@@ -41,10 +42,54 @@ pub fn merged_meta(id: Ulid, sources: &[&BlockMeta]) -> BlockMeta {
         stats: BlockStats::default(),
         compaction,
         version: META_VERSION,
-        other: serde_json::Map::new(),
+        other: merged_thanos(sources),
     }
+}
+
+/// The section that Thanos and Mimir keep, if the sources have one: what identifies the group, as
+/// the sources agree on it. Lists of files and statistics of the index are derived from a block's
+/// content and would be wrong; they are left out, and made anew by whoever needs them.
+fn merged_thanos(sources: &[&BlockMeta]) -> Map<String, Value> {
+    let sections: Vec<&Map<String, Value>> =
+        sources.iter().filter_map(|meta| meta.other.get("thanos")?.as_object()).collect();
+    let mut merged = Map::new();
+    for field in ["version", "labels", "downsample", "extensions"] {
+        let mut values = sections.iter().map(|section| section.get(field));
+        if let Some(Some(value)) = values.next()
+            && values.all(|other| other == Some(value))
+        {
+            merged.insert(field.to_owned(), value.clone());
+        }
+    }
+    if sections.is_empty() {
+        return Map::new();
+    }
+    merged.insert("source".to_owned(), Value::from("compactor"));
+    Map::from_iter([("thanos".to_owned(), Value::Object(merged))])
 }
 
 fn describe(meta: &BlockMeta) -> BlockDesc {
     BlockDesc { ulid: meta.ulid, min_time: meta.min_time, max_time: meta.max_time }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_groups_labels_stay_and_derived_fields_go() {
+        let meta = |thanos: Value| {
+            let mut meta = merged_meta(Ulid::nil(), &[]);
+            meta.other.insert("thanos".to_owned(), thanos);
+            meta
+        };
+        let a = meta(
+            serde_json::json!({"labels": {"replica": "a"}, "files": [1], "source": "sidecar"}),
+        );
+        let b = meta(serde_json::json!({"labels": {"replica": "a"}, "index_stats": {}}));
+        let merged = merged_meta(Ulid::nil(), &[&a, &b]);
+        let want = serde_json::json!({"labels": {"replica": "a"}, "source": "compactor"});
+        assert_eq!(merged.other["thanos"], want);
+        assert!(merged_meta(Ulid::nil(), &[]).other.is_empty());
+    }
 }

@@ -1,13 +1,14 @@
 //! Planning and compaction.
 
 mod batch;
+mod block_builder;
 mod budget;
 mod compactor;
 mod directory;
 mod dry_run;
 mod error;
 mod files;
-mod heap;
+pub(crate) mod heap;
 mod index;
 mod ledger;
 mod merge;
@@ -30,6 +31,8 @@ mod symbols;
 mod vertical;
 mod window;
 
+pub use block_builder::BuiltBlock;
+pub(crate) use block_builder::{BlockBuilder, BuildOptions, NewChunk};
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
 pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
 pub use directory::{

@@ -21,9 +21,10 @@ use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
 use super::heap::TieHeap;
 use super::source::Source;
-use super::spill::{SpillWriter, Spilled};
+use super::spill::{SpillOptions, SpillWriter, Spilled};
 use super::symbol_map::{EliasFano, SymbolMap, SymbolMapBuilder};
 use super::window::Window;
+use crate::vfs::Vfs;
 
 /// Every how many symbols an offset is kept.
 const SAMPLE: u32 = 64;
@@ -38,6 +39,19 @@ pub(super) struct MergedSymbols {
 }
 
 impl MergedSymbols {
+    /// A table of `strings`, which ascend.
+    pub(super) fn from_sorted<'s>(
+        vfs: Arc<dyn Vfs>,
+        spill: SpillOptions,
+        strings: impl IntoIterator<Item = &'s str>,
+    ) -> Result<Self, CompactError> {
+        let mut table = TableWriter::new(SpillWriter::new(vfs, spill));
+        for string in strings {
+            table.push(string.as_bytes())?;
+        }
+        table.finish()
+    }
+
     /// How many symbols there are.
     pub(super) fn count(&self) -> u32 {
         self.count
@@ -62,6 +76,43 @@ impl MergedSymbols {
 
     pub(super) fn into_bytes(self) -> Spilled {
         self.bytes
+    }
+}
+
+/// Writes a table, symbol by symbol in their order.
+struct TableWriter {
+    store: SpillWriter,
+    count: u32,
+    offsets: Vec<u64>,
+    prefix: Vec<u8>,
+}
+
+impl TableWriter {
+    fn new(store: SpillWriter) -> Self {
+        Self { store, count: 0, offsets: Vec::new(), prefix: Vec::new() }
+    }
+
+    fn push(&mut self, symbol: &[u8]) -> Result<(), CompactError> {
+        if self.count.is_multiple_of(SAMPLE) {
+            self.offsets.push(self.store.len_bytes());
+        }
+        self.prefix.clear();
+        put_uvarint(&mut self.prefix, symbol.len() as u64);
+        self.store.write_all(&self.prefix)?;
+        self.store.write_all(symbol)?;
+        let limit = u64::from(u32::MAX);
+        self.count =
+            self.count.checked_add(1).ok_or(CompactError::limit("symbols", limit + 1, limit))?;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<MergedSymbols, CompactError> {
+        // The section's length field counts the symbols' count as well.
+        let (len, limit) = (self.store.len_bytes() + 4, u64::from(u32::MAX));
+        if len > limit {
+            return Err(CompactError::limit("symbol table bytes", len, limit));
+        }
+        Ok(MergedSymbols { bytes: self.store.finish()?, count: self.count, offsets: self.offsets })
     }
 }
 
@@ -252,7 +303,7 @@ pub(super) struct SymbolShares {
 /// compact form, when the merged table passes the format's 4 GiB, or when a file can't be read.
 pub(super) fn merge_symbols(
     sources: &[Arc<Source>],
-    mut store: SpillWriter,
+    store: SpillWriter,
     shares: &SymbolShares,
     mut lengths: Option<&mut SymbolLengths>,
 ) -> Result<(MergedSymbols, Vec<SourceSymbols>), CompactError> {
@@ -266,46 +317,26 @@ pub(super) fn merge_symbols(
         advance(&mut cursors, &mut heap, sources, id)?;
     }
 
-    let (mut count, mut offsets) = (0u32, Vec::new());
+    let mut table = TableWriter::new(store);
     let mut last: Vec<u8> = Vec::new();
-    let mut prefix = Vec::with_capacity(10);
     while let Some(id) = heap.pop(|a, b| cursors[a as usize].current < cursors[b as usize].current)
     {
         let id = id as usize;
         let cursor = &cursors[id];
-        if count == 0 || last != cursor.current {
-            if count.is_multiple_of(SAMPLE) {
-                offsets.push(store.len_bytes());
-            }
+        if table.count == 0 || last != cursor.current {
             last.clone_from(&cursor.current);
-            prefix.clear();
-            put_uvarint(&mut prefix, last.len() as u64);
-            store.write_all(&prefix)?;
-            store.write_all(&last)?;
+            table.push(&last)?;
             if let Some(lengths) = lengths.as_deref_mut() {
                 lengths.push(last.len());
             }
-            count = count.checked_add(1).ok_or(CompactError::limit(
-                "symbols",
-                u64::MAX,
-                u64::from(u32::MAX),
-            ))?;
         }
-        maps[id].0.push(count - 1);
+        maps[id].0.push(table.count - 1);
         if let Some(offsets) = &mut maps[id].1 {
             offsets.push(u32::try_from(cursor.offset).unwrap_or(u32::MAX));
         }
         advance(&mut cursors, &mut heap, sources, id)?;
     }
-    // The section's length field counts the symbols' count as well.
-    if store.len_bytes() + 4 > u64::from(u32::MAX) {
-        return Err(CompactError::limit(
-            "symbol table bytes",
-            store.len_bytes() + 4,
-            u64::from(u32::MAX),
-        ));
-    }
-    let merged = MergedSymbols { bytes: store.finish()?, count, offsets };
+    let merged = table.finish()?;
     let maps = maps.into_iter();
     Ok((
         merged,

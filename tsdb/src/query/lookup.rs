@@ -8,19 +8,21 @@
 //! Either way only values that exist in the index are tried, each once, and a set of literals or a
 //! common prefix is looked up instead.
 
+use tsdb_format::index::{BlockSeriesRef, PostingsList};
+
 use super::matcher::Matcher;
 use super::pattern::Pattern;
-use super::refs::{self, Keep, Refs};
+use super::refs::{self, Keep};
 
 /// What a query asks an index.
 pub(crate) trait LabelIndex {
     type Error;
 
     /// The references of all series.
-    fn all(&self) -> Result<Refs<'_>, Self::Error>;
+    fn all(&self) -> Result<PostingsList<'_>, Self::Error>;
 
     /// The references of the series with this label.
-    fn with_label(&self, name: &str, value: &str) -> Result<Option<Refs<'_>>, Self::Error>;
+    fn with_label(&self, name: &str, value: &str) -> Result<Option<PostingsList<'_>>, Self::Error>;
 
     /// Appends the list of each value of label `name` that starts with `prefix` and is wanted.
     fn with_values<'a>(
@@ -28,18 +30,21 @@ pub(crate) trait LabelIndex {
         name: &str,
         prefix: &str,
         want: &mut dyn FnMut(&str) -> bool,
-        lists: &mut Vec<Refs<'a>>,
+        lists: &mut Vec<PostingsList<'a>>,
     ) -> Result<(), Self::Error>;
 }
 
 /// The lists that one matcher stands for.
 struct Term<'a> {
-    lists: Vec<Refs<'a>>,
+    lists: Vec<PostingsList<'a>>,
     keep: Keep,
 }
 
 /// The references, rising, of the series that satisfy every matcher; of all series for no matcher.
-pub(crate) fn select<I: LabelIndex>(index: &I, matchers: &[Matcher]) -> Result<Vec<u32>, I::Error> {
+pub(crate) fn select<I: LabelIndex>(
+    index: &I,
+    matchers: &[Matcher],
+) -> Result<Vec<BlockSeriesRef>, I::Error> {
     let mut terms = Vec::with_capacity(matchers.len());
     for matcher in matchers {
         match term(index, matcher)? {

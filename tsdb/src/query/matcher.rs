@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use super::pattern::Pattern;
-use super::quote::Quoted;
-use super::re2::PatternError;
+use tsdb_format::labels::{is_plain_name, write_quoted};
 
-/// The label that holds a metric's name.
-pub const METRIC_NAME: &str = "__name__";
+use super::pattern::Pattern;
+use super::re2::PatternError;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,18 +127,12 @@ impl fmt::Debug for Matcher {
 /// As PromQL writes it; the name is quoted unless it is a plain identifier.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_label_identifier(&self.name) {
+        if is_plain_name(&self.name) {
             f.write_str(&self.name)?;
         } else {
-            write!(f, "{}", Quoted(&self.name))?;
+            write_quoted(f, &self.name)?;
         }
-        write!(f, "{}{}", self.op.as_str(), Quoted(&self.value))
+        f.write_str(self.op.as_str())?;
+        write_quoted(f, &self.value)
     }
-}
-
-/// Whether a label name needs no quotes: a letter or `_`, then letters, digits and `_`.
-pub(crate) fn is_label_identifier(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let starts = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    starts && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -1,16 +1,46 @@
-//! Queries over blocks.
+//! Queries over blocks: series by matchers, label names and values, samples and chunks.
+//!
+//! ```text
+//!  selector   up{job=~"api|web"}
+//!     | selector, re2        PromQL's text, RE2's patterns
+//!  matchers
+//!     | lookup, refs         per block: which values match, their postings lists, set operations
+//!  references
+//!     | cursor, series_set   per block: entries of the index; blocks merged by labels
+//!  series
+//!     | samples, raw_chunks  chunks decoded or lent, their checksums checked, tombstones applied
+//!  samples
+//! ```
+//!
+//! Everything is read where it is mapped: strings and chunks are lent, and iterators are made once
+//! and [reset](Series::samples) for each series, so that a scan does not allocate per series.
+//!
+//! Damage does not end a query. Whatever can't be read is named in a [`QueryError`], and the next
+//! call goes on behind it; who wants all or nothing stops at the first error.
 
+mod access;
 mod buckets;
-mod heap;
+mod cursor;
+mod error;
 mod lookup;
 mod matcher;
 mod pattern;
-mod quote;
+mod querier;
+mod range;
+mod raw_chunks;
 mod re2;
 mod refs;
+mod samples;
 mod selector;
+mod series_set;
 
 pub use buckets::{Bucket, buckets, float_buckets};
-pub use matcher::{METRIC_NAME, MatchOp, Matcher};
+pub use error::QueryError;
+pub use matcher::{MatchOp, Matcher};
+pub use querier::Querier;
+pub use range::TimeRange;
+pub use raw_chunks::{RawChunk, RawChunks};
 pub use re2::{PatternError, PatternErrorKind};
+pub use samples::Samples;
 pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
+pub use series_set::{Series, SeriesSet};

@@ -1,44 +1,15 @@
-//! Set operations over sorted series references.
-//!
-//! ```text
-//!  a posting list as it stands in the index, and as it is read here, in place:
-//!  | u32 big-endian | u32 big-endian | ...   strictly rising
-//! ```
+//! Set operations over the series references of postings lists.
 //!
 //! A query starts from its smallest list, copied into a vector, and strikes from that vector what
-//! the other lists rule out. Lists are searched by galloping, so that a short list against a long
-//! one costs little more than the short one. Only where a condition stands for many lists that
-//! together outweigh the vector are these united first, in a roaring bitmap.
+//! the other lists rule out. Lists are read where they are mapped and searched by galloping, so
+//! that a short list against a long one costs little more than the short one. Only where a
+//! condition stands for many lists that together outweigh the vector are these united first, in a
+//! roaring bitmap.
+
+use std::cmp::Ordering;
 
 use roaring::RoaringBitmap;
-
-/// A posting list: rising references, big-endian, mapped.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Refs<'a>(&'a [[u8; 4]]);
-
-impl<'a> Refs<'a> {
-    /// The list over `bytes`; up to three bytes behind the last whole reference are left out.
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes.as_chunks().0)
-    }
-
-    pub(crate) fn len(self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn iter(self) -> impl Iterator<Item = u32> + use<'a> {
-        self.0.iter().map(|&bytes| u32::from_be_bytes(bytes))
-    }
-
-    /// The first index at or behind `from` whose reference is not below `target`.
-    fn seek(self, from: usize, target: u32) -> usize {
-        gallop(self.0, from, |&bytes| u32::from_be_bytes(bytes) < target)
-    }
-
-    fn get(self, at: usize) -> Option<u32> {
-        self.0.get(at).map(|&bytes| u32::from_be_bytes(bytes))
-    }
-}
+use tsdb_format::index::{BlockSeriesRef, PostingsList};
 
 /// Whether found references are kept or struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,94 +23,99 @@ pub(crate) enum Keep {
 /// How many times longer the lists must be than the vector for the vector to drive the search.
 const DRIVE_FACTOR: usize = 8;
 
-/// The union of lists as a rising vector.
-pub(crate) fn union(lists: &[Refs<'_>]) -> Vec<u32> {
-    match lists {
-        [] => Vec::new(),
-        [list] => list.iter().collect(),
-        lists if total(lists) <= SORT_MAX => {
-            let mut all: Vec<u32> = lists.iter().flat_map(|list| list.iter()).collect();
-            all.sort_unstable();
-            all.dedup();
-            all
-        }
-        lists => bitmap(lists).into_iter().collect(),
-    }
-}
-
 /// Up to this many references a sort is cheaper than a bitmap.
 const SORT_MAX: usize = 1 << 12;
 
 /// The number of references in all lists.
-pub(crate) fn total(lists: &[Refs<'_>]) -> usize {
-    lists.iter().map(|list| list.len()).sum()
+pub(crate) fn total(lists: &[PostingsList<'_>]) -> usize {
+    lists.iter().map(PostingsList::len).sum()
+}
+
+/// The union of lists as a rising vector.
+pub(crate) fn union(lists: &[PostingsList<'_>]) -> Vec<BlockSeriesRef> {
+    match lists {
+        [] => Vec::new(),
+        [list] => list.iter().collect(),
+        lists if total(lists) <= SORT_MAX => {
+            let mut all: Vec<BlockSeriesRef> = lists.iter().flat_map(PostingsList::iter).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        }
+        lists => bitmap(lists).into_iter().map(BlockSeriesRef::from).collect(),
+    }
 }
 
 /// Keeps of `base`, which rises, what is in any of the lists, or in none of them.
-pub(crate) fn retain(base: &mut Vec<u32>, lists: &[Refs<'_>], keep: Keep) {
+pub(crate) fn retain(base: &mut Vec<BlockSeriesRef>, lists: &[PostingsList<'_>], keep: Keep) {
     match lists {
         [] if keep == Keep::Found => base.clear(),
         [] => {}
-        [list] => retain_one(base, *list, keep),
+        [list] => {
+            let mut list = list.iter();
+            base.retain(|&reference| {
+                (list.seek(reference) == Some(reference)) == (keep == Keep::Found)
+            });
+        }
         lists if base.len().saturating_mul(DRIVE_FACTOR) < total(lists) => {
             retain_marked(base, lists, keep);
         }
         lists => {
             let found = bitmap(lists);
-            base.retain(|&reference| found.contains(reference) == (keep == Keep::Found));
+            base.retain(|reference| found.contains(reference.get()) == (keep == Keep::Found));
         }
     }
 }
 
-/// Whether `base` and the list have a reference in common.
-pub(crate) fn intersects(base: &[u32], list: Refs<'_>) -> bool {
-    let mut at = 0;
-    let mut base_at = 0;
-    while let (Some(&want), Some(have)) = (base.get(base_at), list.get(at)) {
-        match have.cmp(&want) {
-            std::cmp::Ordering::Equal => return true,
-            std::cmp::Ordering::Less => at = list.seek(at, want),
-            std::cmp::Ordering::Greater => base_at = gallop(base, base_at, |&r| r < have),
-        }
-    }
-    false
-}
-
-fn retain_one(base: &mut Vec<u32>, list: Refs<'_>, keep: Keep) {
-    let mut at = 0;
-    base.retain(|&reference| {
-        at = list.seek(at, reference);
-        (list.get(at) == Some(reference)) == (keep == Keep::Found)
+/// Whether `base`, which rises, and the list have a reference in common.
+pub(crate) fn intersects(base: &[BlockSeriesRef], list: PostingsList<'_>) -> bool {
+    let mut common = false;
+    for_each_common(base, list, |_| {
+        common = true;
+        false
     });
+    common
 }
 
 /// For a short vector against many references: looks up the vector's in each list.
-fn retain_marked(base: &mut Vec<u32>, lists: &[Refs<'_>], keep: Keep) {
+fn retain_marked(base: &mut Vec<BlockSeriesRef>, lists: &[PostingsList<'_>], keep: Keep) {
     let mut found = vec![false; base.len()];
-    for list in lists {
-        let mut at = 0;
-        let mut base_at = 0;
-        while let (Some(&want), Some(have)) = (base.get(base_at), list.get(at)) {
-            if have < want {
-                at = list.seek(at, want);
-                continue;
-            }
-            if have == want
-                && let Some(mark) = found.get_mut(base_at)
-            {
+    for &list in lists {
+        for_each_common(base, list, |at| {
+            if let Some(mark) = found.get_mut(at) {
                 *mark = true;
             }
-            base_at = gallop(base, base_at + 1, |&reference| reference < have);
-        }
+            true
+        });
     }
     let mut marks = found.into_iter();
     base.retain(|_| marks.next() == Some(keep == Keep::Found));
 }
 
-fn bitmap(lists: &[Refs<'_>]) -> RoaringBitmap {
+/// Calls `visit` with the place in `base` of each reference that the list has too, until it says
+/// false.
+fn for_each_common(
+    base: &[BlockSeriesRef],
+    list: PostingsList<'_>,
+    mut visit: impl FnMut(usize) -> bool,
+) {
+    let mut list = list.iter();
+    let mut at = 0;
+    while let Some(&want) = base.get(at)
+        && let Some(have) = list.seek(want)
+    {
+        match have.cmp(&want) {
+            Ordering::Equal if !visit(at) => return,
+            Ordering::Equal => at += 1,
+            _ => at = gallop(base, at + 1, |&reference| reference < have),
+        }
+    }
+}
+
+fn bitmap(lists: &[PostingsList<'_>]) -> RoaringBitmap {
     let mut bitmap = RoaringBitmap::new();
     for list in lists {
-        bitmap.extend(list.iter());
+        bitmap.extend(list.iter().map(BlockSeriesRef::get));
     }
     bitmap
 }
@@ -148,18 +124,12 @@ fn bitmap(lists: &[Refs<'_>]) -> RoaringBitmap {
 fn gallop<T>(items: &[T], from: usize, below: impl Fn(&T) -> bool) -> usize {
     let mut low = from;
     let mut step = 1;
-    while let Some(item) = items.get(low + step - 1) {
-        if !below(item) {
-            break;
-        }
+    while items.get(low + step - 1).is_some_and(&below) {
         low += step;
         step *= 2;
     }
     let high = items.len().min(low + step - 1);
-    match items.get(low..high) {
-        Some(window) => low + window.partition_point(below),
-        None => items.len().max(from),
-    }
+    items.get(low..high).map_or(low, |window| low + window.partition_point(below))
 }
 
 #[cfg(test)]
@@ -167,11 +137,21 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
+    use tsdb_format::checksum::crc32c;
 
     use super::*;
 
-    fn bytes(list: &BTreeSet<u32>) -> Vec<u8> {
-        list.iter().flat_map(|reference| reference.to_be_bytes()).collect()
+    fn encoded(list: &BTreeSet<u32>) -> Vec<u8> {
+        let mut content = (list.len() as u32).to_be_bytes().to_vec();
+        content.extend(list.iter().flat_map(|reference| reference.to_be_bytes()));
+        let mut bytes = (content.len() as u32).to_be_bytes().to_vec();
+        bytes.extend(&content);
+        bytes.extend(crc32c(&content).to_be_bytes());
+        bytes
+    }
+
+    fn refs(list: &BTreeSet<u32>) -> Vec<BlockSeriesRef> {
+        list.iter().map(|&reference| reference.into()).collect()
     }
 
     #[test]
@@ -189,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_reference_does_not_overflow() {
-        let list = u32::MAX.to_be_bytes();
-        let lists = [Refs::new(&list), Refs::new(&list)];
-        let mut base = vec![1, u32::MAX];
-        retain_marked(&mut base, &lists, Keep::Found);
-        assert_eq!(base, [u32::MAX]);
+    fn the_largest_reference_is_found() {
+        let list = encoded(&BTreeSet::from([u32::MAX]));
+        let list = PostingsList::at(&list, 0).expect("a list");
+        let mut base = vec![1.into(), u32::MAX.into()];
+        retain_marked(&mut base, &[list, list], Keep::Found);
+        assert_eq!(base, [u32::MAX.into()]);
     }
 
     /// Few references, so that lists overlap, or many over a wide range, so that they do not.
@@ -209,31 +189,26 @@ mod tests {
     proptest! {
         #[test]
         fn operations_equal_those_of_sets(
-            base in proptest::collection::btree_set(0..60u32, 0..40), lists in sets()
+            base in proptest::collection::btree_set(0..60u32, 0..40), sets in sets()
         ) {
-            let encoded: Vec<Vec<u8>> = lists.iter().map(bytes).collect();
-            let refs: Vec<Refs<'_>> = encoded.iter().map(|bytes| Refs::new(bytes)).collect();
-            let all: BTreeSet<u32> = lists.iter().flatten().copied().collect();
+            let bytes: Vec<Vec<u8>> = sets.iter().map(encoded).collect();
+            let lists: Vec<PostingsList<'_>> =
+                bytes.iter().map(|bytes| PostingsList::at(bytes, 0).expect("a list")).collect();
+            let all: BTreeSet<u32> = sets.iter().flatten().copied().collect();
 
-            prop_assert_eq!(union(&refs), all.iter().copied().collect::<Vec<_>>());
-            let merged: Vec<u32> = bitmap(&refs).into_iter().collect();
-            prop_assert_eq!(merged, all.iter().copied().collect::<Vec<_>>());
-            for (keep, want) in [
-                (Keep::Found, &base & &all),
-                (Keep::Missing, &base - &all),
-            ] {
-                let want: Vec<u32> = want.into_iter().collect();
-                let start: Vec<u32> = base.iter().copied().collect();
+            prop_assert_eq!(union(&lists), refs(&all));
+            let merged: BTreeSet<u32> = bitmap(&lists).into_iter().collect();
+            prop_assert_eq!(&merged, &all);
+            for (keep, want) in [(Keep::Found, &base & &all), (Keep::Missing, &base - &all)] {
                 for with in [retain, retain_marked] {
-                    let mut got = start.clone();
-                    with(&mut got, &refs, keep);
-                    prop_assert_eq!(&got, &want);
+                    let mut got = refs(&base);
+                    with(&mut got, &lists, keep);
+                    prop_assert_eq!(got, refs(&want));
                 }
             }
-            for (list, refs) in lists.iter().zip(&refs) {
-                let base: Vec<u32> = base.iter().copied().collect();
-                let want = base.iter().any(|reference| list.contains(reference));
-                prop_assert_eq!(intersects(&base, *refs), want);
+            for (set, list) in sets.iter().zip(&lists) {
+                let want = base.intersection(set).next().is_some();
+                prop_assert_eq!(intersects(&refs(&base), *list), want);
             }
         }
     }

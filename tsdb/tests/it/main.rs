@@ -8,4 +8,6 @@ mod block_refuted;
 mod block_verify;
 mod judge;
 mod planner_judge;
+mod query_blocks;
+mod query_damage;
 mod query_matchers;

@@ -66,6 +66,9 @@ fn print_report(report: &DirectoryReport, started: Instant, io: &Io) {
     for leftover in &report.swept.removed {
         println!("removed {}, left by a run that was killed", leftover.path.display());
     }
+    for gone in &report.superseded {
+        println!("deleted {}, whose samples a child of it holds", gone.display());
+    }
     for tried in &report.compactions {
         match &tried.result {
             Ok(merged) => print_merged(merged, tried.sources.len(), started, io),
@@ -93,6 +96,7 @@ fn report_json(report: &DirectoryReport) -> serde_json::Value {
             "path": broken.dir,
             "error": broken.error.to_string(),
         })).collect::<Vec<_>>(),
+        "superseded": report.superseded,
         "removed": report.swept.removed.iter().map(|gone| &gone.path).collect::<Vec<_>>(),
     })
 }

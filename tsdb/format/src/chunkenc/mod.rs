@@ -15,7 +15,7 @@
 //! byte. [`ChunkIterator`] reads sample by sample, [`decode_floats`] a float chunk at once. All of
 //! them are meant to be kept and used again: none allocates once its buffers have grown.
 //!
-//! Decoders return an error for bytes that break the format, never panic, and allocate at most 128
+//! Decoders return an error for bytes that break the format, never panic, and allocate at most 512
 //! bytes for each byte of input (a bucket can take one bit).
 //!
 //! ```

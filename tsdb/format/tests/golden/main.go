@@ -4,7 +4,7 @@
 //
 //	go run main.go -small -kind append -seed 1 -cases 150 -out append.bin
 //	go run main.go -small -kind merge  -seed 1 -cases 36 -out merge.bin
-//	go run main.go -small -kind trim   -seed 2 -cases 60 -out trim.bin
+//	go run main.go -small -kind trim   -seed 3 -cases 60 -out trim.bin
 //
 // The format of the files is documented in README.md beside this program.
 package main
@@ -13,9 +13,11 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand"
 	"os"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -244,14 +246,14 @@ func (g *histGen) step() {
 		g.zero += uint64(r.Intn(3))
 	}
 	if r.Intn(100) < g.falls {
-		for k := range g.p {
+		if keys := slices.Sorted(maps.Keys(g.p)); len(keys) > 0 {
+			k := keys[r.Intn(len(keys))]
 			switch r.Intn(3) {
 			case 0:
 				delete(g.p, k)
 			case 1:
 				g.p[k] /= 2
 			}
-			break
 		}
 		if r.Intn(4) == 0 {
 			g.zero /= 2

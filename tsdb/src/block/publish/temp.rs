@@ -30,9 +30,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use tsdb_format::meta::parse_block_id;
 use ulid::Ulid;
 
 use super::{BlockOwnership, OwnershipRule, PublishError};
@@ -259,11 +262,13 @@ impl TempLock {
 }
 
 fn create_locked(vfs: &dyn Vfs, path: &Path) -> Result<TempLock, PublishError> {
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
+        // A remover syncs the parent before it removes: give it half a second in all.
+        let pause = Duration::from_millis(1 << attempt.min(5));
         match vfs.create_dir(path) {
             // The remover that won last time has not finished.
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
-                std::thread::yield_now();
+                thread::sleep(pause);
                 continue;
             }
             outcome => outcome?,
@@ -279,7 +284,7 @@ fn create_locked(vfs: &dyn Vfs, path: &Path) -> Result<TempLock, PublishError> {
                 );
                 return Ok(lock);
             }
-            LockAttempt::Held | LockAttempt::Gone => std::thread::yield_now(),
+            LockAttempt::Held | LockAttempt::Gone => thread::sleep(pause),
         }
     }
     Err(PublishError::TemporaryLost { path: path.to_owned() })
@@ -302,10 +307,5 @@ pub fn temporary_name(id: Ulid) -> String {
 /// The id of the block that grows, or grew, under `name`; `None` if the name is not one of ours.
 #[must_use]
 pub fn parse_temporary_name(name: &str) -> Option<Ulid> {
-    canonical(name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?)
-}
-
-/// Only the form that we write: `ulid` also takes lower case, and overflow.
-pub(crate) fn canonical(text: &str) -> Option<Ulid> {
-    Ulid::from_string(text).ok().filter(|id| id.to_string() == text)
+    parse_block_id(name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?).ok()
 }

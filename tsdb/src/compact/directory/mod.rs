@@ -1,7 +1,7 @@
 //! Compacting a data directory until there is nothing left to do.
 //!
 //! ```text
-//! lock, remove what a killed run left
+//! lock, remove what a killed run left, and parents of blocks that it had published
 //!   list blocks and marks <─────────────────────────┐
 //!   plan each group                                 │ until no plan is left
 //!   merge, publish, then delete the parents         │
@@ -17,7 +17,7 @@ mod scan;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use tsdb_format::meta::Ulid;
+use tsdb_format::meta::{BlockMeta, Ulid};
 
 pub use self::failed::FAILED_MARKS_FILE;
 use self::failed::FailedMarks;
@@ -25,8 +25,10 @@ pub use self::scan::{BrokenBlock, ListedBlock, Listing, list_blocks};
 use super::compactor::{Compactor, Merged};
 use super::error::CompactError;
 use super::planner::{ExcludeFilter, GroupPlan, PlanBlock, Planner, plan_groups};
+use crate::block::Block;
 use crate::block::leftovers::{self, Swept};
 use crate::block::lock::DataDirLock;
+use crate::block::publish::{SourceFingerprint, delete_blocks};
 
 /// A finished compaction of a directory run.
 #[must_use]
@@ -51,6 +53,9 @@ pub struct DirectoryReport {
     pub broken: Vec<BrokenBlock>,
     /// What killed runs had left.
     pub swept: Swept,
+    /// Blocks that were deleted because a child of theirs holds their samples: a run was killed
+    /// between publishing and deleting.
+    pub superseded: Vec<PathBuf>,
 }
 
 impl DirectoryReport {
@@ -131,6 +136,7 @@ impl<'a> DirectoryCompactor<'a> {
         if self.retry_failed && marks.clear() {
             marks.store(vfs.as_ref(), dir)?;
         }
+        report.superseded = self.delete_superseded(dir, &lock)?;
         let mut given_up: HashSet<Vec<Ulid>> = HashSet::new();
         loop {
             let listing = scan::scan(dir, &marks, self.retry_failed)?;
@@ -161,6 +167,25 @@ impl<'a> DirectoryCompactor<'a> {
             }
             report.compactions.push(DirectoryCompaction { plan: group.clone(), sources, result });
         }
+    }
+
+    /// Finishes what a run began that was killed after it had published a block: deletes its
+    /// parents. The child is opened first; one that can't be read condemns nobody.
+    fn delete_superseded(
+        &self,
+        dir: &Path,
+        lock: &DataDirLock,
+    ) -> Result<Vec<PathBuf>, CompactError> {
+        let listing = list_blocks(dir)?;
+        let readable = listing.blocks.iter().filter(|block| Block::open(&block.dir).is_ok());
+        let metas: Vec<BlockMeta> = readable.map(|block| block.meta.clone()).collect();
+        let mut fingerprints = Vec::new();
+        for id in leftovers::superseded(&metas) {
+            fingerprints.push(SourceFingerprint::take(&dir.join(id.to_string()))?);
+        }
+        lock.check()?;
+        delete_blocks(self.compactor.vfs().as_ref(), &fingerprints)?;
+        Ok(fingerprints.iter().map(|block| block.block().to_owned()).collect())
     }
 
     fn compact(

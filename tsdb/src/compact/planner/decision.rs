@@ -27,6 +27,8 @@ pub enum Reason {
     BehindExcluded(BlockId),
     /// A mark forbids it.
     NoCompact(NoCompact),
+    /// It could only be merged across this marked block, which the result would overlap.
+    BesideBarred(BlockId),
     /// The newest block of its class stays as it is, unless it overlaps.
     NewestOfClass(BlockClass),
     /// Something that comes first is compacted in this round.
@@ -93,6 +95,9 @@ impl fmt::Display for Reason {
             Self::Excluded => f.write_str("excluded by the filter"),
             Self::BehindExcluded(id) => write!(f, "behind {id}, which the filter excludes"),
             Self::NoCompact(why) => write!(f, "{why}"),
+            Self::BesideBarred(id) => {
+                write!(f, "could only be merged across {id}, which is marked")
+            }
             Self::NewestOfClass(class) => write!(f, "newest of the {class}"),
             Self::Waits(kind) => write!(f, "waits for the plan of this round ({kind})"),
             Self::ClassWaits(class) => write!(f, "waits for the {class}"),

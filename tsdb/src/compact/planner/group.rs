@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{BlockId, Decision, ExcludeFilter, Plan, PlanBlock, Planner, Reason};
+use super::{
+    BlockId, Decision, ExcludeFilter, NoCompact, Plan, PlanBlock, PlanKind, Planner, Reason,
+};
 
 /// What blocks must share to be merged. Empty for blocks of a Prometheus of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -100,12 +102,35 @@ fn refuse_duplicates(sorted: &[&PlanBlock]) -> Result<(), PlanError> {
 
 fn plan_group(
     planner: &dyn Planner,
-    members: Vec<(&PlanBlock, Option<Reason>)>,
+    mut members: Vec<(&PlanBlock, Option<Reason>)>,
 ) -> Result<Plan, PlanError> {
-    let shown: Vec<&PlanBlock> =
-        members.iter().filter(|(_, barred)| barred.is_none()).map(|(block, _)| *block).collect();
-    let mut plan = planner.plan(&shown);
+    loop {
+        let shown: Vec<&PlanBlock> = members
+            .iter()
+            .filter(|(_, barred)| barred.is_none())
+            .map(|(block, _)| *block)
+            .collect();
+        let mut plan = planner.plan(&shown);
+        refuse_strangers(&plan, &shown)?;
+        let Some((run, between)) = beside_barred(&plan, &shown, &members) else {
+            explain(&mut plan, members);
+            return Ok(plan);
+        };
+        if run.len() >= 2 {
+            plan.blocks = run;
+            explain(&mut plan, members);
+            return Ok(plan);
+        }
+        // Nothing can be merged on either side of the barred block: plan without its neighbours.
+        for (block, barred) in &mut members {
+            if plan.blocks.contains(&block.id) {
+                *barred = Some(Reason::BesideBarred(between));
+            }
+        }
+    }
+}
 
+fn refuse_strangers(plan: &Plan, shown: &[&PlanBlock]) -> Result<(), PlanError> {
     let known: HashSet<BlockId> = shown.iter().map(|block| block.id).collect();
     let mut planned = HashSet::new();
     for &id in &plan.blocks {
@@ -116,20 +141,72 @@ fn plan_group(
             return Err(PlanError::RepeatedBlock(id));
         }
     }
+    Ok(())
+}
+
+/// Where a range would be compacted across a block that must stay as it is: the longest run of
+/// planned blocks beside it, and that block. A merged block must not cover the time of a block
+/// that it does not contain, or the two would overlap from then on.
+fn beside_barred(
+    plan: &Plan,
+    shown: &[&PlanBlock],
+    members: &[(&PlanBlock, Option<Reason>)],
+) -> Option<(Vec<BlockId>, BlockId)> {
+    if !matches!(plan.kind, Some(PlanKind::Range { .. })) {
+        return None;
+    }
+    let planned: Vec<&PlanBlock> = plan
+        .blocks
+        .iter()
+        .filter_map(|id| shown.iter().find(|block| block.id == *id).copied())
+        .collect();
+    let barred = || {
+        members
+            .iter()
+            .filter(|(_, barred)| match barred {
+                // What is to be deleted won't be in the way for long.
+                Some(Reason::NoCompact(mark)) => *mark != NoCompact::DeletionMark,
+                _ => false,
+            })
+            .map(|(block, _)| *block)
+    };
+    let (first, last) = (planned.first()?, planned.last()?);
+    let between =
+        barred().find(|block| block.max_time > first.min_time && block.min_time < last.max_time)?;
+    let apart = |a: &&PlanBlock, b: &&PlanBlock| {
+        !barred().any(|block| block.max_time > a.min_time && block.min_time < b.max_time)
+    };
+    let runs = planned.chunk_by(apart);
+    let run = runs.max_by_key(|run| run.len()).unwrap_or_default();
+    Some((run.iter().map(|block| block.id).collect(), between.id))
+}
+
+/// Gives each block of the group its reasons: the planner's, or why it was never shown to it.
+fn explain(plan: &mut Plan, members: Vec<(&PlanBlock, Option<Reason>)>) {
+    let planned: HashSet<BlockId> = plan.blocks.iter().copied().collect();
     let mut explained: BTreeMap<BlockId, Vec<Reason>> =
         plan.decisions.drain(..).map(|decision| (decision.id, decision.reasons)).collect();
+    let kind = plan.kind;
     plan.decisions = members
         .into_iter()
         .map(|(block, barred)| {
-            let reasons = match barred {
+            let planned = planned.contains(&block.id);
+            let mut reasons = match barred {
                 Some(reason) => vec![reason],
-                None => explained
-                    .remove(&block.id)
-                    .filter(|reasons| !reasons.is_empty())
-                    .unwrap_or_else(|| vec![Reason::Unexplained]),
+                None => explained.remove(&block.id).unwrap_or_default(),
             };
-            Decision { id: block.id, planned: planned.contains(&block.id), reasons }
+            if !planned {
+                // It was planned until a barred block cut the plan short.
+                for reason in &mut reasons {
+                    if let (Reason::Planned(_), Some(kind)) = (&reason, kind) {
+                        *reason = Reason::Waits(kind);
+                    }
+                }
+            }
+            if reasons.is_empty() {
+                reasons.push(Reason::Unexplained);
+            }
+            Decision { id: block.id, planned, reasons }
         })
         .collect();
-    Ok(plan)
 }

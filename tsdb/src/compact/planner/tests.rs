@@ -372,12 +372,32 @@ fn marked_blocks_are_left_out_with_the_reason() {
         (NoCompact::FailedBefore { reason: "bad chunk".to_owned() }, "failed before: bad chunk"),
     ];
     for (mark, words) in marks {
-        let mut blocks = row(4);
-        blocks[1].no_compact = Some(mark);
+        let mut blocks = row(7);
+        blocks[0].no_compact = Some(mark);
         let plans = plan_groups(&planner(), None, &blocks).unwrap();
-        assert_eq!(numbers(&plans[0].plan), [1, 3]);
-        assert!(plans[0].plan.decisions[1].to_string().contains(words));
+        assert_eq!(numbers(&plans[0].plan), [2, 3]);
+        assert!(plans[0].plan.decisions[0].to_string().contains(words));
     }
+}
+
+#[test]
+fn nothing_is_merged_across_a_block_that_must_stay() {
+    let mark = |reason: &str| Some(NoCompact::FailedBefore { reason: reason.to_owned() });
+    // 1 and 3 share a range of 6 h, but 2 lies between them.
+    let mut blocks = row(4);
+    blocks[1].no_compact = mark("bad chunk");
+    let plans = plan_groups(&planner(), None, &blocks).unwrap();
+    assert_eq!(numbers(&plans[0].plan), [0; 0]);
+    assert_eq!(reasons(&plans[0].plan, 1), [Reason::BesideBarred(id(2))]);
+    // What is about to be deleted is no obstacle.
+    blocks[1].no_compact = Some(NoCompact::DeletionMark);
+    let plans = plan_groups(&planner(), None, &blocks).unwrap();
+    assert_eq!(numbers(&plans[0].plan), [1, 3]);
+    // Other ranges go on.
+    let mut blocks = row(7);
+    blocks[1].no_compact = mark("bad chunk");
+    let plans = plan_groups(&planner(), None, &blocks).unwrap();
+    assert_eq!(numbers(&plans[0].plan), [4, 5, 6]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The samples of a group's chunks as one chain, one a timestamp.
 
-use tsdb_format::chunkenc::ValueType;
+use tsdb_format::chunkenc::{FloatSamples, ValueType};
 
 use super::cursors::{CursorError, Cursors, Run, Source};
 use super::digest;
@@ -9,25 +9,28 @@ use super::{ChunkInput, EncodedChunks, MergeCounts, ReencodeError};
 use crate::compact::heap::TieHeap;
 
 /// The timestamp "before the first sample".
-const NO_TIME: i64 = i64::MIN;
+pub(super) const NO_TIME: i64 = i64::MIN;
 
 /// The buffers of a merge.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     cursors: Cursors,
     heap: TieHeap,
+    staged: FloatSamples,
 }
 
 /// A merge under way.
-struct Merge<'a, 'b> {
+pub(super) struct Merge<'a, 'b> {
     inputs: &'a [ChunkInput<'b>],
-    cursors: &'a mut Cursors,
-    heap: &'a mut TieHeap,
-    writer: &'a mut ChunkWriter,
-    out: &'a mut EncodedChunks,
-    counts: MergeCounts,
-    last_time: i64,
-    last_digest: u64,
+    pub(super) cursors: &'a mut Cursors,
+    pub(super) heap: &'a mut TieHeap,
+    /// Samples on their way to the writer.
+    pub(super) staged: &'a mut FloatSamples,
+    pub(super) writer: &'a mut ChunkWriter,
+    pub(super) out: &'a mut EncodedChunks,
+    pub(super) counts: MergeCounts,
+    pub(super) last_time: i64,
+    pub(super) last_digest: u64,
 }
 
 impl Chain {
@@ -67,6 +70,7 @@ impl Chain {
             inputs,
             cursors: &mut self.cursors,
             heap: &mut self.heap,
+            staged: &mut self.staged,
             writer,
             out,
             counts: MergeCounts::default(),
@@ -97,7 +101,15 @@ impl Merge<'_, '_> {
                     self.leave_out(current);
                     continue;
                 }
-                let bound = self.heap.peek().map(|id| self.cursors.times[id as usize]);
+                let first = self.heap.peek().map(|id| id as usize);
+                let bound = first.map(|id| self.cursors.times[id]);
+                if let Some(first) = first
+                    && self.cursors.two_open()
+                    && let Some(next) = self.merge_pair(current, first)?
+                {
+                    current = next;
+                    continue;
+                }
                 if bound.is_none_or(|bound| time < bound) {
                     self.emit_below(current, bound)?;
                     continue;
@@ -138,11 +150,8 @@ impl Merge<'_, '_> {
 
     /// Emits the current sample of a cursor, and those behind it that are below `bound`.
     fn emit_below(&mut self, id: usize, bound: Option<i64>) -> Result<(), CursorError> {
-        let Source::Floats(run) = self.cursors.sources[id] else { return self.emit(id) };
-        let Run { samples, at, increasing } = &mut self.cursors.runs[run];
-        if !*increasing || !samples.start_timestamps.is_empty() {
-            return self.emit(id);
-        }
+        let Some(run) = self.cursors.plain_run(id) else { return self.emit(id) };
+        let Run { samples, at, .. } = &mut self.cursors.runs[run];
         let ahead = &samples.timestamps[*at..];
         let count = match bound {
             Some(bound) => ahead.iter().take_while(|&&t| t < bound).count(),

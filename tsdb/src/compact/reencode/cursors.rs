@@ -14,8 +14,9 @@ use super::{ChunkInput, ReencodeError};
 pub(super) struct Run {
     pub(super) samples: FloatSamples,
     pub(super) at: usize,
-    /// Whether each timestamp is greater than the one before it.
-    pub(super) increasing: bool,
+    /// Whether each timestamp is greater than the one before it, and no sample has a start
+    /// timestamp.
+    pub(super) is_plain: bool,
 }
 
 /// What stands behind a cursor: an index into the buffers.
@@ -53,6 +54,10 @@ pub(super) struct Cursors {
     free_runs: Vec<usize>,
     pub(super) decoders: Vec<ChunkDecoder>,
     free_decoders: Vec<usize>,
+    /// How many chunks are open.
+    open: usize,
+    /// Whether each chunk begins later than the one before it.
+    starts_increase: bool,
 }
 
 impl Cursors {
@@ -66,6 +71,27 @@ impl Cursors {
         self.free_runs.extend(0..self.runs.len());
         self.free_decoders.clear();
         self.free_decoders.extend(0..self.decoders.len());
+        self.open = 0;
+        self.starts_increase = self.times.windows(2).all(|pair| pair[0] < pair[1]);
+    }
+
+    /// Whether exactly two chunks are open.
+    pub(super) fn two_open(&self) -> bool {
+        self.open == 2
+    }
+
+    /// Whether no two chunks of the group begin at the same time.
+    pub(super) fn starts_increase(&self) -> bool {
+        self.starts_increase
+    }
+
+    /// The number of the run behind a cursor, if it is open, in order and without start timestamps.
+    #[inline]
+    pub(super) fn plain_run(&self, id: usize) -> Option<usize> {
+        match self.sources[id] {
+            Source::Floats(run) if self.runs[run].is_plain => Some(run),
+            _ => None,
+        }
     }
 
     /// Puts a cursor in front of the chain: whether it has samples. With `late` it stays closed.
@@ -117,7 +143,7 @@ impl Cursors {
                     return Ok(true);
                 }
                 self.free_runs.push(run);
-                self.sources[id] = Source::Finished;
+                self.finish(id);
                 Ok(false)
             }
             Source::Histograms(decoder) => self.decode_next(id, decoder, input),
@@ -132,6 +158,7 @@ impl Cursors {
                 self.decoders.len() - 1
             });
             self.sources[id] = Source::Histograms(decoder);
+            self.open += 1;
             self.decoders[decoder].reset(input.encoding, input.data).map_err(broken)?;
             return self.decode_next(id, decoder, input);
         }
@@ -143,12 +170,14 @@ impl Cursors {
         run.samples.clear();
         decode_floats(input.encoding, input.data, &mut run.samples).map_err(broken)?;
         run.at = 0;
-        run.increasing = run.samples.timestamps.windows(2).all(|pair| pair[0] < pair[1]);
+        run.is_plain = run.samples.start_timestamps.is_empty()
+            && run.samples.timestamps.windows(2).all(|pair| pair[0] < pair[1]);
         let first = run.samples.timestamps.first().copied();
         match first {
             Some(t) => {
                 self.times[id] = t;
                 self.sources[id] = Source::Floats(free);
+                self.open += 1;
             }
             None => {
                 self.free_runs.push(free);
@@ -170,8 +199,13 @@ impl Cursors {
             return Ok(true);
         }
         self.free_decoders.push(decoder);
-        self.sources[id] = Source::Finished;
+        self.finish(id);
         Ok(false)
+    }
+
+    fn finish(&mut self, id: usize) {
+        self.sources[id] = Source::Finished;
+        self.open -= 1;
     }
 
     /// The digest of a cursor's current sample.

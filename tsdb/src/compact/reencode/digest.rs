@@ -7,10 +7,12 @@
 //!
 //! It finds a sample that was lost, doubled or altered by a fault; it does not resist an attacker.
 
+use std::cell::RefCell;
+
 use tsdb_format::DecodeError;
 use tsdb_format::chunkenc::{
-    ChunkDecoder, CounterResetHint, Encoding, FloatHistogram, Histogram, Span, SparseHistogram,
-    ValueType,
+    ChunkDecoder, CounterResetHint, Encoding, FloatHistogram, FloatSamples, Histogram, Span,
+    SparseHistogram, ValueType, decode_floats,
 };
 
 const SEED_TIME: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -104,17 +106,22 @@ pub(super) fn of_current(decoder: &ChunkDecoder) -> u64 {
 }
 
 thread_local! {
-    static DECODER: std::cell::RefCell<ChunkDecoder> = std::cell::RefCell::default();
+    static BUFFERS: RefCell<(ChunkDecoder, FloatSamples)> = RefCell::default();
 }
 
-/// Decodes an encoded chunk, sample by sample: how many samples it has, and the sum of their
-/// digests. To be compared with [`MergeCounts::digest`](super::MergeCounts::digest) or
+/// Decodes an encoded chunk: how many samples it has, and the sum of their digests. To be compared
+/// with [`MergeCounts::digest`](super::MergeCounts::digest) or
 /// [`TrimCounts::digest`](super::TrimCounts::digest).
 ///
 /// # Errors
 /// If the chunk does not decode.
 pub fn digest_chunk(encoding: Encoding, data: &[u8]) -> Result<(u64, u64), DecodeError> {
-    DECODER.with_borrow_mut(|decoder| {
+    BUFFERS.with_borrow_mut(|(decoder, floats)| {
+        if !encoding.is_histogram() {
+            floats.clear();
+            decode_floats(encoding, data, floats)?;
+            return Ok((floats.len() as u64, of_columns(floats)));
+        }
         let (mut samples, mut digest) = (0u64, 0u64);
         decoder.reset(encoding, data)?;
         while decoder.next(data)?.is_some() {
@@ -123,4 +130,12 @@ pub fn digest_chunk(encoding: Encoding, data: &[u8]) -> Result<(u64, u64), Decod
         }
         Ok((samples, digest))
     })
+}
+
+fn of_columns(floats: &FloatSamples) -> u64 {
+    if floats.start_timestamps.is_empty() {
+        return of_floats(&floats.timestamps, &floats.values);
+    }
+    let digests = floats.timestamps.iter().zip(&floats.values).zip(&floats.start_timestamps);
+    digests.map(|((&t, &value), &st)| of_float(st, t, value)).fold(0, u64::wrapping_add)
 }

@@ -20,6 +20,7 @@
 mod chain;
 mod cursors;
 mod digest;
+mod pair;
 mod trim;
 mod writer;
 

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use proptest::prelude::*;
+use tsdb_format::checksum::crc32c;
 
 use super::*;
 use crate::query::MatchOp;
@@ -26,20 +27,35 @@ impl Double {
                 lists.entry((name.clone(), value.clone())).or_default().extend(reference);
             }
         }
+        lists.values_mut().for_each(frame);
+        frame(&mut all);
         Self { all, lists, tried: Default::default() }
     }
+}
+
+/// Makes a postings list of its references.
+fn frame(refs: &mut Vec<u8>) {
+    let count = refs.len() as u32 / 4;
+    refs.splice(0..0, count.to_be_bytes());
+    let crc = crc32c(refs);
+    refs.splice(0..0, (count * 4 + 4).to_be_bytes());
+    refs.extend(crc.to_be_bytes());
+}
+
+fn list_at(bytes: &[u8]) -> PostingsList<'_> {
+    PostingsList::at(bytes, 0).expect("a list")
 }
 
 impl LabelIndex for Double {
     type Error = Infallible;
 
-    fn all(&self) -> Result<Refs<'_>, Infallible> {
-        Ok(Refs::new(&self.all))
+    fn all(&self) -> Result<PostingsList<'_>, Infallible> {
+        Ok(list_at(&self.all))
     }
 
-    fn with_label(&self, name: &str, value: &str) -> Result<Option<Refs<'_>>, Infallible> {
+    fn with_label(&self, name: &str, value: &str) -> Result<Option<PostingsList<'_>>, Infallible> {
         let list = self.lists.get(&(name.to_owned(), value.to_owned()));
-        Ok(list.map(|bytes| Refs::new(bytes)))
+        Ok(list.map(|bytes| list_at(bytes)))
     }
 
     fn with_values<'a>(
@@ -47,13 +63,13 @@ impl LabelIndex for Double {
         name: &str,
         prefix: &str,
         want: &mut dyn FnMut(&str) -> bool,
-        lists: &mut Vec<Refs<'a>>,
+        lists: &mut Vec<PostingsList<'a>>,
     ) -> Result<(), Infallible> {
         for ((of, value), bytes) in &self.lists {
             if of == name && value.starts_with(prefix) {
                 self.tried.borrow_mut().push(value.clone());
                 if want(value) {
-                    lists.push(Refs::new(bytes));
+                    lists.push(list_at(bytes));
                 }
             }
         }
@@ -63,7 +79,7 @@ impl LabelIndex for Double {
 
 fn select_from(double: &Double, matchers: &[Matcher]) -> Vec<u32> {
     match select(double, matchers) {
-        Ok(found) => found,
+        Ok(found) => found.into_iter().map(BlockSeriesRef::get).collect(),
     }
 }
 

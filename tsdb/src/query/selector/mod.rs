@@ -16,7 +16,9 @@
 
 mod lexer;
 
-use super::matcher::{METRIC_NAME, MatchOp, Matcher};
+use tsdb_format::labels::METRIC_NAME;
+
+use super::matcher::{MatchOp, Matcher};
 use super::re2::PatternError;
 use lexer::{Lexer, Token};
 

@@ -1,0 +1,292 @@
+//! A memory cgroup for each run, version 1 or 2, and what it counts.
+//!
+//! ```text
+//! own cgroup (version 2: its parent) / tsdb-peer-PID / run-N
+//! ```
+//!
+//! A reaper, a shell in a process group of its own, waits for this process to end, however it
+//! ends; then it kills what still runs in the groups and removes them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// Where groups are made.
+pub(crate) struct Cgroups {
+    version: u8,
+    memory: PathBuf,
+    /// Version 1 counts CPU time in another hierarchy.
+    cpu: Option<PathBuf>,
+    reaper: Mutex<Option<(Child, ChildStdin)>>,
+}
+
+/// One group; it is removed when dropped.
+pub(crate) struct Cgroup {
+    version: u8,
+    memory: PathBuf,
+    cpu: Option<PathBuf>,
+}
+
+/// What a group holds at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) cache_bytes: u64,
+    pub(crate) anon_bytes: u64,
+}
+
+impl Cgroups {
+    /// Finds a place where groups can be made.
+    ///
+    /// # Errors
+    /// If there is none, with what was tried.
+    pub(crate) fn open() -> Result<Self> {
+        let name = format!("tsdb-peer-{}", std::process::id());
+        let mut tried = Vec::new();
+        for (version, parent) in candidates("memory")? {
+            match make(&parent.join(&name), version) {
+                Ok(memory) => {
+                    let cpu = if version == 1 { cpuacct(&name) } else { None };
+                    let dirs = [Some(&memory), cpu.as_ref()].into_iter().flatten();
+                    let reaper = Mutex::new(Some(start_reaper(dirs)?));
+                    return Ok(Self { version, memory, cpu, reaper });
+                }
+                Err(error) => tried.push(format!("{}: {error:#}", parent.display())),
+            }
+        }
+        bail!("no memory cgroup can be made ({})", tried.join("; "))
+    }
+
+    /// Makes a group for one run.
+    pub(crate) fn create(&self, number: usize, limit_bytes: Option<u64>) -> Result<Cgroup> {
+        let memory = self.memory.join(format!("run-{number}"));
+        fs::create_dir(&memory).with_context(|| format!("creating {}", memory.display()))?;
+        let mut group = Cgroup { version: self.version, memory, cpu: None };
+        if let Some(parent) = &self.cpu {
+            let cpu = parent.join(format!("run-{number}"));
+            fs::create_dir(&cpu).with_context(|| format!("creating {}", cpu.display()))?;
+            group.cpu = Some(cpu);
+        }
+        if let Some(limit) = limit_bytes {
+            let file = if self.version == 1 { "memory.limit_in_bytes" } else { "memory.max" };
+            fs::write(group.memory.join(file), limit.to_string()).context("limiting memory")?;
+        }
+        Ok(group)
+    }
+
+    /// Tells the reaper which process to end if this one vanishes; 0 for none.
+    pub(crate) fn running(&self, pid: u32) {
+        if let Ok(mut reaper) = self.reaper.lock()
+            && let Some((_, stdin)) = reaper.as_mut()
+        {
+            // A reaper that is gone can't be told; the run itself goes on.
+            let _ = writeln!(stdin, "{pid}");
+        }
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        if let Ok(mut reaper) = self.reaper.lock()
+            && let Some((mut child, stdin)) = reaper.take()
+        {
+            drop(stdin);
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Cgroup {
+    /// Files into which a process writes its id to join.
+    pub(crate) fn procs_files(&self) -> Vec<PathBuf> {
+        let dirs = [Some(&self.memory), self.cpu.as_ref()].into_iter().flatten();
+        dirs.map(|dir| dir.join("cgroup.procs")).collect()
+    }
+
+    /// Page cache and anonymous memory charged now.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let text = fs::read_to_string(self.memory.join("memory.stat")).ok()?;
+        let (cache, anon) =
+            if self.version == 1 { ("total_cache", "total_rss") } else { ("file", "anon") };
+        Some(Usage { cache_bytes: field(&text, cache)?, anon_bytes: field(&text, anon)? })
+    }
+
+    /// The highest sum of everything charged, kept by the kernel.
+    pub(crate) fn peak_bytes(&self) -> Option<u64> {
+        let file = if self.version == 1 { "memory.max_usage_in_bytes" } else { "memory.peak" };
+        fs::read_to_string(self.memory.join(file)).ok()?.trim().parse().ok()
+    }
+
+    /// How often the limit was hit.
+    pub(crate) fn limit_hits(&self) -> Option<u64> {
+        if self.version == 1 {
+            return fs::read_to_string(self.memory.join("memory.failcnt"))
+                .ok()?
+                .trim()
+                .parse()
+                .ok();
+        }
+        field(&fs::read_to_string(self.memory.join("memory.events")).ok()?, "max")
+    }
+
+    /// CPU time of everything that ran in the group.
+    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
+        if self.version == 1 {
+            let text = fs::read_to_string(self.cpu.as_ref()?.join("cpuacct.usage")).ok()?;
+            return Some(text.trim().parse::<f64>().ok()? / 1e9);
+        }
+        let text = fs::read_to_string(self.memory.join("cpu.stat")).ok()?;
+        Some(Duration::from_micros(field(&text, "usage_usec")?).as_secs_f64())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        for dir in [Some(&self.memory), self.cpu.as_ref()].into_iter().flatten() {
+            // The last process may still be on its way out. What stays, the reaper removes.
+            for _ in 0..50 {
+                if fs::remove_dir(dir).is_ok() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+/// `name 123` in lines of text.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.trim().parse().ok()
+}
+
+/// Directories under which a group may be made, with the version, best first.
+fn candidates(controller: &str) -> Result<Vec<(u8, PathBuf)>> {
+    let mounts = fs::read_to_string("/proc/mounts").context("reading /proc/mounts")?;
+    let own = fs::read_to_string("/proc/self/cgroup").context("reading /proc/self/cgroup")?;
+    let mut found = Vec::new();
+    for mount in mounts.lines() {
+        let mut words = mount.split(' ').skip(1);
+        let (Some(point), Some(kind), Some(options)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let point = Path::new(point);
+        if kind == "cgroup" && options.split(',').any(|option| option == controller) {
+            if let Some(path) = own_path(&own, |list| list.split(',').any(|c| c == controller)) {
+                found.push((1, point.join(path)));
+            }
+            found.push((1, point.to_owned()));
+        } else if kind == "cgroup2"
+            && let Some(path) = own_path(&own, str::is_empty)
+        {
+            // A group with processes can't have children with controllers; a sibling can.
+            let own = point.join(path);
+            if own != point
+                && let Some(parent) = own.parent()
+            {
+                found.push((2, parent.to_owned()));
+            }
+            found.push((2, own));
+        }
+    }
+    Ok(found)
+}
+
+/// This process's path in the hierarchy whose controllers `wanted` accepts.
+fn own_path(own: &str, wanted: impl Fn(&str) -> bool) -> Option<&str> {
+    own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let controllers = parts.next()?;
+        let path = parts.next()?;
+        wanted(controllers).then(|| path.trim_start_matches('/'))
+    })
+}
+
+/// Makes the group that holds all others; it must count memory and let a process in.
+fn make(dir: &Path, version: u8) -> Result<PathBuf> {
+    fs::create_dir(dir)?;
+    let checked = || -> Result<()> {
+        if version == 2 {
+            fs::write(dir.join("cgroup.subtree_control"), "+memory").context("subtree_control")?;
+        }
+        let probe = dir.join("probe");
+        fs::create_dir(&probe)?;
+        let script = "echo $$ > \"$0/cgroup.procs\" && cat \"$0/memory.stat\"";
+        let output = Command::new("sh").args(["-c", script]).arg(&probe).output();
+        fs::remove_dir(&probe)?;
+        let output = output?;
+        if !output.status.success() || output.stdout.is_empty() {
+            bail!("it lets no process in, or counts no memory");
+        }
+        Ok(())
+    };
+    if let Err(error) = checked() {
+        fs::remove_dir(dir).with_context(|| format!("removing {}", dir.display()))?;
+        return Err(error);
+    }
+    Ok(dir.to_owned())
+}
+
+/// The group for CPU time beside a version 1 memory group, if it can be made.
+fn cpuacct(name: &str) -> Option<PathBuf> {
+    candidates("cpuacct").ok()?.into_iter().find_map(|(version, parent)| {
+        let dir = parent.join(name);
+        (version == 1 && fs::create_dir(&dir).is_ok()).then_some(dir)
+    })
+}
+
+const REAPER: &str = r#"
+pid=0
+while read -r line; do pid=$line; done
+[ "$pid" -gt 0 ] && kill -9 "$pid" 2>/dev/null
+for dir in "$@"; do
+    for child in "$dir"/*/; do
+        [ -d "$child" ] || continue
+        while read -r left; do kill -9 "$left" 2>/dev/null; done < "$child/cgroup.procs"
+    done
+    tries=0
+    while [ -d "$dir" ] && [ "$tries" -lt 50 ]; do
+        rmdir "$dir"/*/ "$dir" 2>/dev/null || sleep 0.1
+        tries=$((tries + 1))
+    done
+done
+"#;
+
+fn start_reaper<'a>(dirs: impl Iterator<Item = &'a PathBuf>) -> Result<(Child, ChildStdin)> {
+    let mut child = Command::new("sh")
+        .args(["-c", REAPER, "tsdb-peer-reaper"])
+        .args(dirs)
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .context("starting the reaper")?;
+    let stdin = child.stdin.take().context("the reaper has no stdin")?;
+    Ok((child, stdin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_needs_the_whole_name() {
+        let text = "total_cache_x 1\ncache 2\ntotal_cache 3\n";
+        assert_eq!(field(text, "total_cache"), Some(3));
+        assert_eq!(field(text, "total"), None);
+    }
+
+    #[test]
+    fn own_path_is_found_by_controller() {
+        let own = "4:memory:/a/b\n3:cpu,cpuacct:/c\n0::/d\n";
+        assert_eq!(own_path(own, |c| c == "memory"), Some("a/b"));
+        assert_eq!(own_path(own, |c| c.split(',').any(|c| c == "cpuacct")), Some("c"));
+        assert_eq!(own_path(own, str::is_empty), Some("d"));
+    }
+}

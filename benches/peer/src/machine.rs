@@ -1,0 +1,77 @@
+//! Where the figures come from.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+
+use crate::programs::root;
+
+/// Machine, kernel, compilers and commit.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_mib: u64,
+    pub(crate) kernel: String,
+    pub(crate) filesystem: String,
+    pub(crate) rustc: String,
+    pub(crate) go: String,
+    pub(crate) commit: String,
+}
+
+impl Machine {
+    /// Of this machine, with the filesystem that `work_dir` lies on.
+    pub(crate) fn describe(work_dir: &Path) -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let cpuinfo = read("/proc/cpuinfo");
+        let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let meminfo = read("/proc/meminfo");
+        let memory = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib =
+            memory.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let dirty = say("git", &["status", "--porcelain", "--untracked-files=no"]);
+        let changed = if dirty.is_empty() { "" } else { ", changed" };
+        Self {
+            cpu: cpu.map_or("unknown", |(_, name)| name.trim()).to_owned(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            memory_mib: kib.unwrap_or(0) / 1024,
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            filesystem: filesystem(work_dir),
+            rustc: say("rustc", &["--version"]),
+            go: say("go", &["env", "GOVERSION"]),
+            commit: format!("{}{changed}", say("git", &["rev-parse", "--short=12", "HEAD"])),
+        }
+    }
+
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
+        let Self { cpu, cores, memory_mib, kernel, filesystem, rustc, go, commit } = self;
+        format!(
+            "{cpu}, {cores} cores, {memory_mib} MiB; Linux {kernel}, {filesystem}; {rustc}; {go}; \
+             commit {commit}"
+        )
+    }
+}
+
+/// What a command prints, or nothing.
+fn say(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(root()).output();
+    let Ok(output) = output else { return String::new() };
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// The type of the mount with the longest path that holds `dir`.
+fn filesystem(dir: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mut best = ("", "unknown");
+    for mount in mounts.lines() {
+        let mut words = mount.split(' ').skip(1);
+        let (Some(point), Some(kind)) = (words.next(), words.next()) else { continue };
+        if dir.starts_with(point) && point.len() >= best.0.len() {
+            best = (point, kind);
+        }
+    }
+    best.1.to_owned()
+}

@@ -1,0 +1,50 @@
+//! An open block as the lookup of matchers sees it.
+
+use tsdb_format::index::PostingsList;
+
+use super::lookup::LabelIndex;
+use crate::block::{BlockIndex, LabelValue, ReadError};
+
+impl LabelIndex for BlockIndex {
+    type Error = ReadError;
+
+    fn all(&self) -> Result<PostingsList<'_>, ReadError> {
+        self.all_postings()
+    }
+
+    fn with_label(&self, name: &str, value: &str) -> Result<Option<PostingsList<'_>>, ReadError> {
+        if name.is_empty() {
+            // Under the empty name the index lists all series; a label never has it.
+            return Ok(None);
+        }
+        self.postings(name, value)
+    }
+
+    fn with_values<'a>(
+        &'a self,
+        name: &str,
+        prefix: &str,
+        want: &mut dyn FnMut(&str) -> bool,
+        lists: &mut Vec<PostingsList<'a>>,
+    ) -> Result<(), ReadError> {
+        for label in values_with_prefix(self, name, prefix) {
+            let label = label?;
+            if want(label.value) {
+                lists.push(self.postings_of(label)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The values of label `name` that start with `prefix`, sorted.
+fn values_with_prefix<'a>(
+    index: &'a BlockIndex,
+    name: &str,
+    prefix: &str,
+) -> impl Iterator<Item = Result<LabelValue<'a>, ReadError>> {
+    let values = index.label_values_from(name, prefix);
+    values.take_while(move |label| {
+        label.as_ref().map_or(true, |label| label.value.starts_with(prefix))
+    })
+}

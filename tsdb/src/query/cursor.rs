@@ -1,0 +1,89 @@
+//! The selected series of one block, one after the other.
+
+use tsdb_format::index::{BlockSeriesRef, ChunkMeta, SeriesEntry};
+use tsdb_format::tombstones::Interval;
+
+use super::error::QueryError;
+use super::range::TimeRange;
+use crate::block::Block;
+
+/// Pairs of name and value, by name, as they stand in the index.
+pub(super) type LabelPairs<'b> = [(&'b str, &'b str)];
+
+/// Goes through selected series of a block that have a chunk in range, not deleted as a whole.
+pub(super) struct BlockCursor<'b> {
+    block: &'b Block,
+    refs: std::vec::IntoIter<BlockSeriesRef>,
+    range: TimeRange,
+    reference: BlockSeriesRef,
+    entry: SeriesEntry,
+    labels: Vec<(&'b str, &'b str)>,
+    /// The labels of the series before, to see that the order is kept.
+    labels_before: Vec<(&'b str, &'b str)>,
+}
+
+impl<'b> BlockCursor<'b> {
+    pub(super) fn new(block: &'b Block, refs: Vec<BlockSeriesRef>, range: TimeRange) -> Self {
+        Self {
+            block,
+            refs: refs.into_iter(),
+            range,
+            reference: BlockSeriesRef::default(),
+            entry: SeriesEntry::default(),
+            labels: Vec::new(),
+            labels_before: Vec::new(),
+        }
+    }
+
+    /// Goes to the next series; false behind the last one. After an error, to the one behind.
+    pub(super) fn advance(&mut self) -> Result<bool, QueryError> {
+        while let Some(reference) = self.refs.next() {
+            self.reference = reference;
+            let index = self.block.index();
+            index.series(reference, &mut self.entry)?;
+            let (range, deleted) = (self.range, self.deleted());
+            self.entry.chunks.retain(|chunk| {
+                range.overlaps(chunk.min_time, chunk.max_time) && !is_deleted(chunk, deleted)
+            });
+            if self.entry.chunks.is_empty() {
+                continue;
+            }
+            std::mem::swap(&mut self.labels, &mut self.labels_before);
+            self.labels.clear();
+            for &(name, value) in &self.entry.labels {
+                self.labels.push((index.symbol(name)?, index.symbol(value)?));
+            }
+            if self.labels <= self.labels_before {
+                return Err(QueryError::SeriesOrder {
+                    block: self.block.dir().to_owned(),
+                    series: reference,
+                    labels: self.labels.iter().copied().collect(),
+                });
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    pub(super) fn block(&self) -> &'b Block {
+        self.block
+    }
+
+    pub(super) fn labels(&self) -> &LabelPairs<'b> {
+        &self.labels
+    }
+
+    /// The chunks of the current series that are in range, as they stand in the index.
+    pub(super) fn chunks(&self) -> &[ChunkMeta] {
+        &self.entry.chunks
+    }
+
+    /// What is deleted of the current series.
+    pub(super) fn deleted(&self) -> &'b [Interval] {
+        self.block.tombstones().get(self.reference.into())
+    }
+}
+
+fn is_deleted(chunk: &ChunkMeta, deleted: &[Interval]) -> bool {
+    deleted.iter().any(|stone| stone.min <= chunk.min_time && chunk.max_time <= stone.max)
+}
