@@ -30,11 +30,13 @@ pub(super) fn open(
 }
 
 fn read_through(path: &Path, progress: &mut Progress<'_>) -> std::io::Result<()> {
-    if !path.metadata()?.is_file() {
+    // Before it is opened: opening a named pipe would wait for a writer.
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
     let mut file = File::open(path)?;
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; metadata.len().clamp(1, 1 << 20) as usize];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
