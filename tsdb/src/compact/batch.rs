@@ -18,7 +18,7 @@
 use tsdb_format::tombstones::Interval;
 use uncached_io::AlignedBuf;
 
-use super::ledger::Ledger;
+use super::ledger::{SeriesBooks, Tally};
 
 /// A source chunk that a series of the batch needs.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,8 @@ pub(super) struct PlannedSeries {
     pub(super) plain: bool,
     /// Whether this is the last piece of the series.
     pub(super) last: bool,
+    /// With the last piece: all chunks that the sources list for the series.
+    pub(super) listed: Tally,
 }
 
 /// Neighbouring chunks of one segment file.
@@ -101,8 +103,7 @@ pub(super) struct OutChunk {
 pub(super) struct DoneSeries {
     /// End of its chunks in `out`.
     pub(super) out_end: u32,
-    /// All terms but `samples_out`, which the segment writer counts.
-    pub(super) ledger: Ledger,
+    pub(super) books: SeriesBooks,
 }
 
 /// See the module.

@@ -8,10 +8,11 @@ use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
 use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
-use super::error::{CompactError, SourceError, SourceFault};
+use super::error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 use super::files::FilePool;
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
+use super::mutation::Mutations;
 use super::pipeline::{Pipeline, Populated};
 use super::plan_block::group_key;
 use super::progress::{CancelToken, Phase, Progress};
@@ -71,6 +72,9 @@ pub struct Compactor {
     options: CompactOptions,
     progress: Arc<Progress>,
     cancel: CancelToken,
+    mutations: Mutations,
+    #[cfg(test)]
+    shares: Option<Shares>,
 }
 
 /// The outcome of a merge.
@@ -127,13 +131,35 @@ impl Compactor {
     /// A compactor whose effects go through `vfs`.
     #[must_use]
     pub fn new(vfs: Arc<dyn Vfs>, options: CompactOptions) -> Self {
-        Self { vfs, options, progress: Arc::default(), cancel: CancelToken::new() }
+        Self {
+            vfs,
+            options,
+            progress: Arc::default(),
+            cancel: CancelToken::new(),
+            mutations: Mutations::default(),
+            #[cfg(test)]
+            shares: None,
+        }
     }
 
     /// With a token that stops it.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// With faults planted in its stages.
+    #[cfg(test)]
+    pub(super) fn with_mutations(mut self, mutations: &Mutations) -> Self {
+        self.mutations = mutations.clone();
+        self
+    }
+
+    /// With other shares than those of the budget.
+    #[cfg(test)]
+    pub(super) fn with_shares(mut self, shares: Shares) -> Self {
+        self.shares = Some(shares);
         self
     }
 
@@ -174,8 +200,12 @@ impl Compactor {
         let rule = self.options.ownership;
         let temp = TempBlock::create(Arc::clone(&self.vfs), dest, id, ownership, rule)?;
         let populated = self.populate(&opened.sources, &temp, &meta)?;
-        let Populated { counts, ledger, index } = populated;
+        let Populated { counts, ledger, index, unaccounted } = populated;
         meta.stats = stats(&counts);
+        if let Some(what) = unaccounted {
+            let verified = self.verify(&opened.sources, &temp, &meta, &ledger);
+            return Err(name_mismatch(what, verified));
+        }
         let output_verified = self.options.verify_output;
         if output_verified {
             self.verify(&opened.sources, &temp, &meta, &ledger)?;
@@ -231,6 +261,10 @@ impl Compactor {
 
     /// The budget, divided for a merge of `sources` blocks.
     pub(super) fn shares(&self, sources: usize) -> Shares {
+        #[cfg(test)]
+        if let Some(shares) = self.shares {
+            return shares;
+        }
         Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
     }
 
@@ -252,6 +286,7 @@ impl Compactor {
             time_range: (meta.min_time, meta.max_time.saturating_sub(1)),
             progress: &self.progress,
             cancel: &self.cancel,
+            mutations: self.mutations.clone(),
         };
         pipeline.run()
     }
@@ -296,6 +331,17 @@ impl Compactor {
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
     fingerprints: Vec<SourceFingerprint>,
+}
+
+/// Totals don't say which series and chunk it was; reading the output back does.
+#[cold]
+fn name_mismatch(what: String, verified: Result<(), CompactError>) -> CompactError {
+    let Err(CompactError::VerifyOutput(mut mismatch)) = verified else {
+        let mismatch = LedgerMismatch { block: None, series: String::new(), chunk: None, what };
+        return CompactError::Ledger(Box::new(mismatch));
+    };
+    mismatch.what = format!("{what}; {}", mismatch.what);
+    CompactError::Ledger(mismatch)
 }
 
 fn stats(counts: &Counts) -> BlockStats {

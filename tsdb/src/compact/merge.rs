@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run};
 use super::error::CompactError;
 use super::heap::TieHeap;
+use super::ledger::Tally;
 use super::series::{ListedChunk, SeriesCursor};
 use super::source::Source;
 
@@ -96,6 +97,13 @@ impl SeriesMerge {
         !self.current.is_empty()
     }
 
+    /// All chunks of all series that the cursors have passed.
+    pub(super) fn listed(&self) -> Tally {
+        let mut listed = Tally::default();
+        self.cursors.iter().for_each(|cursor| listed.merge(cursor.listed_in_all()));
+        listed
+    }
+
     /// Fills `batch` with the next series; false when there are none left.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> Result<bool, CompactError> {
         batch.clear();
@@ -142,11 +150,16 @@ impl SeriesMerge {
             batch.weight_bytes += (batch.planned_bytes - planned_before) * REENCODED_WEIGHT;
         }
         batch.labels.extend_from_slice(self.cursors[self.current[0] as usize].labels());
+        let mut listed = Tally::default();
+        if last {
+            self.current.iter().for_each(|&id| listed.merge(self.cursors[id as usize].listed()));
+        }
         batch.series.push(PlannedSeries {
             labels_end: batch.labels.len() as u32,
             parts_end: batch.parts.len() as u32,
             plain,
             last,
+            listed,
         });
         last
     }
