@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_format::meta::{BlockMeta, Ulid, parse_block_id};
+use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
 use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
@@ -16,7 +16,9 @@ use super::pipeline::{Pipeline, Populated};
 use super::plan_block::group_key;
 use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
+use super::segments::Counts;
 use super::source::Source;
+use super::verify_output::VerifyOutput;
 use crate::block::publish::{
     BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
 };
@@ -43,6 +45,9 @@ pub struct CompactOptions {
     pub block_id: Option<Ulid>,
     /// Whether owner and group of the sources must be kept.
     pub ownership: OwnershipRule,
+    /// Whether the finished block is read back and held against its sources before it is
+    /// published. Costs about as much as the merge itself.
+    pub verify_output: bool,
 }
 
 impl Default for CompactOptions {
@@ -54,6 +59,7 @@ impl Default for CompactOptions {
             float_encoding: FloatEncoding::default(),
             block_id: None,
             ownership: OwnershipRule::IfAllowed,
+            verify_output: false,
         }
     }
 }
@@ -76,6 +82,8 @@ pub struct Merged {
     pub ledger: Ledger,
     /// Bytes of the sources' chunks and indexes.
     pub bytes_read: u64,
+    /// Whether the block was read back and held against its sources.
+    pub output_verified: bool,
     sources: Vec<SourceFingerprint>,
 }
 
@@ -167,20 +175,20 @@ impl Compactor {
         let temp = TempBlock::create(Arc::clone(&self.vfs), dest, id, ownership, rule)?;
         let populated = self.populate(&opened.sources, &temp, &meta)?;
         let Populated { counts, ledger, index } = populated;
-        let fingerprints = opened.fingerprints;
+        meta.stats = stats(&counts);
+        let output_verified = self.options.verify_output;
+        if output_verified {
+            self.verify(&opened.sources, &temp, &meta, &ledger)?;
+        }
+        let sources = opened.fingerprints;
         if counts.chunks == 0 {
             temp.discard()?;
-            return Ok(Merged { block: None, ledger, bytes_read, sources: fingerprints });
+            return Ok(Merged { block: None, ledger, bytes_read, output_verified, sources });
         }
-        meta.stats.num_samples = counts.float_samples + counts.histogram_samples;
-        meta.stats.num_float_samples = counts.float_samples;
-        meta.stats.num_histogram_samples = counts.histogram_samples;
-        meta.stats.num_series = counts.series;
-        meta.stats.num_chunks = counts.chunks;
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
         let json = meta.encode().map_err(|_| CompactError::SpillDamaged)?;
-        let published = temp.publish(&json, &fingerprints)?;
+        let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {
             meta,
@@ -189,7 +197,28 @@ impl Compactor {
             index_bytes: index.bytes,
             published,
         };
-        Ok(Merged { block: Some(block), ledger, bytes_read, sources: fingerprints })
+        Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
+    }
+
+    fn verify(
+        &self,
+        sources: &[Arc<Source>],
+        temp: &TempBlock,
+        meta: &BlockMeta,
+        ledger: &Ledger,
+    ) -> Result<(), CompactError> {
+        let verify = VerifyOutput {
+            vfs: &self.vfs,
+            dir: temp.path(),
+            meta,
+            segments: segment_lengths(temp.path())?,
+            sources,
+            ledger,
+            memory_budget_bytes: self.options.memory_budget_bytes,
+            progress: &self.progress,
+            cancel: &self.cancel,
+        };
+        verify.run()
     }
 
     pub(super) fn cancel_token(&self) -> &CancelToken {
@@ -267,6 +296,17 @@ impl Compactor {
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
     fingerprints: Vec<SourceFingerprint>,
+}
+
+fn stats(counts: &Counts) -> BlockStats {
+    BlockStats {
+        num_samples: counts.float_samples + counts.histogram_samples,
+        num_float_samples: counts.float_samples,
+        num_histogram_samples: counts.histogram_samples,
+        num_series: counts.series,
+        num_chunks: counts.chunks,
+        ..BlockStats::default()
+    }
 }
 
 fn refuse_output_in_source(sources: &[PathBuf], dest: &Path) -> Result<(), CompactError> {

@@ -28,6 +28,7 @@ mod source;
 mod spill;
 mod symbol_map;
 mod symbols;
+mod verify_output;
 mod vertical;
 mod window;
 
