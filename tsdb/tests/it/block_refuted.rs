@@ -106,20 +106,50 @@ fn postings() {
         }
     };
     // 0: all series, 1: __name__="up", 2 to 4: job="a", "b", "x"
-    finds(&[Postings], lists(|lists| drop(lists[1].2.remove(1))));
-    finds(&[Postings], lists(|lists| drop(lists[1].2.pop())));
+    finds(
+        &[Postings],
+        lists(|lists| {
+            lists[1].2.remove(1);
+        }),
+    );
+    finds(
+        &[Postings],
+        lists(|lists| {
+            lists[1].2.pop();
+        }),
+    );
     finds(&[Postings], lists(|lists| lists[2].2.push(1)));
     finds(&[Postings], lists(|lists| lists[2].2.push(9)));
     finds(&[Postings], lists(|lists| lists[1].2.swap(0, 1)));
     finds(&[Postings], lists(|lists| lists[1].2.push(2)));
-    finds(&[Postings], lists(|lists| drop(lists.remove(3))));
-    finds(&[Postings], lists(|lists| drop(lists.remove(0))));
+    finds(
+        &[Postings],
+        lists(|lists| {
+            lists.remove(3);
+        }),
+    );
+    finds(
+        &[Postings],
+        lists(|lists| {
+            lists.remove(0);
+        }),
+    );
     finds(&[PostingsTable], lists(|lists| lists.swap(2, 3)));
     finds(&[Postings, PostingsTable], lists(|lists| lists.push(lists[4].clone())));
     finds(&[PostingsTable], lists(|lists| lists.push((b"y".to_vec(), b"y".to_vec(), vec![0]))));
     // Series that the list of all series does not have.
-    finds(&[Stats, Segment, Series, Postings], lists(|lists| drop(lists[0].2.remove(1))));
-    finds(&[Stats, Segment, Series, Postings], lists(|lists| drop(lists[0].2.pop())));
+    finds(
+        &[Stats, Segment, Series, Postings],
+        lists(|lists| {
+            lists[0].2.remove(1);
+        }),
+    );
+    finds(
+        &[Stats, Segment, Series, Postings],
+        lists(|lists| {
+            lists[0].2.pop();
+        }),
+    );
     finds(&[Series], lists(|lists| lists[0].2.push(9)));
     finds(&[Postings], lists(|lists| lists[0].2.swap(0, 1)));
 }
@@ -189,7 +219,9 @@ fn chunks_against_the_index() {
             block.series[2].chunks.push(chunk);
         });
     }
-    finds(&[Stats, FindingKind::Segment], |block| drop(block.series[2].chunks.pop()));
+    finds(&[Stats, FindingKind::Segment], |block| {
+        block.series[2].chunks.pop();
+    });
 }
 
 #[test]
