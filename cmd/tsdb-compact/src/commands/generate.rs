@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use tsdb::compact::{BuiltBlock, CancelToken};
+use tsdb::block::publish::PublishError;
+use tsdb::compact::{BuiltBlock, CancelToken, CompactError};
 use tsdb::generate::{Encoding, GenerateError, GenerateOptions, generate};
 use tsdb::vfs::{Io, OsVfs, Policy, Vfs};
 
@@ -138,6 +139,12 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     match outcome {
         Ok(()) => {}
         Err(GenerateError::Options(error)) => return Err(UsageError(error.to_string()).into()),
+        Err(error @ GenerateError::Write(CompactError::Publish(PublishError::Exists { .. }))) => {
+            return Err(error).context(
+                "block names depend on --seed and the time range only; remove the block, or choose \
+                 another --seed, --start or --output",
+            );
+        }
         Err(error) => return Err(error.into()),
     }
     if global.json {
@@ -198,8 +205,9 @@ fn print_blocks(blocks: &[BuiltBlock], started: Instant) -> anyhow::Result<()> {
     let bytes: u64 = blocks.iter().map(|block| block.chunk_bytes + block.index_bytes).sum();
     let samples: u64 = blocks.iter().map(|block| block.meta.stats.num_samples).sum();
     println!(
-        "{} blocks, {} samples, {} in {:.2} s",
+        "{} block{}, {} samples, {} in {:.2} s",
         blocks.len(),
+        if blocks.len() == 1 { "" } else { "s" },
         display_count(samples),
         display_bytes(bytes),
         started.elapsed().as_secs_f64()
