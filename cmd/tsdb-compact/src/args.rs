@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Merge(commands::merge::MergeArgs),
     Plan(commands::plan::PlanArgs),
     List(commands::list::ListArgs),
+    Generate(commands::generate::GenerateArgs),
 }
 
 /// Whether chunks and index go past the page cache.

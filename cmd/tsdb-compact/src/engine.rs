@@ -59,7 +59,7 @@ fn options(args: &WriteArgs) -> CompactOptions {
 
 /// The first SIGINT or SIGTERM stops between two batches and leaves nothing behind; a second one
 /// ends the process, and the next run removes what is left.
-fn cancel_on_signal(cancel: &CancelToken) -> anyhow::Result<()> {
+pub(crate) fn cancel_on_signal(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     let mut signals = signal_hook::iterator::Signals::new([
         signal_hook::consts::SIGINT,

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::merge::run(&args, global),
         Command::Plan(args) => commands::plan::run(&args, global),
         Command::List(args) => commands::list::run(&args, global),
+        Command::Generate(args) => commands::generate::run(&args, global),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -156,9 +156,7 @@ impl BlockIndex {
     /// When there is none, or its checksum does not match; `entry` then holds an arbitrary part.
     #[inline]
     pub fn series(&self, series: BlockSeriesRef, entry: &mut SeriesEntry) -> Result<(), ReadError> {
-        let decoded =
-            self.series_offset(series).and_then(|offset| entry.decode(self.series_bytes(), offset));
-        decoded.map(drop).map_err(|source| self.error(BlockPart::Series(series), source))
+        self.series_entry(series, entry).map(drop)
     }
 
     /// Reads the labels of a series and leaves the entry's chunks alone.
@@ -189,6 +187,18 @@ impl BlockIndex {
         });
         labels.assign_sorted(pairs);
         fault.map_or(Ok(()), Err)
+    }
+
+    /// As [`Self::series`]; returns the length of the entry in bytes.
+    #[inline]
+    pub(super) fn series_entry(
+        &self,
+        series: BlockSeriesRef,
+        entry: &mut SeriesEntry,
+    ) -> Result<usize, ReadError> {
+        self.series_offset(series)
+            .and_then(|offset| entry.decode(self.series_bytes(), offset))
+            .map_err(|source| self.error(BlockPart::Series(series), source))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

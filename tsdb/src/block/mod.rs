@@ -22,6 +22,7 @@ mod open;
 mod open_error;
 pub mod publish;
 mod read_error;
+pub mod verify;
 
 pub use chunk_reader::BlockChunk;
 pub use index_reader::{BlockIndex, LabelValue, LabelValues};

@@ -116,10 +116,6 @@ impl Block {
     pub fn len_bytes(&self) -> u64 {
         self.index.len_bytes() + self.chunks.len_bytes()
     }
-
-    pub(super) fn chunks(&self) -> &ChunkReader {
-        &self.chunks
-    }
 }
 
 /// The meta.json of the block in the directory `dir`, whose name is compared.

@@ -18,7 +18,7 @@
 use tsdb_format::tombstones::Interval;
 use uncached_io::AlignedBuf;
 
-use super::ledger::Ledger;
+use super::ledger::{SeriesBooks, Tally};
 
 /// A source chunk that a series of the batch needs.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,8 @@ pub(super) struct PlannedSeries {
     pub(super) plain: bool,
     /// Whether this is the last piece of the series.
     pub(super) last: bool,
+    /// With the last piece: all chunks that the sources list for the series.
+    pub(super) listed: Tally,
 }
 
 /// Neighbouring chunks of one segment file.
@@ -101,8 +103,7 @@ pub(super) struct OutChunk {
 pub(super) struct DoneSeries {
     /// End of its chunks in `out`.
     pub(super) out_end: u32,
-    /// All terms but `samples_out`, which the segment writer counts.
-    pub(super) ledger: Ledger,
+    pub(super) books: SeriesBooks,
 }
 
 /// See the module.
@@ -116,6 +117,8 @@ pub(super) struct Batch {
     pub(super) runs: Vec<Run>,
     /// Bytes of chunks that the runs hold, as far as they are known.
     pub(super) planned_bytes: u64,
+    /// Bytes that the chunks and what becomes of them may take in memory.
+    pub(super) weight_bytes: u64,
 
     pub(super) buffers: Vec<RunBuffer>,
     pub(super) extras: Vec<RunBuffer>,
@@ -148,10 +151,17 @@ impl Batch {
         self.chunks.clear();
         self.runs.clear();
         self.planned_bytes = 0;
+        self.weight_bytes = 0;
         self.extras_used = 0;
         self.arena.clear();
         self.out.clear();
         self.done.clear();
+    }
+
+    /// Counts `bytes` of chunks as planned.
+    pub(super) fn plan_bytes(&mut self, bytes: u64) {
+        self.planned_bytes += bytes;
+        self.weight_bytes += bytes;
     }
 
     /// Labels of series `number`, as merged symbol ids.

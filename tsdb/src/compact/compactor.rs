@@ -4,19 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_format::meta::{BlockMeta, Ulid, parse_block_id};
+use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
 use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
-use super::error::{CompactError, SourceError, SourceFault};
+use super::error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 use super::files::FilePool;
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
+use super::mutation::Mutations;
 use super::pipeline::{Pipeline, Populated};
 use super::plan_block::group_key;
 use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
+use super::segments::Counts;
 use super::source::Source;
+use super::verify_output::VerifyOutput;
 use crate::block::publish::{
     BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
 };
@@ -43,6 +46,9 @@ pub struct CompactOptions {
     pub block_id: Option<Ulid>,
     /// Whether owner and group of the sources must be kept.
     pub ownership: OwnershipRule,
+    /// Whether the finished block is read back and held against its sources before it is
+    /// published. Costs about as much as the merge itself.
+    pub verify_output: bool,
 }
 
 impl Default for CompactOptions {
@@ -54,6 +60,7 @@ impl Default for CompactOptions {
             float_encoding: FloatEncoding::default(),
             block_id: None,
             ownership: OwnershipRule::IfAllowed,
+            verify_output: false,
         }
     }
 }
@@ -65,6 +72,9 @@ pub struct Compactor {
     options: CompactOptions,
     progress: Arc<Progress>,
     cancel: CancelToken,
+    mutations: Mutations,
+    #[cfg(test)]
+    shares: Option<Shares>,
 }
 
 /// The outcome of a merge.
@@ -76,6 +86,8 @@ pub struct Merged {
     pub ledger: Ledger,
     /// Bytes of the sources' chunks and indexes.
     pub bytes_read: u64,
+    /// Whether the block was read back and held against its sources.
+    pub output_verified: bool,
     sources: Vec<SourceFingerprint>,
 }
 
@@ -119,13 +131,35 @@ impl Compactor {
     /// A compactor whose effects go through `vfs`.
     #[must_use]
     pub fn new(vfs: Arc<dyn Vfs>, options: CompactOptions) -> Self {
-        Self { vfs, options, progress: Arc::default(), cancel: CancelToken::new() }
+        Self {
+            vfs,
+            options,
+            progress: Arc::default(),
+            cancel: CancelToken::new(),
+            mutations: Mutations::default(),
+            #[cfg(test)]
+            shares: None,
+        }
     }
 
     /// With a token that stops it.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// With faults planted in its stages.
+    #[cfg(test)]
+    pub(super) fn with_mutations(mut self, mutations: &Mutations) -> Self {
+        self.mutations = mutations.clone();
+        self
+    }
+
+    /// With other shares than those of the budget.
+    #[cfg(test)]
+    pub(super) fn with_shares(mut self, shares: Shares) -> Self {
+        self.shares = Some(shares);
         self
     }
 
@@ -166,21 +200,25 @@ impl Compactor {
         let rule = self.options.ownership;
         let temp = TempBlock::create(Arc::clone(&self.vfs), dest, id, ownership, rule)?;
         let populated = self.populate(&opened.sources, &temp, &meta)?;
-        let Populated { counts, ledger, index } = populated;
-        let fingerprints = opened.fingerprints;
+        let Populated { counts, ledger, index, unaccounted } = populated;
+        meta.stats = stats(&counts);
+        if let Some(what) = unaccounted {
+            let verified = self.verify(&opened.sources, &temp, &meta, &ledger);
+            return Err(name_mismatch(what, verified));
+        }
+        let output_verified = self.options.verify_output;
+        if output_verified {
+            self.verify(&opened.sources, &temp, &meta, &ledger)?;
+        }
+        let sources = opened.fingerprints;
         if counts.chunks == 0 {
             temp.discard()?;
-            return Ok(Merged { block: None, ledger, bytes_read, sources: fingerprints });
+            return Ok(Merged { block: None, ledger, bytes_read, output_verified, sources });
         }
-        meta.stats.num_samples = counts.float_samples + counts.histogram_samples;
-        meta.stats.num_float_samples = counts.float_samples;
-        meta.stats.num_histogram_samples = counts.histogram_samples;
-        meta.stats.num_series = counts.series;
-        meta.stats.num_chunks = counts.chunks;
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
         let json = meta.encode().map_err(|_| CompactError::SpillDamaged)?;
-        let published = temp.publish(&json, &fingerprints)?;
+        let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {
             meta,
@@ -189,7 +227,28 @@ impl Compactor {
             index_bytes: index.bytes,
             published,
         };
-        Ok(Merged { block: Some(block), ledger, bytes_read, sources: fingerprints })
+        Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
+    }
+
+    fn verify(
+        &self,
+        sources: &[Arc<Source>],
+        temp: &TempBlock,
+        meta: &BlockMeta,
+        ledger: &Ledger,
+    ) -> Result<(), CompactError> {
+        let verify = VerifyOutput {
+            vfs: &self.vfs,
+            dir: temp.path(),
+            meta,
+            segments: segment_lengths(temp.path())?,
+            sources,
+            ledger,
+            memory_budget_bytes: self.options.memory_budget_bytes,
+            progress: &self.progress,
+            cancel: &self.cancel,
+        };
+        verify.run()
     }
 
     pub(super) fn cancel_token(&self) -> &CancelToken {
@@ -202,6 +261,10 @@ impl Compactor {
 
     /// The budget, divided for a merge of `sources` blocks.
     pub(super) fn shares(&self, sources: usize) -> Shares {
+        #[cfg(test)]
+        if let Some(shares) = self.shares {
+            return shares;
+        }
         Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
     }
 
@@ -223,6 +286,7 @@ impl Compactor {
             time_range: (meta.min_time, meta.max_time.saturating_sub(1)),
             progress: &self.progress,
             cancel: &self.cancel,
+            mutations: self.mutations.clone(),
         };
         pipeline.run()
     }
@@ -267,6 +331,28 @@ impl Compactor {
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
     fingerprints: Vec<SourceFingerprint>,
+}
+
+/// Totals don't say which series and chunk it was; reading the output back does.
+#[cold]
+fn name_mismatch(what: String, verified: Result<(), CompactError>) -> CompactError {
+    let Err(CompactError::VerifyOutput(mut mismatch)) = verified else {
+        let mismatch = LedgerMismatch { block: None, series: String::new(), chunk: None, what };
+        return CompactError::Ledger(Box::new(mismatch));
+    };
+    mismatch.what = format!("{what}; {}", mismatch.what);
+    CompactError::Ledger(mismatch)
+}
+
+fn stats(counts: &Counts) -> BlockStats {
+    BlockStats {
+        num_samples: counts.float_samples + counts.histogram_samples,
+        num_float_samples: counts.float_samples,
+        num_histogram_samples: counts.histogram_samples,
+        num_series: counts.series,
+        num_chunks: counts.chunks,
+        ..BlockStats::default()
+    }
 }
 
 fn refuse_output_in_source(sources: &[PathBuf], dest: &Path) -> Result<(), CompactError> {

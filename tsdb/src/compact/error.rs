@@ -210,7 +210,7 @@ pub enum SourceFault {
 pub struct LedgerMismatch {
     /// The block concerned, if it is one alone.
     pub block: Option<PathBuf>,
-    /// Labels of the series.
+    /// Labels of the series; empty if it is none in particular.
     pub series: String,
     /// Segment (as the file is called) and offset of the first chunk concerned, if known.
     pub chunk: Option<(u32, u32)>,
@@ -220,7 +220,10 @@ pub struct LedgerMismatch {
 
 impl fmt::Display for LedgerMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nothing was published: {}, series {}", self.what, self.series)?;
+        write!(f, "nothing was published: {}", self.what)?;
+        if !self.series.is_empty() {
+            write!(f, ", series {}", self.series)?;
+        }
         if let Some((segment, offset)) = self.chunk {
             write!(f, ", chunk at byte {offset} of segment {segment:06}")?;
         }

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use tsdb_format::checksum::{crc32c, crc32c_append};
 use tsdb_format::varint::{put_uvarint, put_varint};
 
-use super::error::CompactError;
+use super::error::{CompactError, LedgerMismatch};
+use super::ledger::Tally;
+use super::mutation::Mutations;
 use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
 use super::spill::{SpillOptions, SpillWriter};
 use super::symbols::{MergedSymbols, SymbolCursor};
@@ -65,15 +67,21 @@ pub(super) struct IndexWriter {
     postings: PostingsBuilder,
     series_start: u64,
     series: u64,
+    chunks: u64,
+    /// What the postings lists have to hold.
+    listed: Tally,
     entry: SeriesEntryBuilder,
     scratch: Vec<u8>,
+    mutations: Mutations,
 }
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IndexSummary {
     pub(super) bytes: u64,
+    /// Series entries and the chunks in them.
     pub(super) series: u64,
+    pub(super) chunks: u64,
 }
 
 impl IndexWriter {
@@ -105,13 +113,29 @@ impl IndexWriter {
         });
         let series_start = out.position;
         let entry = SeriesEntryBuilder::default();
-        Ok(Self { out, options, postings, series_start, series: 0, entry, scratch: Vec::new() })
+        Ok(Self {
+            out,
+            options,
+            postings,
+            series_start,
+            series: 0,
+            chunks: 0,
+            listed: Tally::default(),
+            entry,
+            scratch: Vec::new(),
+            mutations: Mutations::default(),
+        })
+    }
+
+    /// With faults, in tests.
+    pub(super) fn plant(&mut self, mutations: &Mutations) {
+        self.mutations = mutations.clone();
     }
 
     /// Adds a chunk to the series that [`IndexWriter::end_series`] will write.
     #[inline]
     pub(super) fn add_chunk(&mut self, chunk: IndexedChunk) {
-        self.entry.add(chunk);
+        self.entry.add(self.mutations.list(chunk));
     }
 
     /// Writes a series entry of the chunks added since the last one.
@@ -125,10 +149,18 @@ impl IndexWriter {
         }
         let reference = (self.out.position / SERIES_ALIGN) as u32;
         let scratch = &mut self.scratch;
-        self.entry.encode(labels, scratch);
+        let chunks = self.entry.encode(labels, scratch);
+        if !self.mutations.index() {
+            return Ok(reference);
+        }
+        self.chunks += chunks;
         self.out.write(scratch)?;
         self.series += 1;
-        self.postings.add(reference, labels)?;
+        tally_posting(&mut self.listed, None, reference);
+        for pair in labels.chunks_exact(2) {
+            tally_posting(&mut self.listed, Some((pair[0], pair[1])), reference);
+        }
+        self.postings.add(reference, self.mutations.postings(labels))?;
         Ok(reference)
     }
 
@@ -153,10 +185,15 @@ impl IndexWriter {
             name_id: None,
             count: 0,
             crc: 0,
+            pair: None,
+            written: Tally::default(),
             scratch: Vec::new(),
         };
         self.postings.finish()?.merge_into(&mut lists)?;
-        let ListWriter { mut out, table, count, .. } = lists;
+        let ListWriter { mut out, table, count, written, .. } = lists;
+        if written != self.listed {
+            return Err(postings_mismatch(written, self.listed));
+        }
         let table_start = out.position;
         let table = table.finish()?;
         if table.len_bytes() + 4 > u64::from(u32::MAX) {
@@ -187,7 +224,7 @@ impl IndexWriter {
         out.write(&toc)?;
         let bytes = out.position;
         out.file.finish()?;
-        Ok(IndexSummary { bytes, series: self.series })
+        Ok(IndexSummary { bytes, series: self.series, chunks: self.chunks })
     }
 }
 
@@ -247,8 +284,8 @@ impl SeriesEntryBuilder {
         self.count += 1;
     }
 
-    /// The whole entry, in `out`; the builder is empty again.
-    pub(super) fn encode(&mut self, labels: &[u32], out: &mut Vec<u8>) {
+    /// The whole entry, in `out`; the builder is empty again. Returns how many chunks it has.
+    pub(super) fn encode(&mut self, labels: &[u32], out: &mut Vec<u8>) -> u64 {
         self.body.clear();
         put_uvarint(&mut self.body, labels.len() as u64 / 2);
         labels.iter().for_each(|&id| put_uvarint(&mut self.body, u64::from(id)));
@@ -259,8 +296,8 @@ impl SeriesEntryBuilder {
         out.extend_from_slice(&self.body);
         out.extend_from_slice(&crc32c(&self.body).to_be_bytes());
         self.chunks.clear();
-        self.count = 0;
         self.last = None;
+        std::mem::take(&mut self.count)
     }
 }
 
@@ -274,11 +311,35 @@ struct ListWriter<'a> {
     name_id: Option<u32>,
     count: u32,
     crc: u32,
+    /// The list at hand, and what all lists hold so far.
+    pair: Option<(u32, u32)>,
+    written: Tally,
     scratch: Vec<u8>,
+}
+
+#[inline]
+fn tally_posting(tally: &mut Tally, pair: Option<(u32, u32)>, reference: u32) {
+    let (name, value) = pair.map_or((0, 0), |(name, value)| (u64::from(name) + 1, value.into()));
+    tally.add(name, value, u64::from(reference));
+}
+
+#[cold]
+fn postings_mismatch(written: Tally, listed: Tally) -> CompactError {
+    CompactError::Ledger(Box::new(LedgerMismatch {
+        block: None,
+        series: String::new(),
+        chunk: None,
+        what: format!(
+            "the postings have {} of {} references, or others than the series' labels ask for",
+            written.count(),
+            listed.count()
+        ),
+    }))
 }
 
 impl PostingsSink for ListWriter<'_> {
     fn begin(&mut self, pair: Option<(u32, u32)>, count: u32) -> Result<(), CompactError> {
+        self.pair = pair;
         self.out.pad(4)?;
         let scratch = &mut self.scratch;
         scratch.clear();
@@ -311,6 +372,9 @@ impl PostingsSink for ListWriter<'_> {
     }
 
     fn references(&mut self, references: &[u32]) -> Result<(), CompactError> {
+        for &reference in references {
+            tally_posting(&mut self.written, self.pair, reference);
+        }
         self.scratch.clear();
         self.scratch.extend(references.iter().flat_map(|reference| reference.to_be_bytes()));
         self.crc = crc32c_append(self.crc, &self.scratch);

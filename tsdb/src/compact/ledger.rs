@@ -4,6 +4,99 @@
 //! the headers of its output chunks claim, plus those that were left out for a reason that has a
 //! name. The inputs are counted where chunks are fetched, the outputs where encoded bytes are
 //! handed to the segment writer: neither by the code that moves samples.
+//!
+//! Figures alone would not tell a chunk from another one of the same length, so chunks are handed
+//! on as sets, too, each stage counting for itself ([`Tally`]):
+//!
+//! ```text
+//! listed    by the sources' series entries, as they are read    times, reference
+//!   = fetched                 when their bytes were checked
+//! emitted   records as a worker checked or encoded them         times, checksum
+//!   = written                 found in the bytes that went to the segment
+//! ```
+
+use super::batch::PlannedChunk;
+
+/// A multiset, as its size and the sum of its members' hashes: equal tallies, equal sets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    count: u64,
+    sum: u64,
+}
+
+impl Tally {
+    /// Adds a member, which the three words stand for.
+    #[inline]
+    pub(super) fn add(&mut self, a: u64, b: u64, c: u64) {
+        self.count += 1;
+        let hash =
+            fold(fold(a ^ 0x9e37_79b9_7f4a_7c15, b ^ 0xd1b5_4a32_d192_ed03), c ^ 0x8bb8_4b93);
+        self.sum = self.sum.wrapping_add(hash);
+    }
+
+    /// Adds all members of another one.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
+    /// How many members there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b | 1);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// What a worker says of a series, or of a piece of one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SeriesBooks {
+    /// All terms but `samples_out`, which the segment writer counts.
+    pub(super) ledger: Ledger,
+    /// Chunks of the sources that were fetched and checked.
+    pub(super) fetched: Tally,
+    /// Records that are to be written.
+    pub(super) emitted: Tally,
+}
+
+impl SeriesBooks {
+    /// Books a chunk of source number `source` with `samples` samples by its header.
+    #[inline]
+    pub(super) fn fetch(&mut self, source: u32, chunk: &PlannedChunk, samples: u16) {
+        self.ledger.samples_in += u64::from(samples);
+        tally_listed(&mut self.fetched, source, chunk.reference, chunk.min_time, chunk.max_time);
+    }
+
+    /// Books a record of this checksum.
+    #[inline]
+    pub(super) fn emit(&mut self, crc: u32, min_time: i64, max_time: i64) {
+        self.emitted.add(u64::from(crc), min_time as u64, max_time as u64);
+    }
+
+    /// Adds the books of another piece.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.ledger.add(&other.ledger);
+        self.fetched.merge(&other.fetched);
+        self.emitted.merge(&other.emitted);
+    }
+}
+
+/// Adds a chunk as the index of source number `source` lists it.
+#[inline]
+pub(super) fn tally_listed(
+    tally: &mut Tally,
+    source: u32,
+    reference: u64,
+    min_time: i64,
+    max_time: i64,
+) {
+    let place = reference ^ u64::from(source).rotate_right(24);
+    tally.add(place, min_time as u64, max_time as u64);
+}
 
 /// Where the samples of a set of series went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run};
 use super::error::CompactError;
 use super::heap::TieHeap;
+use super::ledger::Tally;
 use super::series::{ListedChunk, SeriesCursor};
 use super::source::Source;
 
@@ -16,8 +17,11 @@ const RUN_GAP_BYTES: u32 = 256 << 10;
 /// What is fetched of a chunk whose length isn't known yet.
 const LAST_CHUNK_BYTES: u64 = 2 << 10;
 /// Limits of a batch beside its bytes: what its vectors may grow to.
-const BATCH_SERIES: usize = 8 << 10;
-const BATCH_CHUNKS: usize = 16 << 10;
+const BATCH_SERIES: usize = 4 << 10;
+const BATCH_CHUNKS: usize = 8 << 10;
+/// What a byte that is re-encoded takes beside itself: merged chunks are seldom longer than their
+/// sources, but the vector that holds them grows by doubling.
+const REENCODED_WEIGHT: u64 = 2;
 
 /// The merged series of all sources, in label order.
 pub(super) struct SeriesMerge {
@@ -93,6 +97,13 @@ impl SeriesMerge {
         !self.current.is_empty()
     }
 
+    /// All chunks of all series that the cursors have passed.
+    pub(super) fn listed(&self) -> Tally {
+        let mut listed = Tally::default();
+        self.cursors.iter().for_each(|cursor| listed.merge(cursor.listed_in_all()));
+        listed
+    }
+
     /// Fills `batch` with the next series; false when there are none left.
     pub(super) fn fill(&mut self, batch: &mut Batch) -> Result<bool, CompactError> {
         batch.clear();
@@ -100,7 +111,7 @@ impl SeriesMerge {
         self.sequence += 1;
         self.runs.fill(NO_RUN);
         let full = |batch: &Batch, bytes: u64| {
-            batch.planned_bytes >= bytes
+            batch.weight_bytes >= bytes
                 || batch.series.len() >= BATCH_SERIES
                 || batch.chunks.len() >= BATCH_CHUNKS
         };
@@ -120,6 +131,7 @@ impl SeriesMerge {
     fn plan_series(&mut self, batch: &mut Batch) -> bool {
         let already = self.planned.take().unwrap_or(0);
         let plain = self.order_parts();
+        let planned_before = batch.planned_bytes;
         let (mut skip, mut before, mut last) = (already, 0, true);
         for at in 0..self.order.len() {
             let id = self.order[at];
@@ -134,12 +146,20 @@ impl SeriesMerge {
             }
             before += count;
         }
+        if !plain {
+            batch.weight_bytes += (batch.planned_bytes - planned_before) * REENCODED_WEIGHT;
+        }
         batch.labels.extend_from_slice(self.cursors[self.current[0] as usize].labels());
+        let mut listed = Tally::default();
+        if last {
+            self.current.iter().for_each(|&id| listed.merge(self.cursors[id as usize].listed()));
+        }
         batch.series.push(PlannedSeries {
             labels_end: batch.labels.len() as u32,
             parts_end: batch.parts.len() as u32,
             plain,
             last,
+            listed,
         });
         last
     }
@@ -179,8 +199,7 @@ impl SeriesMerge {
         let source = cursor.source();
         let mut at = range.start;
         for chunk in cursor.chunks().get(range.clone()).unwrap_or_default() {
-            let full =
-                batch.planned_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
+            let full = batch.weight_bytes >= self.batch_bytes || batch.chunks.len() >= BATCH_CHUNKS;
             if split && at > range.start && full {
                 break;
             }
@@ -230,14 +249,14 @@ fn place_in_run(
         let gap = offset.wrapping_sub(run.last_start);
         if run.segment == segment && gap > 0 && gap <= RUN_GAP_BYTES {
             run.last_start = offset;
-            batch.planned_bytes += u64::from(gap);
+            batch.plan_bytes(u64::from(gap));
             return *open;
         }
         let next = (run.segment == segment && offset > run.last_start).then_some(chunk.reference);
         run.end = guess_end(run, next, source.segment_bytes(run.segment).unwrap_or(0));
     }
     *open = batch.runs.len() as u32;
-    batch.planned_bytes += LAST_CHUNK_BYTES;
+    batch.plan_bytes(LAST_CHUNK_BYTES);
     batch.runs.push(Run {
         source: source.number(),
         segment,

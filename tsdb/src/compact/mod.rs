@@ -13,6 +13,11 @@ mod index;
 mod ledger;
 mod merge;
 mod merged_meta;
+#[cfg(not(test))]
+mod mutation;
+#[cfg(test)]
+#[path = "tests/mutation.rs"]
+mod mutation;
 mod pipeline;
 mod plan_block;
 pub mod planner;
@@ -28,6 +33,9 @@ mod source;
 mod spill;
 mod symbol_map;
 mod symbols;
+#[cfg(test)]
+mod tests;
+mod verify_output;
 mod vertical;
 mod window;
 

@@ -21,12 +21,13 @@ use super::batch::Batch;
 use super::budget::Shares;
 use super::error::CompactError;
 use super::index::{IndexOptions, IndexSummary, IndexWriter};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Tally};
 use super::merge::SeriesMerge;
+use super::mutation::Mutations;
 use super::populate::{Populator, SeriesNamer};
 use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
-use super::segments::{BlockWriter, Counts, SegmentOptions};
+use super::segments::{BlockWriter, Counts, SegmentOptions, Written};
 use super::series::SeriesCursor;
 use super::source::Source;
 use super::spill::{SpillOptions, SpillWriter};
@@ -47,14 +48,17 @@ pub(super) struct Pipeline<'a> {
     pub(super) time_range: (i64, i64),
     pub(super) progress: &'a Progress,
     pub(super) cancel: &'a CancelToken,
+    pub(super) mutations: Mutations,
 }
 
 /// What the pipeline made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Populated {
     pub(super) counts: Counts,
     pub(super) ledger: Ledger,
     pub(super) index: IndexSummary,
+    /// What of the sources is missing in the output or too much in it, if not all is well.
+    pub(super) unaccounted: Option<String>,
 }
 
 impl Pipeline<'_> {
@@ -63,7 +67,8 @@ impl Pipeline<'_> {
         self.progress.enter(Phase::Symbols);
         let (symbols, maps) = self.merge_symbols()?;
         self.progress.enter(Phase::Copy);
-        let index = IndexWriter::create(self.index_options()?, &symbols)?;
+        let mut index = IndexWriter::create(self.index_options()?, &symbols)?;
+        index.plant(&self.mutations);
         let names = |labels: &[u32]| name_series(&symbols, labels);
         let mut cursors = Vec::with_capacity(self.sources.len());
         for (source, map) in self.sources.iter().zip(maps) {
@@ -71,14 +76,15 @@ impl Pipeline<'_> {
             cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
         }
         let merge = SeriesMerge::new(cursors, self.shares.batch_bytes)?;
-        let writer = BlockWriter::new(self.segment_options(), index, &names);
-        let writer = self.copy(merge, writer, &names)?;
-        let (counts, ledger, index) = writer.finish()?;
+        let writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
+        let (listed, writer) = self.copy(merge, writer, &names)?;
+        let Written { counts, ledger, fetched, index } = writer.finish()?;
         self.progress.enter(Phase::Index);
         self.cancel.check()?;
         let index = index.finish(&symbols)?;
         symbols.into_bytes().remove()?;
-        Ok(Populated { counts, ledger, index })
+        let unaccounted = unaccounted(&counts, &index, &listed, &fetched);
+        Ok(Populated { counts, ledger, index, unaccounted })
     }
 
     fn merge_symbols(
@@ -125,15 +131,15 @@ impl Pipeline<'_> {
         merge: SeriesMerge,
         mut writer: BlockWriter<'w>,
         names: SeriesNamer<'_>,
-    ) -> Result<BlockWriter<'w>, CompactError> {
+    ) -> Result<(Tally, BlockWriter<'w>), CompactError> {
         let (empty_in, empty_out) = bounded::<Batch>(self.shares.batches);
         let (planned_in, planned_out) = bounded(self.shares.batches);
         let (done_in, done_out) = bounded(self.shares.batches);
         for _ in 0..self.shares.batches {
             empty_in.try_send(Batch::default()).ok();
         }
-        thread::scope(|scope| {
-            let planner = scope.spawn(|| plan(merge, empty_out, planned_in, self.cancel));
+        let listed = thread::scope(|scope| {
+            let planner = scope.spawn(|| self.plan(merge, empty_out, planned_in));
             for _ in 0..self.threads {
                 let (planned, done) = (planned_out.clone(), done_in.clone());
                 scope.spawn(move || self.work(names, &planned, &done));
@@ -143,9 +149,28 @@ impl Pipeline<'_> {
             let written = self.write(&mut writer, done_out, empty_in);
             let planned = planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A fault of the plan explains an early end of the batches; report it first.
-            planned.and(written)
+            planned.and_then(|listed| written.map(|()| listed))
         })?;
-        Ok(writer)
+        Ok((listed, writer))
+    }
+
+    /// PLAN's thread: fills empty batches until the series are used up or nobody wants them.
+    /// Returns what the sources list.
+    fn plan(
+        &self,
+        mut merge: SeriesMerge,
+        empty: Receiver<Batch>,
+        planned: Sender<Batch>,
+    ) -> Result<Tally, CompactError> {
+        for mut batch in empty {
+            self.cancel.check()?;
+            let more = merge.fill(&mut batch)?;
+            self.mutations.plan(&mut batch);
+            if !more || planned.send(batch).is_err() {
+                break;
+            }
+        }
+        Ok(merge.listed())
     }
 
     fn work(
@@ -159,11 +184,15 @@ impl Pipeline<'_> {
             self.time_range.0,
             self.time_range.1,
             self.float_encoding,
+            &self.mutations,
         );
         let Some(first) = self.sources.first() else { return };
         let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
         for mut batch in planned {
-            let result = populator.populate(&mut batch).map(|()| batch);
+            let result = populator.populate(&mut batch).map(|()| {
+                self.mutations.copy(&mut batch);
+                batch
+            });
             if done.send(result).is_err() {
                 return;
             }
@@ -194,20 +223,26 @@ impl Pipeline<'_> {
     }
 }
 
-/// PLAN's thread: fills empty batches until the series are used up or nobody wants them.
-fn plan(
-    mut merge: SeriesMerge,
-    empty: Receiver<Batch>,
-    planned: Sender<Batch>,
-    cancel: &CancelToken,
-) -> Result<(), CompactError> {
-    for mut batch in empty {
-        cancel.check()?;
-        if !merge.fill(&mut batch)? || planned.send(batch).is_err() {
-            break;
-        }
+/// What is wrong with the output as a whole, after every series of it was found right.
+fn unaccounted(
+    counts: &Counts,
+    index: &IndexSummary,
+    listed: &Tally,
+    fetched: &Tally,
+) -> Option<String> {
+    if listed != fetched {
+        let (listed, fetched) = (listed.count(), fetched.count());
+        return Some(format!("{fetched} of {listed} chunks of the sources were compacted"));
     }
-    Ok(())
+    let (series, chunks) = (counts.series, counts.chunks);
+    if (index.series, index.chunks) != (series, chunks) {
+        let (indexed_series, indexed_chunks) = (index.series, index.chunks);
+        return Some(format!(
+            "{series} series with {chunks} chunks were written, but the index lists \
+             {indexed_series} with {indexed_chunks}"
+        ));
+    }
+    None
 }
 
 /// Labels as Prometheus prints them, for errors.

@@ -13,7 +13,7 @@ use tsdb_format::varint::uvarint;
 use super::batch::{Batch, DoneSeries, OutChunk, Place, PlannedChunk, RunBuffer};
 use super::error::{CompactError, SourceFault};
 use super::files::{FileKey, FilePool};
-use super::ledger::Ledger;
+use super::ledger::SeriesBooks;
 use super::source::Source;
 use super::vertical::VerticalMerge;
 
@@ -44,6 +44,8 @@ pub(super) struct Record {
     pub(super) encoding: Encoding,
     /// By the chunk's header.
     pub(super) samples: u16,
+    /// The record's checksum, which is that of its bytes.
+    pub(super) crc: u32,
 }
 
 impl<'a> Populator<'a> {
@@ -64,12 +66,12 @@ impl<'a> Populator<'a> {
     pub(super) fn populate(&mut self, batch: &mut Batch) -> Result<(), CompactError> {
         self.fetch(batch)?;
         for number in 0..batch.series.len() {
-            let ledger = if self.is_plain(batch, number) {
+            let books = if self.is_plain(batch, number) {
                 self.copy_series(batch, number)?
             } else {
                 self.vertical.merge_series(batch, number, self.names, &self.pool)?
             };
-            batch.done.push(DoneSeries { out_end: batch.out.len() as u32, ledger });
+            batch.done.push(DoneSeries { out_end: batch.out.len() as u32, books });
         }
         Ok(())
     }
@@ -102,8 +104,8 @@ impl<'a> Populator<'a> {
     }
 
     /// The output of a plain series: its chunks, as they are.
-    fn copy_series(&self, batch: &mut Batch, number: usize) -> Result<Ledger, CompactError> {
-        let mut ledger = Ledger::default();
+    fn copy_series(&self, batch: &mut Batch, number: usize) -> Result<SeriesBooks, CompactError> {
+        let mut books = SeriesBooks::default();
         for part in batch.parts_of(number) {
             let source = &self.sources[batch.parts[part].source as usize];
             for at in batch.chunks_of(part) {
@@ -111,7 +113,8 @@ impl<'a> Populator<'a> {
                 let record = locate(batch, source, &self.pool, &chunk).map_err(|error| {
                     error.name(source, &chunk, batch.labels_of(number), self.names)
                 })?;
-                ledger.samples_in += u64::from(record.samples);
+                books.fetch(source.number(), &chunk, record.samples);
+                books.emit(record.crc, chunk.min_time, chunk.max_time);
                 batch.out.push(OutChunk {
                     min_time: chunk.min_time,
                     max_time: chunk.max_time,
@@ -122,7 +125,7 @@ impl<'a> Populator<'a> {
                 });
             }
         }
-        Ok(ledger)
+        Ok(books)
     }
 }
 
@@ -239,6 +242,7 @@ fn parse(bytes: &[u8], place: Place, start: u32, len: usize) -> Result<Record, S
         data_len: data_len as u32,
         encoding,
         samples,
+        crc: stored,
     })
 }
 

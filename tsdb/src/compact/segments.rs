@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tsdb_format::chunkenc::{Encoding, num_samples};
+use tsdb_format::varint::uvarint;
 
-use super::batch::{Batch, OutChunk};
+use super::batch::{Batch, OutChunk, PlannedSeries};
 use super::error::{CompactError, LedgerMismatch};
 use super::index::{IndexWriter, IndexedChunk};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, SeriesBooks, Tally};
 use super::populate::SeriesNamer;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
+use super::source::Source;
 use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
 
 const SEGMENT_MAGIC: u32 = 0x85BD_40DD;
@@ -43,11 +45,26 @@ pub(super) struct BlockWriter<'a> {
     cut: SegmentCut,
     index: IndexWriter,
     names: SeriesNamer<'a>,
+    sources: &'a [Arc<Source>],
     counts: Counts,
     ledger: Ledger,
+    /// Source chunks of all series that were written or left out.
+    fetched: Tally,
     /// The books of the series at hand, which may come in pieces.
-    series_ledger: Ledger,
+    books: SeriesBooks,
+    /// Its records as they were found in what was written.
+    written: Tally,
     series_chunks: u64,
+    last_labels: Vec<u32>,
+}
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) counts: Counts,
+    pub(super) ledger: Ledger,
+    /// The source chunks that all this was made of.
+    pub(super) fetched: Tally,
+    pub(super) index: IndexWriter,
 }
 
 /// Where chunks go.
@@ -60,7 +77,12 @@ pub(super) struct SegmentOptions {
 }
 
 impl<'a> BlockWriter<'a> {
-    pub(super) fn new(options: SegmentOptions, index: IndexWriter, names: SeriesNamer<'a>) -> Self {
+    pub(super) fn new(
+        options: SegmentOptions,
+        index: IndexWriter,
+        names: SeriesNamer<'a>,
+        sources: &'a [Arc<Source>],
+    ) -> Self {
         Self {
             vfs: options.vfs,
             chunks_dir: options.chunks_dir,
@@ -72,10 +94,14 @@ impl<'a> BlockWriter<'a> {
             cut: SegmentCut::default(),
             index,
             names,
+            sources,
             counts: Counts::default(),
             ledger: Ledger::default(),
-            series_ledger: Ledger::default(),
+            fetched: Tally::default(),
+            books: SeriesBooks::default(),
+            written: Tally::default(),
             series_chunks: 0,
+            last_labels: Vec::new(),
         }
     }
 
@@ -86,7 +112,7 @@ impl<'a> BlockWriter<'a> {
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), CompactError> {
         for number in 0..batch.series.len() {
             let chunks = &batch.out[batch.out_of(number)];
-            self.series_ledger.add(&batch.done[number].ledger);
+            self.books.add(&batch.done[number].books);
             self.write_chunks(batch, chunks)?;
             if batch.series[number].last {
                 self.end_series(batch, number)?;
@@ -114,15 +140,6 @@ impl<'a> BlockWriter<'a> {
             if cut || self.segment.is_none() {
                 self.next_segment()?;
             }
-            let offset: u64 =
-                chunks[from..at].iter().map(|chunk| u64::from(chunk.record_len)).sum();
-            self.count(batch, chunk);
-            let segment = u64::from(self.counts.segments - 1) << 32;
-            self.index.add_chunk(IndexedChunk {
-                min_time: chunk.min_time,
-                max_time: chunk.max_time,
-                reference: segment | (self.position + offset),
-            });
             self.series_chunks += 1;
         }
         self.copy(batch, &chunks[from..])
@@ -136,58 +153,111 @@ impl<'a> BlockWriter<'a> {
         if let Some(segment) = &mut self.segment {
             segment.write_all(bytes)?;
         }
-        self.position += bytes.len() as u64;
+        self.book(bytes, chunks);
         Ok(())
     }
 
-    /// Books a chunk as written, by what its bytes say.
+    /// Books and indexes `chunks` as written, by what the written `bytes` say. Where they say
+    /// something else, the series' books don't balance.
     #[inline]
-    fn count(&mut self, batch: &Batch, chunk: &OutChunk) {
-        let bytes = &batch.bytes(chunk.place)[chunk.start as usize..];
-        let head = (chunk.record_len - chunk.data_len) as usize - 4;
-        let encoding = Encoding::try_from(bytes[head - 1]).ok();
-        let data = &bytes[head..head + chunk.data_len as usize];
-        let samples = encoding.and_then(|encoding| num_samples(encoding, data).ok());
-        let samples = u64::from(samples.unwrap_or(0));
-        self.series_ledger.samples_out += samples;
-        if encoding.is_some_and(Encoding::is_histogram) {
-            self.counts.histogram_samples += samples;
-        } else {
-            self.counts.float_samples += samples;
+    fn book(&mut self, mut bytes: &[u8], chunks: &[OutChunk]) {
+        let segment = u64::from(self.counts.segments - 1) << 32;
+        for chunk in chunks {
+            let Some((data_len, prefix)) = uvarint(bytes) else { return };
+            let head = prefix + 1;
+            let Some((record, rest)) = bytes.split_at_checked(head + data_len as usize + 4) else {
+                return;
+            };
+            let Some((body, crc)) = record.split_last_chunk() else { return };
+            let encoding = Encoding::try_from(body[prefix]).ok();
+            let samples = encoding.and_then(|encoding| num_samples(encoding, &body[head..]).ok());
+            let samples = u64::from(samples.unwrap_or(0));
+            self.books.ledger.samples_out += samples;
+            if encoding.is_some_and(Encoding::is_histogram) {
+                self.counts.histogram_samples += samples;
+            } else {
+                self.counts.float_samples += samples;
+            }
+            let OutChunk { min_time, max_time, .. } = *chunk;
+            let crc = u64::from(u32::from_be_bytes(*crc));
+            self.written.add(crc, min_time as u64, max_time as u64);
+            let reference = segment | self.position;
+            self.index.add_chunk(IndexedChunk { min_time, max_time, reference });
+            self.position += record.len() as u64;
+            bytes = rest;
         }
     }
 
     fn end_series(&mut self, batch: &Batch, number: usize) -> Result<(), CompactError> {
-        let ledger = std::mem::take(&mut self.series_ledger);
+        let books = std::mem::take(&mut self.books);
+        let written = std::mem::take(&mut self.written);
         let chunks = std::mem::take(&mut self.series_chunks);
-        if !ledger.balances() {
-            return Err(self.mismatch(batch, number, &ledger));
+        let labels = batch.labels_of(number);
+        if let Some(what) = self.fault(&books, &written, &batch.series[number], labels) {
+            return Err(self.mismatch(batch, number, what));
         }
-        self.ledger.add(&ledger);
+        self.ledger.add(&books.ledger);
+        self.fetched.merge(&books.fetched);
+        self.last_labels.clear();
+        self.last_labels.extend_from_slice(labels);
         if chunks > 0 {
             self.counts.series += 1;
             self.counts.chunks += chunks;
-            self.index.end_series(batch.labels_of(number))?;
+            self.index.end_series(labels)?;
         }
         Ok(())
     }
 
-    #[cold]
-    fn mismatch(&self, batch: &Batch, number: usize, ledger: &Ledger) -> CompactError {
-        let first = batch.parts_of(number).next().map(|part| batch.chunks_of(part).start);
-        let chunk = first
-            .and_then(|at| batch.chunks.get(at))
-            .map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
-        CompactError::Ledger(Box::new(LedgerMismatch {
-            block: None,
-            series: (self.names)(batch.labels_of(number)),
-            chunk,
-            what: format!(
+    /// What is wrong with the books of a series that was written, if anything is.
+    fn fault(
+        &self,
+        books: &SeriesBooks,
+        written: &Tally,
+        planned: &PlannedSeries,
+        labels: &[u32],
+    ) -> Option<String> {
+        let ledger = &books.ledger;
+        if books.fetched != planned.listed {
+            return Some(format!(
+                "{} of {} chunks of the sources were fetched, or others than they list",
+                books.fetched.count(),
+                planned.listed.count()
+            ));
+        }
+        if *written != books.emitted {
+            return Some(format!(
+                "{} of {} chunks were written, or others than were to be written",
+                written.count(),
+                books.emitted.count()
+            ));
+        }
+        if labels <= self.last_labels.as_slice() {
+            return Some("a series that was written already, or out of order".to_owned());
+        }
+        (!ledger.balances()).then(|| {
+            format!(
                 "{} samples went in, {} came out and {} were left out for a reason",
                 ledger.samples_in,
                 ledger.samples_out,
                 ledger.left_out()
-            ),
+            )
+        })
+    }
+
+    #[cold]
+    fn mismatch(&self, batch: &Batch, number: usize, what: String) -> CompactError {
+        let mut parts = batch.parts_of(number);
+        let first = parts.next();
+        let alone = first.filter(|_| parts.next().is_none());
+        let block = alone.and_then(|part| self.sources.get(batch.parts[part].source as usize));
+        let chunk = first
+            .and_then(|part| batch.chunks.get(batch.chunks_of(part).start))
+            .map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
+        CompactError::Ledger(Box::new(LedgerMismatch {
+            block: block.map(|source| source.dir().to_owned()),
+            series: (self.names)(batch.labels_of(number)),
+            chunk,
+            what,
         }))
     }
 
@@ -215,8 +285,9 @@ impl<'a> BlockWriter<'a> {
     }
 
     /// Makes the chunks durable; the index is for the caller to finish.
-    pub(super) fn finish(mut self) -> Result<(Counts, Ledger, IndexWriter), CompactError> {
+    pub(super) fn finish(mut self) -> Result<Written, CompactError> {
         self.finish_segment()?;
-        Ok((self.counts, self.ledger, self.index))
+        let Self { counts, ledger, fetched, index, .. } = self;
+        Ok(Written { counts, ledger, fetched, index })
     }
 }

@@ -11,6 +11,7 @@ use tsdb_format::varint::{uvarint, varint};
 
 use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
+use super::ledger::{Tally, tally_listed};
 use super::source::Source;
 use super::symbols::SourceSymbols;
 use super::window::Window;
@@ -42,6 +43,9 @@ pub(super) struct SeriesCursor {
     raw: Vec<u32>,
     chunks: Vec<ListedChunk>,
     series_ref: u64,
+    /// The chunks of the current series, and of all series up to it.
+    listed: Tally,
+    listed_in_all: Tally,
 }
 
 impl SeriesCursor {
@@ -64,6 +68,8 @@ impl SeriesCursor {
             raw: Vec::new(),
             chunks: Vec::new(),
             series_ref: 0,
+            listed: Tally::default(),
+            listed_in_all: Tally::default(),
         })
     }
 
@@ -79,6 +85,16 @@ impl SeriesCursor {
 
     pub(super) fn chunks(&self) -> &[ListedChunk] {
         &self.chunks
+    }
+
+    /// The chunks of the current series.
+    pub(super) fn listed(&self) -> &Tally {
+        &self.listed
+    }
+
+    /// The chunks of all series so far.
+    pub(super) fn listed_in_all(&self) -> &Tally {
+        &self.listed_in_all
     }
 
     /// The reference under which tombstones name the current series.
@@ -160,6 +176,12 @@ impl SeriesCursor {
             return Err(self.fault(fault));
         }
         self.window.advance(total);
+        self.listed = Tally::default();
+        for ListedChunk { min_time, max_time, reference } in &self.chunks {
+            let source = self.source.number();
+            tally_listed(&mut self.listed, source, *reference, *min_time, *max_time);
+        }
+        self.listed_in_all.merge(&self.listed);
         self.check_order()
     }
 

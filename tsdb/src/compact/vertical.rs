@@ -16,7 +16,8 @@ use super::batch::{Batch, OutChunk, Place, PlannedChunk, is_deleted_whole};
 use super::error::{CompactError, LedgerMismatch, SourceFault};
 use super::files::FilePool;
 use super::heap::TieHeap;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, SeriesBooks};
+use super::mutation::Mutations;
 use super::populate::{Record, SeriesNamer, locate};
 use super::reencode::{ChunkInput, EncodedChunks, FloatEncoding, Reencoder, digest_chunk};
 use super::source::Source;
@@ -52,6 +53,7 @@ pub(super) struct VerticalMerge<'a> {
     group: Vec<u32>,
     inputs: Vec<ChunkInput<'static>>,
     deleted: Vec<Interval>,
+    mutations: Mutations,
 }
 
 impl<'a> VerticalMerge<'a> {
@@ -61,6 +63,7 @@ impl<'a> VerticalMerge<'a> {
         min_time: i64,
         max_time: i64,
         float_encoding: FloatEncoding,
+        mutations: &Mutations,
     ) -> Self {
         Self {
             sources,
@@ -74,6 +77,7 @@ impl<'a> VerticalMerge<'a> {
             group: Vec::new(),
             inputs: Vec::new(),
             deleted: Vec::new(),
+            mutations: mutations.clone(),
         }
     }
 
@@ -89,8 +93,8 @@ impl<'a> VerticalMerge<'a> {
         number: usize,
         names: SeriesNamer<'_>,
         pool: &FilePool,
-    ) -> Result<Ledger, CompactError> {
-        let mut ledger = Ledger::default();
+    ) -> Result<SeriesBooks, CompactError> {
+        let mut books = SeriesBooks::default();
         self.candidates.clear();
         self.lists.clear();
         for part in batch.parts_of(number) {
@@ -101,15 +105,16 @@ impl<'a> VerticalMerge<'a> {
                 let source = Arc::clone(&self.sources[source as usize]);
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
-                ledger.samples_in += u64::from(record.samples);
-                self.admit(batch, &source, series_ref, &chunk, record, &mut ledger).map_err(
+                books.fetch(source.number(), &chunk, record.samples);
+                let ledger = &mut books.ledger;
+                self.admit(batch, &source, series_ref, &chunk, record, ledger).map_err(
                     |fault| blame(fault, &source, chunk.reference, batch, number, names),
                 )?;
             }
             self.lists.push(List { next, end: self.candidates.len() as u32 });
         }
-        self.merge_lists(batch, number, names, &mut ledger)?;
-        Ok(ledger)
+        self.merge_lists(batch, number, names, &mut books)?;
+        Ok(books)
     }
 
     /// Makes a candidate of a chunk, trimmed if need be; or books why it is none.
@@ -157,16 +162,17 @@ impl<'a> VerticalMerge<'a> {
         };
         let input = ChunkInput { encoding: record.encoding, data, min_time, max_time };
         let counts = self.reencoder.trim(input, &self.deleted, &mut self.encoded)?;
+        self.mutations.reencode(&mut self.encoded);
         ledger.out_of_range += outside;
         ledger.tombstoned += counts.deleted.saturating_sub(outside);
-        prove(&self.encoded, counts.digest)?;
+        let start = self.candidates.len();
         if let Some(chunk) = self.encoded.chunks.first() {
             (candidate.min_time, candidate.max_time) = (chunk.min_time, chunk.max_time);
             let data = &self.encoded.arena[chunk.range.clone()];
             candidate.record = put_record(&mut batch.arena, chunk.encoding, data, chunk.samples);
             self.candidates.push(candidate);
         }
-        Ok(())
+        prove(batch, &self.candidates[start..], counts.digest)
     }
 
     /// What lies outside the merged block's range counts as deleted.
@@ -184,20 +190,20 @@ impl<'a> VerticalMerge<'a> {
         batch: &mut Batch,
         number: usize,
         names: SeriesNamer<'_>,
-        ledger: &mut Ledger,
+        books: &mut SeriesBooks,
     ) -> Result<(), CompactError> {
         self.heap.clear();
         for id in 0..self.lists.len() as u32 {
             self.push_list(id);
         }
         while let Some(first) = self.take_next() {
-            self.collect_group(batch, first, ledger);
+            self.collect_group(batch, first, &mut books.ledger);
             if self.group.len() == 1 {
-                emit(batch, &self.candidates[first as usize]);
+                emit(batch, &self.candidates[first as usize], books);
                 continue;
             }
             let start = self.candidates.len() as u32;
-            if let Err(fault) = self.merge_group(batch, ledger) {
+            if let Err(fault) = self.merge_group(batch, &mut books.ledger) {
                 let input = match &fault {
                     Fault::Source(SourceFault::Reencode(error)) => error.input(),
                     _ => 0,
@@ -210,7 +216,7 @@ impl<'a> VerticalMerge<'a> {
             if start == self.candidates.len() as u32 {
                 continue;
             }
-            emit(batch, &self.candidates[start as usize]);
+            emit(batch, &self.candidates[start as usize], books);
             // The rest of the group queues up like the chunks of another source.
             self.lists.push(List { next: start + 1, end: self.candidates.len() as u32 });
             self.push_list(self.lists.len() as u32 - 1);
@@ -273,17 +279,18 @@ impl<'a> VerticalMerge<'a> {
         let merged = self.reencoder.merge_group(&inputs, &mut self.encoded);
         self.inputs = reuse(inputs);
         let counts = merged?;
+        self.mutations.reencode(&mut self.encoded);
         ledger.superseded_equal += counts.superseded_equal;
         ledger.superseded_conflicting += counts.superseded_conflicting;
         ledger.at_min_time += counts.at_min_time;
-        prove(&self.encoded, counts.digest)?;
+        let start = self.candidates.len();
         for chunk in &self.encoded.chunks {
             let data = &self.encoded.arena[chunk.range.clone()];
             let record = put_record(&mut batch.arena, chunk.encoding, data, chunk.samples);
             let (min_time, max_time) = (chunk.min_time, chunk.max_time);
             self.candidates.push(Candidate { min_time, max_time, record, source: 0, reference: 0 });
         }
-        Ok(())
+        prove(batch, &self.candidates[start..], counts.digest)
     }
 }
 
@@ -334,11 +341,11 @@ fn blame(
     }
 }
 
-/// Decodes what was encoded and compares it with the digest of what went in.
-fn prove(encoded: &EncodedChunks, want: u64) -> Result<(), Fault> {
+/// Decodes the records that were encoded and compares them with the digest of what went in.
+fn prove(batch: &Batch, encoded: &[Candidate], want: u64) -> Result<(), Fault> {
     let mut digest = 0u64;
-    for chunk in &encoded.chunks {
-        let (_, part) = digest_chunk(chunk.encoding, &encoded.arena[chunk.range.clone()])?;
+    for Candidate { record, .. } in encoded {
+        let (_, part) = digest_chunk(record.encoding, data_of(batch, record))?;
         digest = digest.wrapping_add(part);
     }
     if digest == want { Ok(()) } else { Err(Fault::Digest) }
@@ -367,12 +374,14 @@ fn put_record(arena: &mut Vec<u8>, encoding: Encoding, data: &[u8], samples: u32
         data_len: data.len() as u32,
         encoding,
         samples: samples as u16,
+        crc,
     }
 }
 
 /// Sends a candidate to the output.
-fn emit(batch: &mut Batch, candidate: &Candidate) {
+fn emit(batch: &mut Batch, candidate: &Candidate, books: &mut SeriesBooks) {
     let Candidate { min_time, max_time, record, .. } = *candidate;
+    books.emit(record.crc, min_time, max_time);
     let Record { place, start, record_len, data_len, .. } = record;
     batch.out.push(OutChunk { min_time, max_time, place, start, record_len, data_len });
 }

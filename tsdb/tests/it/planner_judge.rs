@@ -150,10 +150,9 @@ fn ask(mut command: Command, sets: &[Set], mut answered: impl FnMut(&Set, Answer
     let output = BufReader::new(child.stdout.take().unwrap());
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            for set in sets {
-                writeln!(input, "{}", set.question()).unwrap();
-            }
-            input.flush().unwrap();
+            // A judge that stops reading answers fewer questions, which is noticed.
+            let _ = sets.iter().try_for_each(|set| writeln!(input, "{}", set.question()));
+            let _ = input.flush();
         });
         for (set, line) in sets.iter().zip(output.lines()) {
             answered(set, serde_json::from_str(&line.unwrap()).unwrap());

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod compact;
+pub(crate) mod generate;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod plan;

@@ -96,7 +96,7 @@ fn of_any<Count, Bucket>(
 }
 
 /// The digest of a decoder's current sample.
-pub(super) fn of_current(decoder: &ChunkDecoder) -> u64 {
+pub(in crate::compact) fn of_current(decoder: &ChunkDecoder) -> u64 {
     let (st, t) = (decoder.start_timestamp(), decoder.timestamp());
     match decoder.encoding().value_type() {
         ValueType::Float => of_float(st, t, decoder.float()),

@@ -31,6 +31,7 @@ use tsdb_format::chunkenc::{AppendError, ChunkDecoder, Encoding, FloatSamples};
 use tsdb_format::tombstones::Interval;
 
 pub use digest::digest_chunk;
+pub(in crate::compact) use digest::of_current as digest_current;
 
 /// How floats without a start timestamp are encoded anew. Those with one are always XOR2.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

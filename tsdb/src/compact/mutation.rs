@@ -1,0 +1,41 @@
+//! Where tests plant faults: one point in each stage. In every other build, nothing.
+
+use super::batch::Batch;
+use super::index::IndexedChunk;
+use super::reencode::EncodedChunks;
+
+/// Faults to be planted; here there are none.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mutations;
+
+impl Mutations {
+    /// A batch has been planned.
+    #[inline(always)]
+    pub(super) fn plan(&self, _batch: &mut Batch) {}
+
+    /// Chunks have been encoded anew.
+    #[inline(always)]
+    pub(super) fn reencode(&self, _chunks: &mut EncodedChunks) {}
+
+    /// The output of a batch is ready to be written.
+    #[inline(always)]
+    pub(super) fn copy(&self, _batch: &mut Batch) {}
+
+    /// A chunk is to be listed.
+    #[inline(always)]
+    pub(super) fn list(&self, chunk: IndexedChunk) -> IndexedChunk {
+        chunk
+    }
+
+    /// A series is to be indexed; false drops it.
+    #[inline(always)]
+    pub(super) fn index(&self) -> bool {
+        true
+    }
+
+    /// Postings of a series are to be added.
+    #[inline(always)]
+    pub(super) fn postings<'l>(&self, labels: &'l [u32]) -> &'l [u32] {
+        labels
+    }
+}

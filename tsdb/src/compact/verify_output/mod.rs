@@ -1,0 +1,415 @@
+//! `--verify-output`: the written block, read back and held against its sources.
+//!
+//! What is read is what the disk has: files are opened anew, past the page cache where that works.
+//! What is compared was computed by none of the code that wrote the block. It walks the sources
+//! once more, by label strings, and holds each series against the output's.
+//!
+//! ```text
+//! sources   series by labels ─┐             plain: no overlap, nothing deleted, all in range
+//!                             ├─ per series ── records equal, byte by byte, times too
+//! output    series by labels ─┘             else: decoded, sample by sample
+//!           |                                  - every timestamp of the output is in a source
+//!           |                                  - every timestamp of a source that is neither
+//!           |                                    deleted nor out of range is in the output, once
+//!           |                                  - its sample equals one of the sources' there
+//!           v
+//!           every byte: checksums, order, padding; records without gaps; counts of meta.json;
+//!           postings equal to the series' labels, both ways
+//! ```
+//!
+//! Memory is that of the budget: windows, some groups of symbols for each block, and the chunk list
+//! of one series for each.
+
+mod block;
+mod fetch;
+mod layout;
+mod postings;
+mod scan;
+mod symbols;
+
+use std::cmp::Ordering;
+use std::path::Path;
+use std::sync::Arc;
+
+use tsdb_format::meta::BlockMeta;
+use tsdb_format::tombstones::Tombstones;
+
+use self::block::{Block, BlockShares};
+use self::scan::Listed;
+use super::error::{CompactError, LedgerMismatch, SourceError};
+use super::files::FilePool;
+use super::heap::TieHeap;
+use super::ledger::Ledger;
+use super::progress::{CancelToken, Phase, Progress};
+use super::source::Source;
+use crate::vfs::Vfs;
+
+/// How often cancellation is looked for.
+const SERIES_PER_CHECK: u64 = 256;
+
+/// A block that was written, and what it was made of.
+pub(super) struct VerifyOutput<'a> {
+    pub(super) vfs: &'a Arc<dyn Vfs>,
+    /// The directory in which the block was written.
+    pub(super) dir: &'a Path,
+    /// Its meta, which is not written yet.
+    pub(super) meta: &'a BlockMeta,
+    /// Lengths of its segment files.
+    pub(super) segments: Vec<u64>,
+    pub(super) sources: &'a [Arc<Source>],
+    pub(super) ledger: &'a Ledger,
+    pub(super) memory_budget_bytes: u64,
+    pub(super) progress: &'a Progress,
+    pub(super) cancel: &'a CancelToken,
+}
+
+impl VerifyOutput<'_> {
+    /// Reads the block and compares.
+    ///
+    /// # Errors
+    /// [`CompactError::VerifyOutput`] at the first difference. A source that can't be read, or in
+    /// which index and chunk disagree, is an error of its own.
+    pub(super) fn run(self) -> Result<(), CompactError> {
+        self.progress.enter(Phase::Verify);
+        self.progress.begin(self.segments.iter().sum());
+        let dir = self.dir;
+        self.compare().map_err(|error| match error {
+            CompactError::Source(error) if error.block == dir => of_output(*error),
+            error => error,
+        })
+    }
+
+    fn compare(&self) -> Result<(), CompactError> {
+        let output = self.open_output()?;
+        let shares = self.shares();
+        let mut comparison = Comparison {
+            output: Block::output(&output, shares)?,
+            sources: Vec::with_capacity(self.sources.len()),
+            order: TieHeap::default(),
+            times: TieHeap::default(),
+            group: Vec::new(),
+            range: (self.meta.min_time, self.meta.max_time.saturating_sub(1)),
+            at_min_time: self.ledger.at_min_time > 0,
+        };
+        check_sections(&output, &comparison.output)?;
+        for source in self.sources {
+            comparison.sources.push(Block::source(source, shares)?);
+        }
+        comparison.begin()?;
+        let mut series = 0u64;
+        let mut told = 0;
+        while comparison.next_series()? {
+            series += 1;
+            if series.is_multiple_of(SERIES_PER_CHECK) {
+                self.cancel.check()?;
+                let bytes = comparison.output.layout.as_ref().map_or(0, |l| l.record_bytes);
+                self.progress.add(bytes - told, SERIES_PER_CHECK);
+                told = bytes;
+            }
+        }
+        let Some(layout) = &comparison.output.layout else { unreachable!("the output has one") };
+        layout.finish(&self.meta.stats).map_err(|what| self.mismatch(what))?;
+        self.cancel.check()?;
+        postings::check(&output, &layout.postings, shares.series_window, self.cancel)
+    }
+
+    fn open_output(&self) -> Result<Arc<Source>, CompactError> {
+        let pool = FilePool::new(Arc::clone(self.vfs), vec![self.dir.to_owned()], 2);
+        let source = Source::open(
+            0,
+            self.dir.to_owned(),
+            self.meta.clone(),
+            Tombstones::default(),
+            self.segments.clone(),
+            Arc::new(pool),
+        )?;
+        Ok(Arc::new(source))
+    }
+
+    fn shares(&self) -> BlockShares {
+        let blocks = self.sources.len() as u64 + 1;
+        let share = self.memory_budget_bytes / blocks;
+        let window = |part: u64, max: u64| (share / part).clamp(4 << 10, max) as usize & !4095;
+        BlockShares {
+            series_window: window(6, 512 << 10),
+            chunk_window: window(4, 4 << 20),
+            symbols: share / 4,
+        }
+    }
+
+    fn mismatch(&self, what: String) -> CompactError {
+        mismatch(Some(self.dir), String::new(), None, what)
+    }
+}
+
+/// An error of the output is a mismatch: nobody else has seen that block.
+fn of_output(error: SourceError) -> CompactError {
+    let SourceError { block, file, series, chunk, fault } = error;
+    CompactError::VerifyOutput(Box::new(LedgerMismatch {
+        block: Some(block),
+        series: series.unwrap_or_default(),
+        chunk,
+        what: format!("reading back {}: {fault}", file.display()),
+    }))
+}
+
+fn mismatch(
+    block: Option<&Path>,
+    series: String,
+    chunk: Option<&Listed>,
+    what: String,
+) -> CompactError {
+    let chunk = chunk.map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
+    let block = block.map(Path::to_owned);
+    CompactError::VerifyOutput(Box::new(LedgerMismatch { block, series, chunk, what }))
+}
+
+/// The sections of an index that we wrote follow each other without gaps.
+fn check_sections(output: &Source, block: &Block) -> Result<(), CompactError> {
+    let (symbols, series) = (output.symbols_section(), output.series_section());
+    let postings = output.postings_section();
+    let ordered = output.index_version() == 2
+        && symbols.start == 5
+        && block.scan.strings().end() == symbols.end
+        && symbols.end == series.start
+        && series.end == postings.start;
+    if ordered {
+        return Ok(());
+    }
+    let what = "sections of the index do not follow each other".to_owned();
+    Err(mismatch(Some(output.dir()), String::new(), None, what))
+}
+
+/// All blocks, at one series.
+struct Comparison {
+    output: Block,
+    sources: Vec<Block>,
+    /// The sources by the labels of their current series.
+    order: TieHeap,
+    /// Those of the current series by the time of their current sample.
+    times: TieHeap,
+    /// The sources that have the current series.
+    group: Vec<u32>,
+    /// Times of the merged block, both inclusive.
+    range: (i64, i64),
+    /// Whether samples at `i64::MIN` may be missing: a vertical merge can't hold them.
+    at_min_time: bool,
+}
+
+impl Comparison {
+    fn begin(&mut self) -> Result<(), CompactError> {
+        self.output.advance()?;
+        for id in 0..self.sources.len() as u32 {
+            self.enter(id)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a source to its next series.
+    fn enter(&mut self, id: u32) -> Result<(), CompactError> {
+        let sources = &mut self.sources;
+        if sources[id as usize].advance()? {
+            let labels = |id: u32| sources[id as usize].scan.labels();
+            self.order.push(id, |a, b| labels(a).compare(labels(b)) == Ordering::Less);
+        }
+        Ok(())
+    }
+
+    /// Compares the next series of all blocks; false when there is none.
+    fn next_series(&mut self) -> Result<bool, CompactError> {
+        self.take_group();
+        let Some(&first) = self.group.first() else {
+            return if self.output.scan.is_ended() {
+                Ok(false)
+            } else {
+                Err(self.unknown_series())
+            };
+        };
+        let order = if self.output.scan.is_ended() {
+            Ordering::Less
+        } else {
+            self.sources[first as usize].scan.labels().compare(self.output.scan.labels())
+        };
+        match order {
+            Ordering::Greater => return Err(self.unknown_series()),
+            Ordering::Less => self.compare_samples(false)?,
+            Ordering::Equal => {
+                if self.sort_plain() {
+                    self.compare_records()?;
+                } else {
+                    self.compare_samples(true)?;
+                }
+                self.output.advance()?;
+            }
+        }
+        for at in 0..self.group.len() {
+            self.enter(self.group[at])?;
+        }
+        Ok(true)
+    }
+
+    #[cold]
+    fn unknown_series(&self) -> CompactError {
+        let scan = &self.output.scan;
+        let what = "the output has a series that no source has".to_owned();
+        mismatch(Some(scan.source().dir()), scan.labels().to_string(), scan.chunks().first(), what)
+    }
+
+    /// Takes the sources with the next series off the heap.
+    fn take_group(&mut self) {
+        self.group.clear();
+        let sources = &self.sources;
+        let compare = |a: u32, b: u32| {
+            let [a, b] = [a, b].map(|id| sources[id as usize].scan.labels());
+            a.compare(b)
+        };
+        while let Some(top) = self.order.peek() {
+            let same = |&first: &u32| compare(first, top) == Ordering::Equal;
+            if !self.group.first().is_none_or(same) {
+                break;
+            }
+            self.order.pop(|a, b| compare(a, b) == Ordering::Less);
+            self.group.push(top);
+        }
+    }
+
+    /// Whether the output must have the series' chunks as they are. Sorts the group by time then.
+    fn sort_plain(&mut self) -> bool {
+        let sources = &self.sources;
+        let chunks = |id: u32| sources[id as usize].scan.chunks();
+        let inside = |id: &u32| {
+            !sources[*id as usize].has_deleted()
+                && chunks(*id).first().is_none_or(|chunk| chunk.min_time >= self.range.0)
+                && chunks(*id).last().is_none_or(|chunk| chunk.max_time <= self.range.1)
+        };
+        if !self.group.iter().all(inside) {
+            return false;
+        }
+        self.group.sort_by_key(|&id| chunks(id).first().map(|chunk| chunk.min_time));
+        let mut end = None;
+        self.group.iter().all(|&id| {
+            let (Some(first), Some(last)) = (chunks(id).first(), chunks(id).last()) else {
+                return true;
+            };
+            let follows = end.is_none_or(|end| end < first.min_time);
+            end = Some(last.max_time);
+            follows
+        })
+    }
+
+    /// The output's chunks are those of the sources, one after the other.
+    fn compare_records(&mut self) -> Result<(), CompactError> {
+        let mut number = 0;
+        for &id in &self.group {
+            let source = &mut self.sources[id as usize];
+            for at in 0..source.scan.chunks().len() {
+                let wanted = source.scan.chunks()[at];
+                let missing = |what: &str| {
+                    let series = source.scan.labels().to_string();
+                    let dir = source.scan.source().dir();
+                    Err(mismatch(Some(dir), series, Some(&wanted), what.to_owned()))
+                };
+                let Some(found) = self.output.scan.chunks().get(number).copied() else {
+                    return missing("a chunk of the source is not in the output");
+                };
+                if (found.min_time, found.max_time) != (wanted.min_time, wanted.max_time) {
+                    return missing("the output has a chunk of other times in its place");
+                }
+                let theirs = self.output.read(number)?;
+                let ours = source.read(at)?;
+                if source.bytes(&ours) != self.output.bytes(&theirs) {
+                    let series = source.scan.labels().to_string();
+                    let dir = source.scan.source().dir();
+                    let what = "the output has another chunk in its place".to_owned();
+                    return Err(mismatch(Some(dir), series, Some(&wanted), what));
+                }
+                number += 1;
+            }
+        }
+        match self.output.scan.chunks().get(number) {
+            None => Ok(()),
+            Some(chunk) => {
+                let what = "the output has a chunk more than its sources".to_owned();
+                Err(self.blame_output(Some(chunk), what))
+            }
+        }
+    }
+
+    #[cold]
+    fn blame_output(&self, chunk: Option<&Listed>, what: String) -> CompactError {
+        let scan = &self.output.scan;
+        mismatch(Some(scan.source().dir()), scan.labels().to_string(), chunk, what)
+    }
+
+    /// Holds the samples of the group against those of the output, or against none.
+    fn compare_samples(&mut self, in_output: bool) -> Result<(), CompactError> {
+        self.times.clear();
+        for at in 0..self.group.len() {
+            self.next_sample(self.group[at])?;
+        }
+        let everything = (i64::MIN, i64::MAX);
+        let mut found = if in_output { self.output.next_sample(everything)? } else { None };
+        while let Some(top) = self.times.peek() {
+            let Some(time) = self.sources[top as usize].time() else {
+                unreachable!("only sources with a sample are in the heap")
+            };
+            if found.is_some_and(|found| found < time) {
+                break;
+            }
+            if found != Some(time) && !(self.at_min_time && time == i64::MIN) {
+                return Err(self.missing_sample(top, time));
+            }
+            let equal = self.leave_time(time, found)?;
+            if found == Some(time) {
+                if !equal {
+                    let what = format!("the sample at {time} differs from that of every source");
+                    return Err(self.blame_output(self.output.current_chunk(), what));
+                }
+                found = self.output.next_sample(everything)?;
+            }
+        }
+        match found {
+            None => Ok(()),
+            Some(time) => {
+                let what = format!("the output has a sample at {time} that no source has there");
+                Err(self.blame_output(self.output.current_chunk(), what))
+            }
+        }
+    }
+
+    /// Moves a source to its next sample.
+    fn next_sample(&mut self, id: u32) -> Result<(), CompactError> {
+        let sources = &mut self.sources;
+        if sources[id as usize].next_sample(self.range)?.is_some() {
+            let time = |id: u32| sources[id as usize].time();
+            self.times.push(id, |a, b| time(a) < time(b));
+        }
+        Ok(())
+    }
+
+    /// Moves all sources on that have a sample at `time`; whether one of theirs is the output's.
+    fn leave_time(&mut self, time: i64, found: Option<i64>) -> Result<bool, CompactError> {
+        let mut equal = false;
+        while let Some(top) = self.times.peek() {
+            let sources = &self.sources;
+            if sources[top as usize].time() != Some(time) {
+                break;
+            }
+            if found == Some(time) && !equal {
+                equal = sources[top as usize].digest() == self.output.digest();
+            }
+            let times = |id: u32| sources[id as usize].time();
+            self.times.pop(|a, b| times(a) < times(b));
+            self.next_sample(top)?;
+        }
+        Ok(equal)
+    }
+
+    #[cold]
+    fn missing_sample(&self, id: u32, time: i64) -> CompactError {
+        let source = &self.sources[id as usize];
+        let series = source.scan.labels().to_string();
+        let what = format!("the sample at {time} is not in the output");
+        mismatch(Some(source.scan.source().dir()), series, source.current_chunk(), what)
+    }
+}
