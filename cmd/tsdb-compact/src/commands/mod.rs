@@ -5,3 +5,5 @@ pub(crate) mod generate;
 pub(crate) mod list;
 pub(crate) mod merge;
 pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod verify;
