@@ -27,6 +27,7 @@ mod directory;
 mod index;
 mod lists;
 mod report;
+mod sections;
 mod segments;
 mod series;
 

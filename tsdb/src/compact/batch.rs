@@ -55,6 +55,9 @@ pub(super) struct PlannedSeries {
     pub(super) plain: bool,
     /// Whether this is the last piece of the series.
     pub(super) last: bool,
+    /// Whether the series of one source is here alone, because nothing of it survives: it takes no
+    /// part in the merge and is only accounted for.
+    pub(super) vanishes: bool,
     /// With the last piece: all chunks that the sources list for the series.
     pub(super) listed: Tally,
 }
@@ -139,6 +142,11 @@ pub(super) struct RunBuffer {
 impl RunBuffer {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buf.as_slice()[self.data.clone()]
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buf.as_mut_slice()[self.data.clone()]
     }
 }
 

@@ -88,8 +88,8 @@ fn estimate(
     for (source, map) in sources.iter().zip(maps) {
         cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);
     }
-    let mut merge = SeriesMerge::new(cursors, shares.batch_bytes)?;
     let range = time_range(sources);
+    let mut merge = SeriesMerge::new(cursors, shares.batch_bytes, range);
     let mut layout = Layout::new(segment_bytes_max, range, symbols.bytes().len_bytes());
     let mut batch = Batch::default();
     while merge.fill(&mut batch)? {
@@ -155,6 +155,9 @@ impl Layout {
         self.measure_chunks(batch);
         for number in 0..batch.series.len() {
             let series = batch.series[number];
+            if series.vanishes {
+                continue;
+            }
             for part in batch.parts_of(number) {
                 let copied = series.plain && !batch.parts[part].has_deleted;
                 self.run.exact &= copied;

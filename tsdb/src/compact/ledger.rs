@@ -29,8 +29,10 @@ impl Tally {
     #[inline]
     pub(super) fn add(&mut self, a: u64, b: u64, c: u64) {
         self.count += 1;
-        let hash =
-            fold(fold(a ^ 0x9e37_79b9_7f4a_7c15, b ^ 0xd1b5_4a32_d192_ed03), c ^ 0x8bb8_4b93);
+        let hash = fold(
+            fold(a ^ 0x9e37_79b9_7f4a_7c15, b ^ 0xd1b5_4a32_d192_ed03),
+            c ^ 0x8bb8_4b93_962e_acc9,
+        );
         self.sum = self.sum.wrapping_add(hash);
     }
 
@@ -48,7 +50,7 @@ impl Tally {
 
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b | 1);
+    let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run};
+use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run, is_deleted_whole};
 use super::error::CompactError;
 use super::heap::TieHeap;
 use super::ledger::Tally;
@@ -31,6 +31,10 @@ pub(super) struct SeriesMerge {
     current: Vec<u32>,
     /// The same in the order in which their chunks are planned.
     order: Vec<u32>,
+    /// The sources that have to be moved to their next series, last first.
+    left: Vec<u32>,
+    /// Times of the merged block in milliseconds, both inclusive.
+    time_range: (i64, i64),
     /// The open run of each source in the batch at hand.
     runs: Vec<u32>,
     /// How many chunks of the current series' parts are planned already, for a long one.
@@ -42,42 +46,84 @@ pub(super) struct SeriesMerge {
 const NO_RUN: u32 = u32::MAX;
 
 impl SeriesMerge {
-    /// Moves every cursor to its first series.
+    /// Of cursors in front of their first series.
     pub(super) fn new(
         cursors: Vec<SeriesCursor>,
         batch_bytes: usize,
-    ) -> Result<Self, CompactError> {
-        let mut merge = Self {
+        time_range: (i64, i64),
+    ) -> Self {
+        Self {
             heap: TieHeap::default(),
             current: Vec::with_capacity(cursors.len()),
             order: Vec::with_capacity(cursors.len()),
+            left: (0..cursors.len() as u32).rev().collect(),
+            time_range,
             runs: vec![NO_RUN; cursors.len()],
             planned: None,
             batch_bytes: batch_bytes as u64,
             sequence: 0,
             cursors,
-        };
-        for id in 0..merge.cursors.len() as u32 {
-            merge.advance(id)?;
         }
-        Ok(merge)
     }
 
-    fn advance(&mut self, id: u32) -> Result<(), CompactError> {
-        let cursors = &mut self.cursors;
-        if cursors[id as usize].advance()? {
-            self.heap.push(id, |a, b| cursors[a as usize].labels() < cursors[b as usize].labels());
+    /// Moves the sources that had the last series to their next ones, or as many as find room.
+    ///
+    /// A series of which its source has nothing left does not enter the heap: in Prometheus the
+    /// source never shows it, and that decides the order of those which have it.
+    fn advance(&mut self, batch: &mut Batch) -> Result<(), CompactError> {
+        while let Some(&id) = self.left.last() {
+            let cursors = &mut self.cursors;
+            if !cursors[id as usize].advance()? {
+                self.left.pop();
+                continue;
+            }
+            if self.survives(id) {
+                self.left.pop();
+                let cursors = &self.cursors;
+                let labels = |id: u32| cursors[id as usize].labels();
+                self.heap.push(id, |a, b| labels(a) < labels(b));
+                continue;
+            }
+            self.plan_vanished(batch, id);
+            if self.is_full(batch) {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// Moves the sources that had the current series to their next ones.
-    fn leave_series(&mut self) -> Result<(), CompactError> {
-        for at in 0..self.current.len() {
-            self.advance(self.current[at])?;
-        }
-        self.current.clear();
-        Ok(())
+    /// Whether anything of a source's current series may be left.
+    fn survives(&self, id: u32) -> bool {
+        let cursor = &self.cursors[id as usize];
+        let deleted = cursor.source().deleted(cursor.series_ref());
+        let (min_time, max_time) = self.time_range;
+        cursor.chunks().iter().any(|chunk| {
+            chunk.min_time <= max_time
+                && min_time <= chunk.max_time
+                && !is_deleted_whole(chunk.min_time, chunk.max_time, deleted)
+        })
+    }
+
+    fn is_full(&self, batch: &Batch) -> bool {
+        batch.weight_bytes >= self.batch_bytes
+            || batch.series.len() >= BATCH_SERIES
+            || batch.chunks.len() >= BATCH_CHUNKS
+    }
+
+    /// Adds a source's current series alone, to be accounted for.
+    fn plan_vanished(&mut self, batch: &mut Batch, id: u32) {
+        let count = self.cursors[id as usize].chunks().len();
+        self.plan_part(batch, id, 0..count, false);
+        let cursor = &self.cursors[id as usize];
+        batch.labels.extend_from_slice(cursor.labels());
+        batch.series.push(PlannedSeries {
+            labels_end: batch.labels.len() as u32,
+            parts_end: batch.parts.len() as u32,
+            plain: false,
+            last: true,
+            vanishes: true,
+            listed: *cursor.listed(),
+        });
     }
 
     /// Takes the sources that have the next series off the heap; false when there is none.
@@ -110,17 +156,13 @@ impl SeriesMerge {
         batch.sequence = self.sequence;
         self.sequence += 1;
         self.runs.fill(NO_RUN);
-        let full = |batch: &Batch, bytes: u64| {
-            batch.weight_bytes >= bytes
-                || batch.series.len() >= BATCH_SERIES
-                || batch.chunks.len() >= BATCH_CHUNKS
-        };
-        while !full(batch, self.batch_bytes) {
-            if self.planned.is_none() && !self.enter_series() {
+        while !self.is_full(batch) {
+            self.advance(batch)?;
+            if !self.left.is_empty() || self.planned.is_none() && !self.enter_series() {
                 break;
             }
             if self.plan_series(batch) {
-                self.leave_series()?;
+                self.left.extend(self.current.drain(..).rev());
             }
         }
         self.close_runs(batch);
@@ -159,6 +201,7 @@ impl SeriesMerge {
             parts_end: batch.parts.len() as u32,
             plain,
             last,
+            vanishes: false,
             listed,
         });
         last

@@ -76,7 +76,7 @@ impl NameBuffer {
 impl PostingsBuilder {
     pub(super) fn new(options: PostingsOptions) -> Self {
         // A vector that grows by doubling holds at most twice what it needs.
-        let entries_max = (options.memory_bytes_max / 16).max(1024);
+        let entries_max = (options.memory_bytes_max / 16).max(64);
         Self {
             options,
             names: Vec::new(),

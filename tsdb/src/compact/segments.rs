@@ -198,8 +198,10 @@ impl<'a> BlockWriter<'a> {
         }
         self.ledger.add(&books.ledger);
         self.fetched.merge(&books.fetched);
-        self.last_labels.clear();
-        self.last_labels.extend_from_slice(labels);
+        if !batch.series[number].vanishes {
+            self.last_labels.clear();
+            self.last_labels.extend_from_slice(labels);
+        }
         if chunks > 0 {
             self.counts.series += 1;
             self.counts.chunks += chunks;
@@ -231,7 +233,7 @@ impl<'a> BlockWriter<'a> {
                 books.emitted.count()
             ));
         }
-        if labels <= self.last_labels.as_slice() {
+        if !planned.vanishes && labels <= self.last_labels.as_slice() {
             return Some("a series that was written already, or out of order".to_owned());
         }
         (!ledger.balances()).then(|| {

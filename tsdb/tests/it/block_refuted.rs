@@ -89,7 +89,12 @@ fn label_sets() {
 
 #[test]
 fn order_of_series() {
-    finds(&[FindingKind::SeriesOrder], |block| block.series.swap(0, 1));
+    finds(&[FindingKind::SeriesOrder], |block| {
+        let first = block.series[0].labels.clone();
+        block.series[0].labels = std::mem::replace(&mut block.series[1].labels, first);
+    });
+    use FindingKind::{ChunkReference, SeriesOrder};
+    finds(&[ChunkReference, SeriesOrder], |block| block.series.swap(0, 1));
     finds(&[FindingKind::SeriesOrder], |block| {
         block.series[1].labels = block.series[0].labels.clone();
     });

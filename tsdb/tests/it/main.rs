@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod block_builder;
+mod block_checksums;
 mod block_open;
 mod block_refuted;
 mod block_verify;

@@ -11,6 +11,7 @@ use super::Progress;
 use super::content::Content;
 use super::lists::LabelLists;
 use super::report::{FindingKind, Findings};
+use super::sections;
 use super::segments::Segments;
 use super::series::SeriesCheck;
 use crate::block::index_reader::BlockIndex;
@@ -62,6 +63,7 @@ impl<'c> IndexCheck<'c, '_> {
         tombstones: Option<&Tombstones>,
     ) -> Content {
         let mut content = Content::default();
+        sections::check(self.index, self.findings);
         self.check_symbols(&mut content);
         let lists = LabelLists::build(self.index, self.findings);
         content.counts.postings_lists = self.index.postings_table().len() as u64;
@@ -104,12 +106,6 @@ impl<'c> IndexCheck<'c, '_> {
                 self.findings.fault(FindingKind::Symbols, path, detail);
             }
             previous = Some(symbol);
-        }
-        let (end, series) = (index.symbol_table().end(), index.toc().series);
-        if end > series {
-            let detail =
-                format!("symbols end at {end}, within the series, which begin at {series}");
-            self.findings.fault(FindingKind::Symbols, path, detail);
         }
     }
 

@@ -1,0 +1,42 @@
+//! Tests of the pipeline from the inside: planted faults, tiny shares.
+
+mod mutations;
+mod spills;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compactor::{CompactOptions, Compactor, Merged};
+use super::error::CompactError;
+use super::reencode::FloatEncoding;
+use crate::vfs::{Io, OsVfs, Policy, Vfs};
+
+/// What is in a directory, by name.
+fn list(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The source blocks of a case of `testdata`, in the order of their times.
+fn sources(case: &str) -> Vec<PathBuf> {
+    list(&testdata().join("blocks").join(case))
+}
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata")
+}
+
+fn options(verify_output: bool) -> CompactOptions {
+    let mut options = CompactOptions::default();
+    options.threads = 2;
+    options.float_encoding = FloatEncoding::Xor;
+    options.verify_output = verify_output;
+    options
+}
+
+fn os_vfs(dir: &Path) -> Arc<dyn Vfs> {
+    Arc::new(OsVfs::new(Io::probe(dir, Policy::Off).unwrap()))
+}

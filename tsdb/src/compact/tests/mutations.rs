@@ -1,0 +1,160 @@
+//! What a bug in any stage would do to samples, chunks or series is noticed, and nothing published.
+
+use super::super::mutation::Mutation::{self, *};
+use super::super::mutation::Mutations;
+use super::*;
+
+/// Opportunities that are passed by before the fault is planted: the first ones, and later ones.
+const SKIPS: [u64; 4] = [0, 1, 7, 30];
+
+/// Merges a case with a fault planted. `None` if there were too few opportunities for it.
+fn merge(
+    case: &str,
+    mutation: Mutation,
+    skip: u64,
+    verify_output: bool,
+) -> Option<Result<Merged, CompactError>> {
+    let dir = tempfile::tempdir().unwrap();
+    let mutations = Mutations::new(mutation, skip);
+    let compactor =
+        Compactor::new(os_vfs(dir.path()), options(verify_output)).with_mutations(&mutations);
+    let merged = compactor.merge(&sources(case), dir.path());
+    if !mutations.struck() {
+        assert!(merged.is_ok(), "without a fault");
+        return None;
+    }
+    if merged.is_err() {
+        assert_eq!(list(dir.path()), Vec::<PathBuf>::new(), "{mutation:?} left something");
+    }
+    Some(merged)
+}
+
+/// The fault is noticed in every case: by the books alone, or when the output is read back.
+fn assert_noticed(cases: &[&str], mutation: Mutation, by_the_books: bool) {
+    for case in cases {
+        let mut planted = 0;
+        for skip in SKIPS {
+            let what = format!("{mutation:?} number {skip} in {case}");
+            let Some(verified) = merge(case, mutation, skip, true) else { continue };
+            planted += 1;
+            let Err(error) = verified else { panic!("{what} was published") };
+            let noticed = matches!(error, CompactError::Ledger(_) | CompactError::VerifyOutput(_));
+            assert!(noticed, "{what}: {error}");
+            if by_the_books {
+                let Some(Err(error)) = merge(case, mutation, skip, false) else {
+                    panic!("{what} was published unless verified")
+                };
+                let CompactError::Ledger(mismatch) = error else { panic!("{what}: {error}") };
+                // Of what vanishes anyway, nothing is missing that reading back could name.
+                let vanishes = *case == "tombstones" && mutation.is_of_series();
+                let named = !mismatch.series.is_empty() && mismatch.chunk.is_some();
+                assert!(named || vanishes || mutation == IndexDropPosting, "{what}: {mismatch}");
+            }
+        }
+        assert!(planted >= 2, "{mutation:?} could hardly be planted in {case}");
+    }
+}
+
+/// Chunks that pass through, and chunks that are merged.
+const CASES: [&str; 4] = ["basic", "encodings", "replicas-jittered", "tombstones"];
+const REENCODED: [&str; 3] = ["replicas-jittered", "replicas-histograms", "tombstones"];
+
+#[test]
+fn nothing_planted_nothing_noticed() {
+    for case in CASES {
+        assert!(merge(case, PlanDropChunk, u64::MAX, true).is_none());
+    }
+}
+
+#[test]
+fn a_chunk_that_the_plan_forgets() {
+    assert_noticed(&CASES, PlanDropChunk, true);
+}
+
+#[test]
+fn a_chunk_that_the_plan_has_twice() {
+    assert_noticed(&CASES, PlanDuplicateChunk, true);
+}
+
+#[test]
+fn a_chunk_that_the_plan_has_at_another_time() {
+    assert_noticed(&CASES, PlanAlterTime, true);
+}
+
+#[test]
+fn a_series_that_the_plan_forgets() {
+    assert_noticed(&CASES, PlanDropSeries, true);
+}
+
+#[test]
+fn a_series_that_the_plan_has_twice() {
+    assert_noticed(&CASES, PlanDuplicateSeries, true);
+}
+
+#[test]
+fn a_series_that_the_plan_has_under_other_labels() {
+    assert_noticed(&["basic", "replicas-jittered"], PlanAlterLabel, false);
+}
+
+#[test]
+fn a_sample_that_reencoding_drops() {
+    assert_noticed(&REENCODED, ReencodeDropSample, true);
+}
+
+#[test]
+fn a_sample_that_reencoding_has_twice() {
+    assert_noticed(&REENCODED, ReencodeDuplicateSample, true);
+}
+
+#[test]
+fn a_sample_that_reencoding_alters() {
+    assert_noticed(&REENCODED, ReencodeAlterValue, true);
+    assert_noticed(&REENCODED, ReencodeAlterTime, true);
+}
+
+#[test]
+fn a_chunk_that_reencoding_drops() {
+    assert_noticed(&REENCODED, ReencodeDropChunk, true);
+}
+
+#[test]
+fn a_chunk_that_is_not_copied() {
+    assert_noticed(&CASES, CopyDropChunk, true);
+}
+
+#[test]
+fn a_chunk_that_is_copied_twice() {
+    assert_noticed(&CASES, CopyDuplicateChunk, true);
+}
+
+#[test]
+fn a_chunk_that_is_copied_in_place_of_another() {
+    assert_noticed(&CASES, CopyRepeatChunk, true);
+}
+
+#[test]
+fn a_chunk_that_is_copied_with_other_bytes() {
+    assert_noticed(&CASES, CopyAlterHeader, true);
+    assert_noticed(&CASES, CopyAlterData, false);
+}
+
+#[test]
+fn a_chunk_that_is_copied_with_other_times() {
+    assert_noticed(&CASES, CopyAlterTime, true);
+}
+
+#[test]
+fn a_series_that_is_not_indexed() {
+    assert_noticed(&CASES, IndexDropSeries, true);
+}
+
+#[test]
+fn a_chunk_that_is_indexed_elsewhere_or_at_another_time() {
+    assert_noticed(&CASES, IndexAlterMaxTime, false);
+    assert_noticed(&CASES, IndexAlterReference, false);
+}
+
+#[test]
+fn a_series_that_the_postings_forget() {
+    assert_noticed(&CASES, IndexDropPosting, true);
+}
