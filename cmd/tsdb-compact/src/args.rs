@@ -53,6 +53,10 @@ pub(crate) enum Command {
     List(commands::list::ListArgs),
     Verify(commands::verify::VerifyArgs),
     Generate(commands::generate::GenerateArgs),
+    #[command(hide = true)]
+    Completions(commands::manual::CompletionsArgs),
+    #[command(hide = true)]
+    Man(commands::manual::ManArgs),
 }
 
 /// Whether chunks and index go past the page cache.
@@ -144,7 +148,8 @@ pub(crate) struct PlanningArgs {
         action = clap::ArgAction::Set
     )]
     pub(crate) allow_overlapping: bool,
-    /// Clear the marks of blocks that failed before, and try them again.
+    /// Try blocks again that failed before: no mark of a failure counts, Prometheus's neither, and
+    /// `compact` clears ours.
     #[arg(long)]
     pub(crate) retry_failed: bool,
 }

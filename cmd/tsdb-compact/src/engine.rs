@@ -1,9 +1,11 @@
 //! From flags to the engine: policy of I/O, options, cancellation by signal.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use anyhow::anyhow;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tsdb::block::publish::OwnershipRule;
@@ -13,6 +15,7 @@ use tsdb::compact::{CancelToken, CompactOptions, Compactor, MEMORY_BUDGET_BYTES_
 use tsdb::vfs::{Io, OsVfs, Policy};
 
 use crate::args::{FloatChunkEncoding, PlanningArgs, UncachedIo, WriteArgs};
+use crate::errors::{advice_on_io, chain};
 use crate::output::UsageError;
 use crate::units::display_bytes;
 
@@ -39,11 +42,28 @@ pub(crate) fn compactor(
 ) -> anyhow::Result<(Compactor, Io)> {
     let mut options = options(args)?;
     options.ownership = ownership;
-    let io = Io::probe(dest, policy(args)?)?;
+    let io = probe(dest, policy(args)?)?;
     let vfs = Arc::new(OsVfs::new(io.clone()));
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;
     Ok((Compactor::new(vfs, options).with_cancel(cancel), io))
+}
+
+/// How files of `dest` can be written.
+fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
+    let error = match Io::probe(dest, policy) {
+        Ok(io) => return Ok(io),
+        Err(error) => error,
+    };
+    let kind = error.kind();
+    if kind == io::ErrorKind::Unsupported {
+        let advice = "--uncached-io=prefer goes through the page cache where it has to; or write \
+                      to another filesystem";
+        return Err(anyhow!("{}\n  {advice}", chain(&error)));
+    }
+    let cause = io::Error::from(kind);
+    let advice = advice_on_io(&cause).map_or_else(String::new, |advice| format!("\n  {advice}"));
+    Err(anyhow!("cannot write to {}: {cause}{advice}", dest.display()))
 }
 
 /// A compactor that only looks: for plans and dry runs, also of directories that can't be written.

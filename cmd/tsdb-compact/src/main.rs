@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args, global),
         Command::List(args) => commands::list::run(&args, global),
         Command::Generate(args) => commands::generate::run(&args, global),
+        Command::Completions(args) => commands::manual::completions(&args),
+        Command::Man(args) => commands::manual::man(&args),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 pub(crate) mod compact;
 pub(crate) mod generate;
 pub(crate) mod list;
+pub(crate) mod manual;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod report;

@@ -35,7 +35,7 @@ pub(crate) fn print_merged(merged: &Merged, sources: usize, elapsed: Duration, i
     }
     let seconds = elapsed.as_secs_f64();
     println!(
-        "  read {}, wrote {}, {} in {seconds:.2} s",
+        "  read {} and wrote {} {} in {seconds:.2} s",
         display_bytes(merged.bytes_read),
         display_bytes(bytes_written(merged)),
         io_text(io),

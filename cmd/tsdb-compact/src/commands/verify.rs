@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use tsdb::block::verify::{BlockReport, Overlap, Verifier};
 
 use super::report::counted;
@@ -55,7 +55,8 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outc
     bar.finish_and_clear();
     let faults: u64 = blocks.iter().map(|block| block.faults).sum();
     if global.json {
-        print_json(&json!({ "blocks": blocks, "overlaps": overlaps, "faults": faults }))?;
+        let report = json!({ "blocks": blocks, "overlaps": overlaps, "faults": faults });
+        print_json(&camel_case_keys(report))?;
     } else if blocks.is_empty() {
         println!("no blocks in {}", dir.display());
     } else {
@@ -65,6 +66,27 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outc
         write_summary(&mut out, &blocks)?;
     }
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Findings })
+}
+
+/// The keys of every JSON document of ours are in camel case, as those of meta.json.
+fn camel_case_keys(value: Value) -> Value {
+    let camel_case = |key: &str| {
+        let mut parts = key.split('_');
+        let mut name = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let (first, rest) = part.split_at(part.len().min(1));
+            name.push_str(&first.to_ascii_uppercase());
+            name.push_str(rest);
+        }
+        name
+    };
+    match value {
+        Value::Array(values) => values.into_iter().map(camel_case_keys).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (camel_case(&key), camel_case_keys(value))).collect()
+        }
+        other => other,
+    }
 }
 
 fn write_block(out: &mut impl Write, block: &BlockReport) -> io::Result<()> {
