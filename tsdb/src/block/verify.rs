@@ -8,14 +8,14 @@
 //! | `index` | header, TOC, order of sections; checksum of every part of it |
 //! | symbols | order, UTF-8 |
 //! | series | order; padding; labels sorted, unique, not empty, with symbols that exist |
-//! | postings | order; against the series, both ways; a list for each label and a label for each list |
+//! | postings | order; against the series both ways; each label has a list, each list a label |
 //! | chunk references | in time order, inside of a segment, not inside of each other |
-//! | chunks | checksum, encoding, every sample decoded, times in order, the first and the last as the index says |
-//! | segments | none missing, header, bytes that no series refers to (a note) |
+//! | chunks | checksum, encoding, every sample; times in order, first and last as the index says |
+//! | segments | none missing, header; bytes that no series refers to (a note) |
 //!
 //! Nothing stops at the first fault. Where one part can't be read, what depends on it is left out,
-//! so that one fault makes few findings; if the index itself is of no use, segments are walked chunk
-//! by chunk.
+//! so that one fault makes few findings; if the index itself is of no use, segments are walked
+//! chunk by chunk.
 //!
 //! What no check can see: values that were wrong when they were written; in meta.json the level,
 //! sources, parents, hints and marks, and times wider than the content. The index is mapped after
@@ -27,6 +27,7 @@ mod directory;
 mod index;
 mod lists;
 mod report;
+mod sections;
 mod segments;
 mod series;
 

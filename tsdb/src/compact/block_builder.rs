@@ -2,22 +2,14 @@
 //!
 //! Formats, cuts and publishing are those of a compaction; only the source differs. Memory does not
 //! grow with the number of series: postings past their share are spilled.
-//!
-//! ```text
-//! segment | magic 85BD40DD 4 | version 1 1 | 0 3 | record | record | ...
-//! record  | len <uvarint> | encoding 1 | data <len> | crc 4 |
-//! ```
-//!
-//! Source: Prometheus, `tsdb/docs/format/chunks.md`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_format::checksum::crc32c_append;
 use tsdb_format::chunkenc::Encoding;
+use tsdb_format::chunks::{encode_chunk, segment_header};
 use tsdb_format::meta::{BlockMeta, Ulid};
 use tsdb_format::tombstones::Tombstones;
-use tsdb_format::varint::put_uvarint;
 
 use super::error::CompactError;
 use super::index::{IndexOptions, IndexWriter, IndexedChunk};
@@ -27,7 +19,6 @@ use super::symbols::MergedSymbols;
 use crate::block::publish::{BlockOwnership, OwnershipRule, TempBlock};
 use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile, write_file_atomic};
 
-const SEGMENT_HEADER: [u8; SEGMENT_HEADER_BYTES as usize] = [0x85, 0xBD, 0x40, 0xDD, 1, 0, 0, 0];
 const SEGMENT_BUFFER_BYTES: usize = 8 << 20;
 const INDEX_BUFFER_BYTES: usize = 2 << 20;
 const POSTINGS_BYTES: usize = 64 << 20;
@@ -150,12 +141,7 @@ impl BlockBuilder {
         }
         let record = &mut self.scratch;
         record.clear();
-        put_uvarint(record, data_len);
-        let head = [chunk.encoding as u8];
-        record.extend_from_slice(&head);
-        record.extend_from_slice(chunk.data);
-        let crc = crc32c_append(crc32c_append(0, &head), chunk.data);
-        record.extend_from_slice(&crc.to_be_bytes());
+        encode_chunk(record, chunk.encoding as u8, chunk.data);
         if let Some(segment) = &mut self.segment {
             segment.write_all(record)?;
         }
@@ -218,7 +204,7 @@ impl BlockBuilder {
         self.segments += 1;
         let options = CreateOptions::new().buffer_bytes(SEGMENT_BUFFER_BYTES);
         let mut file = self.temp.create_segment(self.segments, options)?;
-        file.write_all(&SEGMENT_HEADER)?;
+        file.write_all(&segment_header())?;
         self.segment = Some(file);
         self.position = SEGMENT_HEADER_BYTES;
         Ok(())

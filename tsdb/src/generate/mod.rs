@@ -14,11 +14,11 @@
 //! ```
 //!
 //! The same options give the same bytes, block ids included. Memory holds the targets, and the
-//! series of one metric as pairs of numbers: 600,000 series take some 20 MiB besides buffers.
+//! series of one metric as pairs of numbers; postings past 64 MiB are spilled.
 //!
 //! What is realistic: label sets of 8 to 11 labels as Kubernetes and the node exporter make them,
 //! the number of series per label value, scrapes 15 s apart and rarely late, the mix of idle and
-//! busy counters and gauges (1.3 to 2.5 bytes a sample as XOR), chunks of 120 samples, all symbols
+//! busy counters and gauges (about 1.5 bytes a sample as XOR), chunks of 120 samples, all symbols
 //! of the head in every block.
 
 mod catalog;
@@ -40,11 +40,11 @@ use tsdb_format::chunkenc::AppendError;
 use tsdb_format::meta::{BlockMeta, BlockStats, Compaction, META_VERSION, Ulid};
 use tsdb_format::tombstones::{Interval, Tombstones};
 
+pub use tsdb_format::chunkenc::Encoding;
+
 pub use options::{GenerateOptions, InvalidOptions};
 
-use crate::compact::{
-    BlockBuilder, BuildOptions, BuiltBlock, CancelToken, CompactError, SEGMENT_BYTES_MAX,
-};
+use crate::compact::{BlockBuilder, BuildOptions, BuiltBlock, CancelToken, CompactError};
 use crate::vfs::Vfs;
 use catalog::Catalog;
 use random::{mix, unit};
@@ -122,7 +122,7 @@ impl BlockRun<'_> {
             vfs: Arc::clone(vfs),
             dest,
             id: meta.ulid,
-            segment_bytes_max: self.options.segment_bytes_max.unwrap_or(SEGMENT_BYTES_MAX),
+            segment_bytes_max: self.options.segment_bytes_max,
         };
         let mut builder = BlockBuilder::create(build, table.symbols())?;
         let mut sampler = Sampler::new(self.options, self.block, self.replica);

@@ -2,6 +2,8 @@
 
 use tsdb_format::chunkenc::Encoding;
 
+use crate::compact::SEGMENT_BYTES_MAX;
+
 /// What to generate. Start from [`GenerateOptions::default`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -21,8 +23,8 @@ pub struct GenerateOptions {
     pub churn: f64,
     /// Share of the series that are native histograms, `[0, 1]`.
     pub histogram_share: f64,
-    /// Encodings, dealt out at random: those of floats to series of floats, the others to native
-    /// histograms.
+    /// Encodings, dealt out at random: those of floats to series of floats, anew for each block;
+    /// the others to native histograms, which keep theirs.
     pub encodings: Vec<Encoding>,
     /// Share of the series of which something is deleted, `[0, 1]`.
     pub tombstone_share: f64,
@@ -30,8 +32,8 @@ pub struct GenerateOptions {
     pub start_ms: i64,
     /// Other seeds give other values, targets and block ids.
     pub seed: u64,
-    /// Length at which a segment file ends, in bytes; Prometheus's default if `None`.
-    pub segment_bytes_max: Option<u64>,
+    /// Length at which a segment file ends, in bytes.
+    pub segment_bytes_max: u64,
 }
 
 impl Default for GenerateOptions {
@@ -49,7 +51,7 @@ impl Default for GenerateOptions {
             tombstone_share: 0.0,
             start_ms: 1_767_225_600_000,
             seed: 1,
-            segment_bytes_max: None,
+            segment_bytes_max: SEGMENT_BYTES_MAX,
         }
     }
 }
@@ -100,16 +102,18 @@ impl GenerateOptions {
         self.encodings.iter().copied().filter(|e| e.is_histogram() == histograms).collect()
     }
 
+    /// Whether they make sense; generating asks as well.
+    ///
     /// # Errors
-    /// If they make no sense.
-    pub(super) fn validate(&self) -> Result<(), InvalidOptions> {
+    /// What makes no sense first. Too many targets are only noticed when generating.
+    pub fn validate(&self) -> Result<(), InvalidOptions> {
         let counts = [
             ("series", self.series),
             ("samples", self.samples.into()),
             ("interval", u64::try_from(self.interval_ms).unwrap_or(0)),
             ("blocks", self.blocks.into()),
             ("replicas", self.replicas.into()),
-            ("segment size", self.segment_bytes_max.unwrap_or(1)),
+            ("segment size", self.segment_bytes_max),
         ];
         if let Some((what, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(InvalidOptions::Zero(what));

@@ -123,10 +123,12 @@ impl<'a> Sampler<'a> {
             }
         }
         let seed = mix(target.seed, template.seed);
-        let block = u64::from(self.block) << 32 | replica;
-        let encodings =
-            if template.value == Value::Histogram { &self.histograms } else { &self.floats };
-        let choice = mix(seed ^ 0xE4C0, block) as usize % encodings.len().max(1);
+        // A target exposes histograms of one kind; how floats are stored is the server's affair.
+        let (encodings, salt) = match template.value {
+            Value::Histogram => (&self.histograms, 0),
+            Value::Float { .. } => (&self.floats, u64::from(self.block) << 32 | replica),
+        };
+        let choice = mix(seed ^ 0xE4C0, salt) as usize % encodings.len().max(1);
         Series {
             seed,
             encoding: encodings.get(choice).copied().unwrap_or(Encoding::Xor),

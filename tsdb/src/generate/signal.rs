@@ -85,13 +85,12 @@ impl Signal {
 
     fn activity(&self) -> Activity {
         let idle = match self.model {
-            Model::Counter(_) => 45,
-            Model::Seconds(_) | Model::Nanoseconds(_) => 40,
-            _ => 30,
+            Model::Counter(_) | Model::Seconds(_) | Model::Nanoseconds(_) => 30,
+            _ => 20,
         };
         match mix(self.seed, 0) % 100 {
             percent if percent < idle => Activity::Idle,
-            percent if percent < idle + 30 => Activity::Sparse,
+            percent if percent < idle + 20 => Activity::Sparse,
             _ => Activity::Busy,
         }
     }

@@ -11,9 +11,9 @@ const SUFFIXES: u64 = 27u64.pow(SUFFIX_LETTERS);
 const SUFFIX_LETTERS: u32 = 5;
 /// Coprime with 27, so that each suffix is used once.
 const SUFFIX_STRIDE: u64 = 7_654_321;
-/// The letters of Kubernetes's random names.
+/// Those of Kubernetes's random names: no words come of them.
 const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-/// A pod's replica set lives this many slots of its app.
+/// Namespace and name.
 const APPS: [(&str, &str); 24] = [
     ("shop", "checkout"),
     ("shop", "cart"),
@@ -67,6 +67,14 @@ impl Targets {
         options: &GenerateOptions,
         catalog: &Catalog,
     ) -> Result<Self, InvalidOptions> {
+        let generations = if options.churn > 0.0 { u64::from(options.blocks) } else { 1 };
+        let nodes = u64::from(catalog.series(Kind::Node));
+        let cycle = nodes + u64::from(catalog.series(Kind::Pod)) * (SLOTS_PER_NODE - 1);
+        // Rounded up to whole cycles, so that no target is made before it is known that all fit.
+        let found = options.series.div_ceil(cycle).saturating_mul(SLOTS_PER_NODE * generations);
+        if found > SUFFIXES {
+            return Err(InvalidOptions::Targets { found, limit: SUFFIXES });
+        }
         let mut targets = Vec::new();
         let mut left = options.series;
         while left > 0 {
@@ -77,11 +85,6 @@ impl Targets {
             left -= series;
             let seed = mix(options.seed, slot);
             targets.push(Target { kind, serial: slot, series: series as u32, seed });
-        }
-        let generations = if options.churn > 0.0 { u64::from(options.blocks) } else { 1 };
-        let found = (targets.len() as u64).saturating_mul(generations);
-        if found > SUFFIXES {
-            return Err(InvalidOptions::Targets { found, limit: SUFFIXES });
         }
         let (seed, churn, blocks) = (options.seed, options.churn, options.blocks);
         let mut this = Self { targets, ends: Vec::new(), seed, churn, blocks };
@@ -171,7 +174,7 @@ fn node_name(serial: u64) -> String {
 
 /// Five letters that no other serial number has.
 fn suffix(serial: u64) -> String {
-    let mut rest = serial * SUFFIX_STRIDE % SUFFIXES;
+    let mut rest = (serial + 1) * SUFFIX_STRIDE % SUFFIXES;
     let mut text = String::with_capacity(SUFFIX_LETTERS as usize);
     for _ in 0..SUFFIX_LETTERS {
         text.push(char::from(LETTERS[(rest % 27) as usize]));

@@ -8,7 +8,7 @@ use super::range::TimeRange;
 use crate::block::Block;
 
 /// Pairs of name and value, by name, as they stand in the index.
-pub(super) type LabelPairs<'b> = [(&'b str, &'b str)];
+pub type LabelPairs<'b> = [(&'b str, &'b str)];
 
 /// Goes through selected series of a block that have a chunk in range, not deleted as a whole.
 pub(super) struct BlockCursor<'b> {

@@ -35,6 +35,7 @@ mod selector;
 mod series_set;
 
 pub use buckets::{Bucket, buckets, float_buckets};
+pub use cursor::LabelPairs;
 pub use error::QueryError;
 pub use matcher::{MatchOp, Matcher};
 pub use querier::Querier;
@@ -44,3 +45,8 @@ pub use re2::{PatternError, PatternErrorKind};
 pub use samples::Samples;
 pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
 pub use series_set::{Series, SeriesSet};
+pub use tsdb_format::chunkenc::{
+    CounterResetHint, Encoding, FloatHistogram, Histogram, STALE_NAN_BITS, SparseHistogram,
+    ValueType,
+};
+pub use tsdb_format::labels::{Labels, METRIC_NAME, is_plain_name, write_labels, write_quoted};

@@ -108,7 +108,7 @@ fn meta_json_is_refuted_by_the_content() {
     let bytes = fs::read(&path).unwrap();
     let mut passed = 0;
     for at in 0..bytes.len() {
-        for mask in [0x01, 0x02, 0x10, 0x80] {
+        for mask in [0x01, 0x10] {
             let mut damaged = bytes.clone();
             damaged[at] ^= mask;
             fs::write(&path, &damaged).unwrap();
@@ -124,7 +124,7 @@ fn meta_json_is_refuted_by_the_content() {
             assert!(now.min_time <= meta.min_time && now.max_time >= meta.max_time);
         }
     }
-    assert!(passed < bytes.len(), "{passed} of {} changes passed", bytes.len() * 4);
+    assert!(passed < bytes.len(), "{passed} of {} changes passed", bytes.len() * 2);
     for len in 0..bytes.len() {
         fs::write(&path, &bytes[..len]).unwrap();
         assert_eq!(faults(&verify_block(&block)), [FindingKind::Meta]);

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod block_builder;
+mod block_checksums;
 mod block_open;
+mod block_refuted;
 mod block_verify;
 mod compact_fixtures;
 mod fixtures;
+mod generate_judge;
 mod judge;
 mod planner_judge;
 mod query_blocks;

@@ -328,7 +328,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_entry_is_found(
-            entries in prop::collection::btree_map(("[ab]{0,2}", "[a-d]{0,4}"), any::<u64>(), 0..300),
+            entries in prop::collection::btree_map(
+                ("[ab]{0,2}", "[a-d]{0,4}"), any::<u64>(), 0..300,
+            ),
             reversed: bool, absent in ("[ab]{0,3}", "[a-e]{0,4}"),
         ) {
             let mut listed: Vec<_> =

@@ -1,14 +1,18 @@
 //! The entry of a series: its labels as symbols, and its chunks.
 //!
 //! ```text
-//! | content length <uvarint> | content | crc 4 |
-//! content: | labels <uvarint> | name <uvarint> value <uvarint> | ... | chunks <uvarint> | chunk | ... |
-//! first chunk:  | min time <varint>             | max - min <uvarint> | ref <uvarint> |
-//! other chunks: | min - previous max <uvarint>  | max - min <uvarint> | ref - previous ref <varint> |
+//! entry:   | content length <uvarint> | content | crc 4 |
+//! content: | number of labels <uvarint> | label | ... | number of chunks <uvarint> | chunk | ... |
+//! label:   | name <uvarint> | value <uvarint> |
+//! chunk:   | time <see below> | max time - min time <uvarint> | reference <see below> |
+//!
+//!              time                                    reference
+//! first chunk  min time <varint>                       reference <uvarint>
+//! others       min time - previous max time <uvarint>  reference - previous one <varint>
 //! ```
 //!
 //! Names and values are what the index's version calls symbols by. Times are milliseconds, both
-//! inclusive. The first reference is unsigned, the differences are signed.
+//! inclusive.
 
 use super::section::{take_uvarint, take_varint};
 use crate::checksum::crc32c;

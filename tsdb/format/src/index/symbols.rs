@@ -1,7 +1,8 @@
 //! The symbol table: every string of the labels, once, sorted.
 //!
 //! ```text
-//! | content length 4 | count 4 | string | string | ... | crc 4 |      string: | length <uvarint> | bytes |
+//! | content length 4 | count 4 | string | string | ... | crc 4 |
+//! string: | length <uvarint> | bytes |
 //! ```
 //!
 //! Series name a symbol by its number, counted from 0; in an index of version 1 by the offset of

@@ -1,5 +1,7 @@
 //! The chunks of a series, sample by sample.
 
+use std::cmp::Ordering;
+
 use tsdb_format::DecodeError;
 use tsdb_format::chunkenc::{ChunkDecoder, Encoding, FloatSamples, ValueType, decode_floats};
 use tsdb_format::chunks::{BlockChunkRef, ChunkRecord};
@@ -15,8 +17,27 @@ use super::segments::Segments;
 pub(super) struct ChunkCheck {
     decoder: ChunkDecoder,
     floats: FloatSamples,
-    /// The chunk before, and its length.
-    previous: Option<(BlockChunkRef, u64)>,
+    /// The chunk before, of whatever series.
+    previous: Option<Place>,
+}
+
+/// Where the record of a chunk is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    chunk: BlockChunkRef,
+    len_bytes: u64,
+}
+
+impl Place {
+    /// Chunks stand in the order of the series that list them, and none belongs to two.
+    fn ends_before(self, next: BlockChunkRef) -> bool {
+        let end = u64::from(self.chunk.offset()) + self.len_bytes;
+        match next.segment().cmp(&self.chunk.segment()) {
+            Ordering::Less => false,
+            Ordering::Equal => u64::from(next.offset()) >= end,
+            Ordering::Greater => true,
+        }
+    }
 }
 
 /// What the samples of a chunk are.
@@ -80,11 +101,15 @@ impl ChunkCheck {
             }
         };
         progress.add(record.record_bytes as u64);
-        if self.is_inside_previous(reference) {
-            let detail = "begins within the chunk before it";
+        if let Some(previous) = self.previous.filter(|previous| !previous.ends_before(reference)) {
+            let detail =
+                format!("begins before the end of {}, which the index lists first", previous.chunk);
             findings.fault_of(FindingKind::ChunkReference, &path, subject, detail);
         }
-        self.previous = Some((reference, record.record_bytes as u64));
+        // A length that no checksum confirms says nothing about the next chunk.
+        let sure = record.verify().is_ok();
+        let len_bytes = if sure { record.record_bytes as u64 } else { 1 };
+        self.previous = Some(Place { chunk: reference, len_bytes });
         match self.samples(&record) {
             Ok(samples) => {
                 let mut fault = |detail: String| {
@@ -110,14 +135,6 @@ impl ChunkCheck {
                 None
             }
         }
-    }
-
-    fn is_inside_previous(&self, chunk: BlockChunkRef) -> bool {
-        self.previous.is_some_and(|(previous, len)| {
-            let start = u64::from(previous.offset());
-            let range = start..start + len;
-            chunk.segment() == previous.segment() && range.contains(&chunk.offset().into())
-        })
     }
 
     fn samples(&mut self, record: &ChunkRecord<'_>) -> Result<Samples, DecodeError> {

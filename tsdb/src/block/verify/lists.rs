@@ -120,7 +120,7 @@ impl<'a> LabelLists<'a> {
             let Some(list) = self.lists.get_mut(at) else { continue };
             list.skip_before(series, &self.lost_series, |stray| {
                 let detail = format!(
-                    "postings of {} have series {stray}, which lacks the label",
+                    "postings of {} have {stray}, which is no series with that label",
                     shown_label(*label)
                 );
                 findings.fault(FindingKind::Postings, self.path, detail);
@@ -153,7 +153,7 @@ impl<'a> LabelLists<'a> {
             let label = (text(list.symbols.0), text(list.symbols.1));
             list.skip_before(BlockSeriesRef::from(u32::MAX), &self.lost_series, |stray| {
                 let detail = format!(
-                    "postings of {} have series {stray}, which lacks the label",
+                    "postings of {} have {stray}, which is no series with that label",
                     shown_label(label)
                 );
                 findings.fault(FindingKind::Postings, self.path, detail);

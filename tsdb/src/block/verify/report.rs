@@ -264,8 +264,11 @@ impl Findings {
             OpenError::Io { action, source, .. } => {
                 (FindingKind::Unreadable, format!("cannot {action}: {source}"))
             }
-            OpenError::NotADirectory { .. } | OpenError::NotAFile { .. } => {
-                (FindingKind::Unreadable, "not what it has to be: file or directory".to_owned())
+            OpenError::NotADirectory { .. } => {
+                (FindingKind::Unreadable, "not a directory, so it is not a block".to_owned())
+            }
+            OpenError::NotAFile { .. } => {
+                (FindingKind::Unreadable, "not a regular file".to_owned())
             }
             OpenError::NoMeta { .. } => (FindingKind::Meta, "no meta.json".to_owned()),
             OpenError::Name { source, .. } => (FindingKind::Identity, source.to_string()),

@@ -90,7 +90,7 @@ impl Segments {
         }
         if self.current.as_ref().is_none_or(|(open, _)| *open != number) {
             let file = File::open(&state.path).map_err(RecordError::Io)?;
-            self.current = Some((number, Window::new(file)));
+            self.current = Some((number, Window::new(file, state.len_bytes)));
         }
         let Some((_, window)) = &mut self.current else { return Err(RecordError::Lost) };
         let offset = u64::from(reference.offset());
@@ -226,7 +226,7 @@ fn trailing_data(state: &SegmentState, end: u64) -> io::Result<bool> {
         return Ok(false);
     }
     let file = File::open(&state.path)?;
-    let mut buffer = vec![0; WINDOW_BYTES];
+    let mut buffer = vec![0; (state.len_bytes - end).min(WINDOW_BYTES as u64) as usize];
     let mut at = end;
     while at < state.len_bytes {
         let len = read_up_to(&file, &mut buffer, at)?;
@@ -247,11 +247,14 @@ struct Window {
     buffer: Vec<u8>,
     start: u64,
     filled: usize,
+    /// How much is read at once, at least.
+    ahead: usize,
 }
 
 impl Window {
-    fn new(file: File) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, filled: 0 }
+    fn new(file: File, len_bytes: u64) -> Self {
+        let ahead = len_bytes.min(WINDOW_BYTES as u64) as usize;
+        Self { file, buffer: Vec::new(), start: 0, filled: 0, ahead }
     }
 
     fn record(&mut self, offset: u64, len_bytes: u64) -> Result<ChunkRecord<'_>, RecordError> {
@@ -276,7 +279,7 @@ impl Window {
         let held = self.start..self.start + self.filled as u64;
         if !(held.contains(&offset) && offset + len as u64 <= held.end) {
             self.filled = 0;
-            self.buffer.resize(len.max(WINDOW_BYTES), 0);
+            self.buffer.resize(len.max(self.ahead), 0);
             self.filled = read_up_to(&self.file, &mut self.buffer, offset)?;
             self.start = offset;
         }

@@ -148,13 +148,15 @@ impl<'a> SeriesCheck<'a> {
 
     /// `all` says whether every series was checked, also behind one that can't be read.
     pub(super) fn finish(self, all: bool, findings: &mut Findings) -> Content {
-        let sections_end = self.index.toc().label_indices;
-        if let Some(end) = self.end
-            && sections_end - end >= tsdb_format::index::SERIES_ALIGN_BYTES
-        {
+        let section_end = self.index.toc().label_indices;
+        if let Some(end) = self.end.filter(|end| *end != section_end) {
+            let missing = if all && end < section_end {
+                ": series are missing in the list of all series"
+            } else {
+                ""
+            };
             let detail = format!(
-                "the last series ends at {end}, the series section at {sections_end}: series are \
-                 missing in the list of all series"
+                "the last series ends at {end}, the section of series at {section_end}{missing}"
             );
             findings.fault(FindingKind::Series, self.index.path(), detail);
         }
