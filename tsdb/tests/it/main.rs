@@ -8,6 +8,7 @@ mod block_open;
 mod block_refuted;
 mod block_verify;
 mod compact_fixtures;
+mod compact_many;
 mod fixtures;
 mod generate_judge;
 mod judge;
