@@ -9,6 +9,7 @@ mod block_refuted;
 mod block_verify;
 mod compact_fixtures;
 mod compact_many;
+mod compact_verify;
 mod fixtures;
 mod generate_judge;
 mod judge;
