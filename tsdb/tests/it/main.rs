@@ -8,6 +8,8 @@ mod block_open;
 mod block_refuted;
 mod block_verify;
 mod compact_fixtures;
+mod compact_many;
+mod compact_verify;
 mod fixtures;
 mod generate_judge;
 mod judge;
