@@ -11,7 +11,12 @@ use crate::units::{parse_bytes, parse_duration_ms};
 /// bounded memory, past the page cache, with every sample accounted for.
 #[derive(Debug, Parser)]
 #[command(name = "tsdb-compact", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 a finding or a failed compaction, 2 wrong usage.")]
+#[command(after_help = "Exit codes:
+  0    done, and nothing wrong was found
+  1    a finding, or a compaction that failed; the others were done
+  2    wrong usage: unknown or contradicting flags, a path that does not exist or is of another
+       kind than the command asks for
+  130  stopped by SIGINT (Ctrl-C), 143 by SIGTERM; nothing unfinished is left behind")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -46,7 +51,12 @@ pub(crate) enum Command {
     Merge(commands::merge::MergeArgs),
     Plan(commands::plan::PlanArgs),
     List(commands::list::ListArgs),
+    Verify(commands::verify::VerifyArgs),
     Generate(commands::generate::GenerateArgs),
+    #[command(hide = true)]
+    Completions(commands::manual::CompletionsArgs),
+    #[command(hide = true)]
+    Man(commands::manual::ManArgs),
 }
 
 /// Whether chunks and index go past the page cache.
@@ -138,7 +148,8 @@ pub(crate) struct PlanningArgs {
         action = clap::ArgAction::Set
     )]
     pub(crate) allow_overlapping: bool,
-    /// Clear the marks of blocks that failed before, and try them again.
+    /// Try blocks again that failed before: no mark of a failure counts, Prometheus's neither, and
+    /// `compact` clears ours.
     #[arg(long)]
     pub(crate) retry_failed: bool,
 }

@@ -3,7 +3,9 @@
 mod args;
 mod commands;
 mod engine;
+mod errors;
 mod output;
+mod paths;
 mod progress;
 mod units;
 
@@ -23,8 +25,11 @@ fn main() -> ExitCode {
         Command::Compact(args) => commands::compact::run(&args, global),
         Command::Merge(args) => commands::merge::run(&args, global),
         Command::Plan(args) => commands::plan::run(&args, global),
+        Command::Verify(args) => commands::verify::run(&args, global),
         Command::List(args) => commands::list::run(&args, global),
         Command::Generate(args) => commands::generate::run(&args, global),
+        Command::Completions(args) => commands::manual::completions(&args),
+        Command::Man(args) => commands::manual::man(&args),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

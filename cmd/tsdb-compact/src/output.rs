@@ -5,8 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use tracing_subscriber::filter::LevelFilter;
+use tsdb::compact::CompactError;
 
 use crate::args::LogLevel;
+use crate::engine::stopped_by;
+use crate::errors::{chain, with_advice};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +48,18 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
         // Whoever read the output has enough of it.
         return ExitCode::SUCCESS;
     }
-    eprintln!("error: {error:#}");
+    let code = if let Some((name, number)) = stopped_by() {
+        eprintln!("stopped by {name}: what was finished stays, nothing else is left behind");
+        128 + number
+    } else {
+        let compaction = error.downcast_ref::<CompactError>();
+        eprintln!("error: {}", compaction.map_or_else(|| chain(error.as_ref()), with_advice));
+        if error.is::<UsageError>() { 2 } else { 1 }
+    };
     if json {
-        let _ = print_json(&serde_json::json!({ "error": format!("{error:#}") }));
+        let _ = print_json(&serde_json::json!({ "error": chain(error.as_ref()) }));
     }
-    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+    ExitCode::from(code)
 }
 
 /// Prints one JSON document.

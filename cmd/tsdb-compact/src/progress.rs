@@ -9,6 +9,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tsdb::compact::{Phase, Progress};
 
+const REDRAW: Duration = Duration::from_millis(100);
+
 /// Draws a compaction's counters until it is dropped.
 pub(crate) struct ProgressLine {
     stop: Arc<AtomicBool>,
@@ -29,20 +31,38 @@ impl ProgressLine {
 }
 
 fn draw(progress: &Progress, stop: &AtomicBool) {
-    let style = ProgressStyle::with_template(
-        "{msg:18} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
-    );
+    let bar = bytes_bar(false);
+    let mut phase = None;
+    while !stop.load(Ordering::Relaxed) {
+        let now = progress.phase();
+        if phase != Some(now) {
+            bar.set_message(phase_name(now));
+            phase = Some(now);
+        }
+        if progress.done_bytes() < bar.position() {
+            // The next compaction has begun: its rate is its own.
+            bar.reset();
+        }
+        bar.set_length(progress.planned_bytes());
+        bar.set_position(progress.done_bytes());
+        std::thread::park_timeout(REDRAW);
+    }
+    bar.finish_and_clear();
+}
+
+/// A bar of bytes on stderr; hidden where that is no terminal, or if `quiet`.
+pub(crate) fn bytes_bar(quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template(
+        "{msg:16} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
+    );
     if let Ok(style) = style {
         bar.set_style(style);
     }
-    while !stop.load(Ordering::Relaxed) {
-        bar.set_length(progress.planned_bytes());
-        bar.set_position(progress.done_bytes());
-        bar.set_message(phase_name(progress.phase()));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bar.finish_and_clear();
+    bar
 }
 
 /// What a phase is called.
@@ -62,6 +82,7 @@ impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }

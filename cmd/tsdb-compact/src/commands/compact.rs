@@ -1,20 +1,23 @@
 //! `compact`: a data directory, in place, until nothing is left.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use tsdb::compact::planner::{GroupPlan, LeveledPlanner};
-use tsdb::compact::{Compactor, DirectoryCompactor, DirectoryReport};
+use serde_json::json;
+use tsdb::block::publish::OwnershipRule;
+use tsdb::compact::planner::LeveledPlanner;
+use tsdb::compact::{CompactError, Compactor, DirectoryCompactor, DirectoryReport};
 use tsdb::vfs::Io;
 
-use super::merge::print_merged;
-use super::plan::{group_json, print_group};
+use super::plan::{broken_json, group_json, print_broken, print_group};
+use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
-use crate::engine::{compactor, merged_json, planner, reader};
+use crate::engine::{compactor, planner, reader};
+use crate::errors::{chain, with_advice};
 use crate::output::{Outcome, print_json};
+use crate::paths::require_data_dir;
 use crate::progress::ProgressLine;
-use crate::units::{display_bytes, display_count};
 
 /// Plan and compact the blocks of a data directory, in place, until nothing is left
 #[derive(Debug, Args)]
@@ -40,62 +43,86 @@ pub(crate) struct CompactArgs {
 pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
     let planner = planner(&args.planning)?;
     let dir = &args.dir.dir;
+    require_data_dir(dir)?;
     if args.dry_run {
         let compactor = reader(Some(&args.write))?;
         return dry_run(args, global, &compactor, &planner);
     }
-    let (compactor, io) = compactor(&args.write, dir)?;
+    let (compactor, io) = compactor(&args.write, dir, OwnershipRule::Required)?;
     let directory = DirectoryCompactor::new(compactor.clone(), &planner)
         .retry_failed(args.planning.retry_failed);
-    let started = Instant::now();
+    let mut begun = Vec::new();
     let progress = ProgressLine::start(compactor.progress(), global.json);
     let report = directory.run(dir, &mut |group, sources| {
         tracing::info!(plan = ?group.plan.kind, blocks = sources.len(), "compacting");
+        begun.push(Instant::now());
     });
+    begun.push(Instant::now());
     drop(progress);
     let report = report?;
+    let times: Vec<Duration> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
     if global.json {
-        print_json(&report_json(&report))?;
+        print_json(&report_json(&report, &times, &io))?;
     } else {
-        print_report(&report, started, &io);
+        print_report(&report, &times, dir, &io);
     }
     Ok(if report.is_clean() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn print_report(report: &DirectoryReport, started: Instant, io: &Io) {
+fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &Io) {
     for leftover in &report.swept.removed {
         println!("removed {}, left by a run that was killed", leftover.path.display());
     }
-    for gone in &report.superseded {
-        println!("deleted {}, whose samples a child of it holds", gone.display());
+    for alive in &report.swept.alive {
+        println!("{} is being written by another process", alive.display());
     }
-    for tried in &report.compactions {
+    for undecided in &report.swept.undecided {
+        let path = undecided.display();
+        println!("{path} may be left by a run that was killed; remove it if no other is running");
+    }
+    for gone in &report.superseded {
+        println!("deleted {}: a block that was made of it is there", gone.display());
+    }
+    for (tried, elapsed) in report.compactions.iter().zip(times) {
         match &tried.result {
-            Ok(merged) => print_merged(merged, tried.sources.len(), started, io),
-            Err(error) => eprintln!("not compacted: {error}"),
+            Ok(merged) => print_merged(merged, tried.sources.len(), *elapsed, io),
+            Err(error) => print_failed(error, &tried.sources),
         }
     }
     report.left.iter().for_each(print_group);
-    for broken in &report.broken {
-        eprintln!("left out: {}", broken.error);
+    if report.left.is_empty() {
+        println!("no blocks in {}", dir.display());
+    }
+    print_broken(&report.broken);
+}
+
+fn print_failed(error: &CompactError, sources: &[PathBuf]) {
+    eprintln!("not compacted: {}", with_advice(error));
+    for source in sources {
+        let culprit = error.culprit() == Some(source);
+        let note = if culprit { ": marked and left out until it changes" } else { "" };
+        eprintln!("  {}{note}", source.display());
+    }
+    if error.culprit().is_some() {
+        eprintln!("  --retry-failed clears the mark");
     }
 }
 
-fn report_json(report: &DirectoryReport) -> serde_json::Value {
-    let compactions = report.compactions.iter().map(|tried| {
-        serde_json::json!({
+fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_json::Value {
+    let compactions = report.compactions.iter().zip(times).map(|(tried, elapsed)| {
+        let error = tried.result.as_ref().err();
+        json!({
             "plan": group_json(&tried.plan),
-            "result": tried.result.as_ref().ok().map(merged_json),
-            "error": tried.result.as_ref().err().map(ToString::to_string),
+            "sources": tried.sources,
+            "result": tried.result.as_ref().ok().map(|merged| merged_json(merged, *elapsed, io)),
+            "error": error.map(|error| chain(error)),
+            "culprit": error.and_then(CompactError::culprit),
         })
     });
-    serde_json::json!({
+    json!({
         "compactions": compactions.collect::<Vec<_>>(),
         "left": report.left.iter().map(group_json).collect::<Vec<_>>(),
-        "broken": report.broken.iter().map(|broken| serde_json::json!({
-            "path": broken.dir,
-            "error": broken.error.to_string(),
-        })).collect::<Vec<_>>(),
+        "broken": broken_json(&report.broken),
         "superseded": report.superseded,
         "removed": report.swept.removed.iter().map(|gone| &gone.path).collect::<Vec<_>>(),
     })
@@ -112,46 +139,36 @@ fn dry_run(
         .retry_failed(args.planning.retry_failed);
     let (listing, plans) = directory.plan(dir)?;
     let mut documents = Vec::new();
+    let mut clean = listing.broken.is_empty();
     for group in &plans {
+        let sources: Vec<PathBuf> =
+            group.plan.blocks.iter().map(|id| dir.join(id.to_string())).collect();
+        let estimate = (!sources.is_empty()).then(|| compactor.dry_run(&sources, dir));
+        clean &= !matches!(estimate, Some(Err(_)));
         if !global.json {
             print_group(group);
+            match &estimate {
+                None => {}
+                Some(Ok(estimate)) => print_estimate(estimate),
+                Some(Err(error)) => eprintln!("  would fail: {}", with_advice(error)),
+            }
         }
-        let estimate = match sources(dir, group) {
-            sources if sources.is_empty() => None,
-            sources => Some(compactor.dry_run(&sources, dir)?),
-        };
-        if let Some(estimate) = &estimate
-            && !global.json
-        {
-            print_estimate(estimate);
-        }
-        documents.push(serde_json::json!({ "plan": group_json(group), "estimate": estimate }));
+        let error = estimate.as_ref().and_then(|e| e.as_ref().err()).map(|error| chain(error));
+        let estimate = estimate.and_then(Result::ok);
+        let plan = group_json(group);
+        documents.push(json!({ "plan": plan, "estimate": estimate, "error": error }));
     }
     if global.json {
-        print_json(&serde_json::json!({ "groups": documents }))?;
+        let broken = broken_json(&listing.broken);
+        print_json(&json!({ "groups": documents, "broken": broken }))?;
+    } else {
+        if plans.is_empty() {
+            println!("no blocks in {}", dir.display());
+        } else if plans.iter().any(|group| !group.plan.is_empty()) {
+            let groups = counted(plans.len() as u64, "group");
+            println!("the next compaction of {groups}; what follows depends on its result");
+        }
+        print_broken(&listing.broken);
     }
-    Ok(if listing.broken.is_empty() { Outcome::Done } else { Outcome::Findings })
-}
-
-fn sources(dir: &Path, group: &GroupPlan) -> Vec<PathBuf> {
-    group.plan.blocks.iter().map(|id| dir.join(id.to_string())).collect()
-}
-
-fn print_estimate(estimate: &tsdb::compact::DryRun) {
-    println!("  would read {}", display_bytes(estimate.bytes_read));
-    println!(
-        "  would write {}{} of chunks in {} segment(s), {} of index: {} series, {} chunks",
-        if estimate.exact { "" } else { "at most " },
-        display_bytes(estimate.chunk_bytes),
-        estimate.segments,
-        display_bytes(estimate.index_bytes),
-        display_count(estimate.series),
-        display_count(estimate.chunks)
-    );
-    println!(
-        "  would need {} of disk at peak ({} are free) and {} of memory",
-        display_bytes(estimate.peak_disk_bytes),
-        display_bytes(estimate.free_disk_bytes),
-        display_bytes(estimate.memory_bytes)
-    );
+    Ok(if clean { Outcome::Done } else { Outcome::Findings })
 }

@@ -3,8 +3,10 @@
 use clap::Args;
 use tsdb::compact::{ListedBlock, list_blocks};
 
+use super::plan::{broken_json, print_broken};
 use crate::args::{DirArg, GlobalArgs};
 use crate::output::{Outcome, Table, print_json};
+use crate::paths::require_data_dir;
 use crate::units::{display_bytes, display_time};
 
 /// List the blocks of a data directory
@@ -22,23 +24,18 @@ pub(crate) struct ListArgs {
 }
 
 pub(crate) fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
+    require_data_dir(&args.dir.dir)?;
     let listing = list_blocks(&args.dir.dir)?;
     let mut blocks: Vec<&ListedBlock> = listing.blocks.iter().collect();
     blocks.sort_by_key(|block| block.meta.min_time);
     if global.json {
-        let broken = listing.broken.iter();
         print_json(&serde_json::json!({
             "blocks": blocks.iter().map(|block| block_json(block)).collect::<Vec<_>>(),
-            "broken": broken.map(|broken| serde_json::json!({
-                "path": broken.dir,
-                "error": broken.error.to_string(),
-            })).collect::<Vec<_>>(),
+            "broken": broken_json(&listing.broken),
         }))?;
     } else {
         print_table(&blocks, args.human_readable)?;
-        for broken in &listing.broken {
-            eprintln!("not a usable block: {}", broken.error);
-        }
+        print_broken(&listing.broken);
     }
     Ok(if listing.broken.is_empty() { Outcome::Done } else { Outcome::Findings })
 }

@@ -3,5 +3,8 @@
 pub(crate) mod compact;
 pub(crate) mod generate;
 pub(crate) mod list;
+pub(crate) mod manual;
 pub(crate) mod merge;
 pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod verify;

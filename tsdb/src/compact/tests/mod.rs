@@ -1,5 +1,7 @@
 //! Tests of the pipeline from the inside: planted faults, tiny shares.
 
+mod faults;
+mod flips;
 mod mutations;
 mod spills;
 

@@ -1,0 +1,159 @@
+//! What a merge did or would do, for people and as `--json` has it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tsdb::compact::{DryRun, Ledger, Merged};
+use tsdb::vfs::{Io, Mode};
+
+use crate::units::{display_bytes, display_count};
+
+/// What was done, for people.
+pub(crate) fn print_merged(merged: &Merged, sources: usize, elapsed: Duration, io: &Io) {
+    let blocks = counted(sources as u64, "block");
+    match &merged.block {
+        None => println!("merged {blocks}: no samples are left, so there is no new block"),
+        Some(block) => {
+            println!("merged {blocks} into {}", block.path().display());
+            println!(
+                "  {} series, {} chunks, {} samples",
+                display_count(block.meta.stats.num_series),
+                display_count(block.meta.stats.num_chunks),
+                display_count(block.meta.stats.num_samples)
+            );
+            println!(
+                "  {} of chunks in {}, {} of index",
+                display_bytes(block.chunk_bytes),
+                counted(u64::from(block.segments), "segment"),
+                display_bytes(block.index_bytes)
+            );
+        }
+    }
+    println!("  samples: {}", ledger_text(&merged.ledger));
+    if merged.output_verified {
+        println!("  read back before it was published, and equal to its sources");
+    }
+    let seconds = elapsed.as_secs_f64();
+    println!(
+        "  read {} and wrote {} {} in {seconds:.2} s",
+        display_bytes(merged.bytes_read),
+        display_bytes(bytes_written(merged)),
+        io_text(io),
+    );
+}
+
+fn bytes_written(merged: &Merged) -> u64 {
+    merged.block.as_ref().map_or(0, |block| block.chunk_bytes + block.index_bytes)
+}
+
+fn io_text(io: &Io) -> String {
+    match io.mode() {
+        Mode::Direct(_) => "past the page cache".to_owned(),
+        Mode::Buffered { reason } => format!("through the page cache ({reason})"),
+        _ => "in an unknown way".to_owned(),
+    }
+}
+
+/// Where the samples went; terms that are zero are left out.
+fn ledger_text(ledger: &Ledger) -> String {
+    let mut text =
+        format!("{} in = {}", display_count(ledger.samples_in), display_count(ledger.samples_out));
+    text.push_str(" out");
+    let terms = [
+        (ledger.duplicate, "in duplicate chunks"),
+        (ledger.superseded_equal, "superseded at an equal timestamp by the same value"),
+        (ledger.superseded_conflicting, "superseded at an equal timestamp by another value"),
+        (ledger.tombstoned, "deleted by tombstones"),
+        (ledger.out_of_range, "outside of the blocks' times"),
+    ];
+    for (samples, what) in terms.into_iter().filter(|(samples, _)| *samples > 0) {
+        text.push_str(&format!(" + {} {what}", display_count(samples)));
+    }
+    text
+}
+
+/// The result of a merge as `--json` has it.
+pub(crate) fn merged_json(merged: &Merged, elapsed: Duration, io: &Io) -> Value {
+    let block = merged.block.as_ref().map(|block| {
+        json!({
+            "ulid": block.meta.ulid.to_string(),
+            "path": block.path(),
+            "minTime": block.meta.min_time,
+            "maxTime": block.meta.max_time,
+            "stats": block.meta.stats,
+            "level": block.meta.compaction.level,
+            "chunkBytes": block.chunk_bytes,
+            "segments": block.segments,
+            "indexBytes": block.index_bytes,
+        })
+    });
+    json!({
+        "blocks": block.into_iter().collect::<Vec<_>>(),
+        "samples": ledger_json(&merged.ledger),
+        "outputVerified": merged.output_verified,
+        "bytesRead": merged.bytes_read,
+        "bytesWritten": bytes_written(merged),
+        "uncached": io.mode().is_direct(),
+        "fallbackReason": io.mode().fallback_reason().map(|reason| reason.name()),
+        "seconds": elapsed.as_secs_f64(),
+    })
+}
+
+fn ledger_json(ledger: &Ledger) -> Value {
+    json!({
+        "in": ledger.samples_in,
+        "out": ledger.samples_out,
+        "duplicate": ledger.duplicate,
+        "supersededEqual": ledger.superseded_equal,
+        "supersededConflicting": ledger.superseded_conflicting,
+        "tombstoned": ledger.tombstoned,
+        "outOfRange": ledger.out_of_range,
+    })
+}
+
+/// What a dry run says, for people.
+pub(crate) fn print_estimate(estimate: &DryRun) {
+    println!("  would read {}", display_bytes(estimate.bytes_read));
+    println!(
+        "  would write {}{} of chunks in {}, {} of index: {} series, {} chunks",
+        if estimate.exact { "" } else { "at most " },
+        display_bytes(estimate.chunk_bytes),
+        counted(u64::from(estimate.segments), "segment"),
+        display_bytes(estimate.index_bytes),
+        display_count(estimate.series),
+        display_count(estimate.chunks)
+    );
+    println!(
+        "  would need {} of disk at peak ({} are free) and {} of memory",
+        display_bytes(estimate.peak_disk_bytes),
+        display_bytes(estimate.free_disk_bytes),
+        display_bytes(estimate.memory_bytes)
+    );
+    if estimate.free_disk_bytes < estimate.peak_disk_bytes {
+        let missing = estimate.peak_disk_bytes - estimate.free_disk_bytes;
+        println!("  too little room: {} are missing", display_bytes(missing));
+    }
+}
+
+/// `1 block`, `3 blocks`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", display_count(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_that_are_zero_are_left_out() {
+        let mut ledger = Ledger::default();
+        (ledger.samples_in, ledger.samples_out) = (1500, 1500);
+        assert_eq!(ledger_text(&ledger), "1,500 in = 1,500 out");
+        (ledger.samples_in, ledger.tombstoned, ledger.duplicate) = (1530, 20, 10);
+        assert_eq!(
+            ledger_text(&ledger),
+            "1,530 in = 1,500 out + 10 in duplicate chunks + 20 deleted by tombstones"
+        );
+    }
+}

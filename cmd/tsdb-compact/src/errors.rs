@@ -1,0 +1,109 @@
+//! Errors as people read them: the whole chain of causes, each said once, and what to do next.
+
+use std::error::Error;
+use std::io;
+
+use tsdb::block::lock::LockError;
+use tsdb::block::publish::PublishError;
+use tsdb::compact::{CompactError, SourceFault};
+use tsdb::vfs::{SpaceError, VfsError};
+
+/// `error` and its causes in one line. A cause whose words stand there already is not repeated.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A compaction's error, and what to do if the error does not say so itself.
+pub(crate) fn with_advice(error: &CompactError) -> String {
+    let text = chain(error);
+    match advice(error) {
+        Some(advice) => format!("{text}\n  {advice}"),
+        None => text,
+    }
+}
+
+/// What the user can do about it.
+pub(crate) fn advice(error: &CompactError) -> Option<&'static str> {
+    match error {
+        CompactError::Source(source) => advice_on_source(&source.fault),
+        CompactError::Vfs(error) => advice_on_effect(error),
+        CompactError::Publish(PublishError::Vfs(error)) => advice_on_effect(error),
+        CompactError::Lock(LockError::Io { source, .. }) => advice_on_io(source),
+        CompactError::Space(error) => match **error {
+            SpaceError::Unknown { ref source, .. } => advice_on_io(source),
+            _ => None,
+        },
+        CompactError::Plan(_) => Some("remove one of the two directories, or move it elsewhere"),
+        _ => None,
+    }
+}
+
+fn advice_on_source(fault: &SourceFault) -> Option<&'static str> {
+    Some(match fault {
+        SourceFault::UnknownEncoding(_) | SourceFault::WrongDirectory { .. } => return None,
+        SourceFault::Meta(_) => {
+            "restore meta.json from a backup, or move the block out of the data directory"
+        }
+        SourceFault::NotUtf8(_) => {
+            "Prometheus accepts only UTF-8; leave the block out, or restore it from a backup"
+        }
+        _ => {
+            "`tsdb-compact verify` names every fault of the block; restore it from a backup, or \
+             move it out of the data directory"
+        }
+    })
+}
+
+fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
+    let named = |name| error.path.file_name().is_some_and(|file| file == name);
+    if error.source.kind() == io::ErrorKind::NotFound && named("meta.json") {
+        return Some(
+            "without it this is no block: one that was not written or not deleted to the end, or \
+             no block at all; restore it from a backup, or move the directory away",
+        );
+    }
+    advice_on_io(&error.source)
+}
+
+pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some("run as the user who owns the directory, or grant access to it")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the filesystem is mounted read-only; mount it for writing, or write elsewhere")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the disk is full; nothing was published and the sources are untouched")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read x: {0}")]
+    struct SaysItsCause(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot merge")]
+    struct SaysNothing(#[source] SaysItsCause);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = SaysNothing(SaysItsCause(io::Error::other("bad sector")));
+        assert_eq!(chain(&error), "cannot merge: cannot read x: bad sector");
+    }
+}
