@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(exponential(3, 0), 8.0);
         assert_eq!(exponential(-2, 0), 0.25);
         assert_eq!(exponential(2, -1), 16.0);
-        assert_eq!(exponential(1, 1), 1.414213562373095);
+        assert_eq!(exponential(1, 2), 1.189207115002721);
         assert_eq!(exponential(-1, 8), 0.9972960560854698);
         // The last finite bucket, and the one of infinite observations.
         for (schema, last) in [(-4, 64), (-1, 512), (0, 1024), (3, 8192), (8, 262_144)] {
