@@ -16,4 +16,5 @@ mod judge;
 mod planner_judge;
 mod query_blocks;
 mod query_damage;
+mod query_iterators;
 mod query_matchers;

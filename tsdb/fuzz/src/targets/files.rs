@@ -5,6 +5,7 @@ use tsdb_format::chunks::{
 };
 use tsdb_format::meta::BlockMeta;
 use tsdb_format::tombstones::Tombstones;
+use tsdb_format::varint::{uvarint, varint};
 
 use super::frame;
 
@@ -43,8 +44,22 @@ pub(super) fn check_tombstones(data: &[u8]) {
         listed += intervals.len();
     }
     assert_eq!(listed, tombstones.len());
+    check_stones(fixed.get(STONES..fixed.len() - 4).unwrap_or_default(), &tombstones);
     let again = Tombstones::decode(&tombstones.encode());
     assert_eq!(again.as_ref(), Ok(&tombstones));
+}
+
+/// What a stone deletes is deleted, whatever it became a part of.
+fn check_stones(mut stones: &[u8], tombstones: &Tombstones) {
+    while let Some((series, a)) = uvarint(stones)
+        && let Some((min, b)) = varint(&stones[a..])
+        && let Some((max, c)) = varint(&stones[a + b..])
+    {
+        let intervals = tombstones.get(series);
+        let covered = intervals.iter().any(|own| own.min <= min && max <= own.max);
+        assert!(covered || min > max, "series {series}: {min}..={max} of {intervals:?}");
+        stones = &stones[a + b + c..];
+    }
 }
 
 pub(super) fn check_meta(data: &[u8]) {
