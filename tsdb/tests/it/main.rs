@@ -15,3 +15,4 @@ mod planner_judge;
 mod query_blocks;
 mod query_damage;
 mod query_matchers;
+mod send_sync;
