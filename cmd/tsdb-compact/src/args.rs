@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Plan(commands::plan::PlanArgs),
     List(commands::list::ListArgs),
     Verify(commands::verify::VerifyArgs),
+    Dump(commands::dump::DumpArgs),
+    Query(commands::query::QueryArgs),
     Generate(commands::generate::GenerateArgs),
     #[command(hide = true)]
     Completions(commands::manual::CompletionsArgs),

@@ -8,6 +8,8 @@ use tsdb::block::publish::PublishError;
 use tsdb::compact::{CompactError, SourceFault};
 use tsdb::vfs::{SpaceError, VfsError};
 
+use crate::units::display_bytes;
+
 /// `error` and its causes in one line. A cause whose words stand there already is not repeated.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -24,6 +26,17 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 
 /// A compaction's error, and what to do if the error does not say so itself.
 pub(crate) fn with_advice(error: &CompactError) -> String {
+    if let CompactError::Space(space) = error
+        && let SpaceError::TooLittle { path, needed_bytes, free_bytes, .. } = &**space
+    {
+        return format!(
+            "{} has {} free, but {} are needed\n  free {}, or write to another filesystem",
+            path.display(),
+            display_bytes(*free_bytes),
+            display_bytes(*needed_bytes),
+            display_bytes(needed_bytes.saturating_sub(*free_bytes)),
+        );
+    }
     let text = chain(error);
     match advice(error) {
         Some(advice) => format!("{text}\n  {advice}"),

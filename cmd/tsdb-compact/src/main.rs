@@ -7,6 +7,7 @@ mod errors;
 mod output;
 mod paths;
 mod progress;
+mod samples;
 mod units;
 
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
         Command::Plan(args) => commands::plan::run(&args, global),
         Command::Verify(args) => commands::verify::run(&args, global),
         Command::List(args) => commands::list::run(&args, global),
+        Command::Dump(args) => commands::dump::run(&args, global),
+        Command::Query(args) => commands::query::run(&args, global),
         Command::Generate(args) => commands::generate::run(&args, global),
         Command::Completions(args) => commands::manual::completions(&args),
         Command::Man(args) => commands::manual::man(&args),

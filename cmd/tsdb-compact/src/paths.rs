@@ -28,6 +28,14 @@ pub(crate) fn require_data_dir(dir: &Path) -> Result<(), UsageError> {
     Ok(())
 }
 
+/// `dir`, under a name if it has none, as `.` and `..`: a block's name is its ULID.
+pub(crate) fn named(dir: &Path) -> PathBuf {
+    match (dir.file_name(), dir.canonicalize()) {
+        (None, Ok(real)) => real,
+        _ => dir.to_owned(),
+    }
+}
+
 /// Requires a directory that may be a block.
 pub(crate) fn require_block(dir: &Path) -> Result<(), UsageError> {
     require_directory(dir, "a block")?;
@@ -62,7 +70,7 @@ fn require_directory(dir: &Path, wanted: &str) -> Result<(), UsageError> {
 
 /// Whether `dir` is a block, damaged or not, rather than a directory of blocks.
 pub(crate) fn looks_like_block(dir: &Path) -> bool {
-    is_block_dir(dir) || dir.join("meta.json").exists() || dir.join("index").is_file()
+    is_block_dir(&named(dir)) || dir.join("meta.json").exists() || dir.join("index").is_file()
 }
 
 fn first_block(dir: &Path) -> Option<PathBuf> {

@@ -121,7 +121,7 @@ impl IndexWriter {
             listed: Tally::default(),
             entry,
             scratch: Vec::new(),
-            mutations: Mutations::default(),
+            mutations: Mutations::none(),
         })
     }
 

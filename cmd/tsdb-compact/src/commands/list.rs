@@ -57,7 +57,7 @@ fn print_table(blocks: &[&ListedBlock], readable: bool) -> anyhow::Result<()> {
         let meta = &block.meta;
         let time = |ms: i64| if readable { display_time(ms) } else { ms.to_string() };
         let size = size_bytes(block);
-        let duration = meta.max_time - meta.min_time;
+        let duration = meta.max_time.saturating_sub(meta.min_time);
         table.row(vec![
             meta.ulid.to_string(),
             time(meta.min_time),

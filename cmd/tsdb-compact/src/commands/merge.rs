@@ -10,7 +10,7 @@ use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, reader};
 use crate::output::{Outcome, print_json};
-use crate::paths::{OutputDir, nearest_existing, require_apart, require_block};
+use crate::paths::{OutputDir, named, nearest_existing, require_apart, require_block};
 use crate::progress::ProgressLine;
 
 /// Merge exactly these blocks into one new block; the sources stay as they are
@@ -40,32 +40,32 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
     for block in &args.blocks {
         require_block(block)?;
     }
-    require_apart(&args.blocks, &args.output)?;
+    let blocks: Vec<PathBuf> = args.blocks.iter().map(|block| named(block)).collect();
+    require_apart(&blocks, &args.output)?;
     if args.dry_run {
-        return dry_run(args, global);
+        return dry_run(args, &blocks, global);
     }
     let _output = OutputDir::create(&args.output)?;
     let (compactor, io) = compactor(&args.write, &args.output, OwnershipRule::IfAllowed)?;
     let started = Instant::now();
     let progress = ProgressLine::start(compactor.progress(), global.json);
-    let merged = compactor.merge(&args.blocks, &args.output);
+    let merged = compactor.merge(&blocks, &args.output);
     drop(progress);
     let merged = merged?;
     if global.json {
         print_json(&merged_json(&merged, started.elapsed(), &io))?;
     } else {
-        print_merged(&merged, args.blocks.len(), started.elapsed(), &io);
+        print_merged(&merged, blocks.len(), started.elapsed(), &io);
     }
     Ok(Outcome::Done)
 }
 
-fn dry_run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
-    let estimate =
-        reader(Some(&args.write))?.dry_run(&args.blocks, nearest_existing(&args.output))?;
+fn dry_run(args: &MergeArgs, blocks: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Outcome> {
+    let estimate = reader(Some(&args.write))?.dry_run(blocks, nearest_existing(&args.output))?;
     if global.json {
-        print_json(&serde_json::json!({ "blocks": args.blocks, "estimate": estimate }))?;
+        print_json(&serde_json::json!({ "blocks": blocks, "estimate": estimate }))?;
     } else {
-        println!("merge {}", counted(args.blocks.len() as u64, "block"));
+        println!("merge {}", counted(blocks.len() as u64, "block"));
         print_estimate(&estimate);
     }
     Ok(Outcome::Done)

@@ -1,10 +1,12 @@
 //! One file for each command.
 
 pub(crate) mod compact;
+pub(crate) mod dump;
 pub(crate) mod generate;
 pub(crate) mod list;
 pub(crate) mod manual;
 pub(crate) mod merge;
 pub(crate) mod plan;
+pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod verify;

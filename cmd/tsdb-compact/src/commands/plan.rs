@@ -1,7 +1,7 @@
 //! `plan`: what would be compacted next, and why the rest would not.
 
 use clap::Args;
-use tsdb::compact::planner::{Decision, GroupPlan, Reason, display_range_ms};
+use tsdb::compact::planner::{Decision, GroupPlan, PlanKind, Reason, display_range_ms};
 use tsdb::compact::{BrokenBlock, CompactError, DirectoryCompactor, SourceFault};
 
 use super::report::counted;
@@ -10,6 +10,7 @@ use crate::engine::{planner, reader};
 use crate::errors::{chain, with_advice};
 use crate::output::{Outcome, print_json};
 use crate::paths::require_data_dir;
+use crate::units::display_time;
 
 /// Show what would be compacted next, with the reason for every block
 #[derive(Debug, Args)]
@@ -56,7 +57,8 @@ pub(crate) fn print_group(group: &GroupPlan) {
     match group.plan.kind {
         None => println!("nothing to compact"),
         Some(kind) => {
-            println!("compact {}: {kind}", counted(group.plan.blocks.len() as u64, "block"));
+            let blocks = counted(group.plan.blocks.len() as u64, "block");
+            println!("compact {blocks}: {}", kind_text(kind));
         }
     }
     for decision in &group.plan.decisions {
@@ -64,30 +66,42 @@ pub(crate) fn print_group(group: &GroupPlan) {
     }
 }
 
+fn kind_text(kind: PlanKind) -> String {
+    match kind {
+        PlanKind::Overlap => "they overlap in time".to_owned(),
+        PlanKind::Range { range_ms, start_ms } => {
+            format!("the {} from {}", display_range_ms(range_ms), display_time(start_ms))
+        }
+        PlanKind::Tombstones => "much of it is deleted".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// The decision in words; what is said of several ranges in a row is said once.
 fn decision_text(decision: &Decision) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut reasons = decision.reasons.iter().peekable();
-    while let Some(reason) = reasons.next() {
-        let Reason::RangeNotFull { range_ms } = reason else {
-            parts.push(reason.to_string());
-            continue;
-        };
-        let mut ranges = vec![display_range_ms(*range_ms)];
-        while let Some(Reason::RangeNotFull { range_ms }) = reasons.peek() {
-            ranges.push(display_range_ms(*range_ms));
-            reasons.next();
-        }
-        parts.push(match ranges.split_last() {
-            Some((last, [])) => format!("its range of {last} is not full yet"),
-            Some((last, first)) => {
-                format!("its ranges of {} and {last} are not full yet", first.join(", "))
-            }
-            None => String::new(),
-        });
+    if decision.planned {
+        return "planned".to_owned();
     }
-    let how = if decision.planned { "planned" } else { "left out" };
-    format!("{how}: {}", parts.join("; "))
+    let mut parts: Vec<(&str, Vec<String>)> = Vec::new();
+    for reason in &decision.reasons {
+        let (before, what) = match reason {
+            Reason::RangeNotFull { range_ms } => {
+                ("not yet full: its range of ", display_range_ms(*range_ms))
+            }
+            Reason::DoesNotFit { range_ms } => {
+                ("does not fit into a range of ", display_range_ms(*range_ms))
+            }
+            Reason::Alone { range_ms } => ("alone in its range of ", display_range_ms(*range_ms)),
+            Reason::Waits(_) => ("", "waits for the blocks that are planned".to_owned()),
+            other => ("", other.to_string()),
+        };
+        match parts.last_mut() {
+            Some((same, listed)) if *same == before && !before.is_empty() => listed.push(what),
+            _ => parts.push((before, vec![what])),
+        }
+    }
+    let parts = parts.iter().map(|(before, listed)| format!("{before}{}", listed.join(", ")));
+    format!("left out: {}", parts.collect::<Vec<_>>().join("; "))
 }
 
 /// The plan of a group, as `--json` has it.

@@ -10,7 +10,7 @@ use tsdb::block::verify::{BlockReport, Overlap, Verifier};
 use super::report::counted;
 use crate::args::GlobalArgs;
 use crate::output::{Outcome, print_json};
-use crate::paths::{looks_like_block, require_dir_or_block};
+use crate::paths::{looks_like_block, named, require_dir_or_block};
 use crate::progress::bytes_bar;
 use crate::units::{display_count, display_time};
 
@@ -36,8 +36,8 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
-    let dir = &args.dir;
-    require_dir_or_block(dir)?;
+    require_dir_or_block(&args.dir)?;
+    let dir = &named(&args.dir);
     let bar = bytes_bar(global.json);
     bar.set_message("verifying");
     let mut verifier =

@@ -6,12 +6,15 @@ mod openmetrics;
 mod stream;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use tsdb::block::{Block, is_block_dir, list_blocks};
+use tsdb::block::{Block, list_blocks};
 use tsdb::query::{LabelPairs, Samples, TimeRange, ValueType};
+
+use crate::errors::chain;
+use crate::paths::{looks_like_block, named, require_dir_or_block};
 
 pub(crate) use stream::{Totals, print_selected};
 
@@ -81,14 +84,14 @@ impl OpenBlocks {
     /// Opens the block in `dir`, or all blocks of the data directory `dir`.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Self> {
         let mut open = Self::default();
-        // A trailing slash hides the name, and `.` has none.
-        let dir = dir.canonicalize().with_context(|| format!("open {}", dir.display()))?;
-        if is_block_dir(&dir) || dir.join("meta.json").exists() {
-            open.add(&dir);
+        require_dir_or_block(dir)?;
+        let dir = &named(dir);
+        if looks_like_block(dir) {
+            open.add(dir);
             return Ok(open);
         }
-        let list = list_blocks(&dir)?;
-        open.problems.extend(list.problems.iter().map(|problem| problem.error.to_string()));
+        let list = list_blocks(dir)?;
+        open.problems.extend(list.problems.iter().map(|problem| chain(&problem.error)));
         for block in &list.blocks {
             open.add(&block.dir);
         }
@@ -101,11 +104,11 @@ impl OpenBlocks {
     fn add(&mut self, dir: &Path) {
         match Block::open(dir) {
             Ok(block) => self.blocks.push(block),
-            Err(error) => self.problems.push(error.to_string()),
+            Err(error) => self.problems.push(chain(&error)),
         }
     }
 }
 
-fn no_block(dir: PathBuf) -> String {
+fn no_block(dir: &Path) -> String {
     format!("{} holds no block; samples of a write-ahead log are not read", dir.display())
 }
