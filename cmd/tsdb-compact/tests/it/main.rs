@@ -1,0 +1,10 @@
+//! `tsdb-compact` as a user runs it.
+//!
+//! `transcripts` replays the sessions in `tests/cli`, each in a sandbox of its own; the other
+//! modules hold what a transcript can't show.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod damage;
+mod fixtures;
+mod sandboxes;
+mod transcripts;
