@@ -136,7 +136,7 @@ impl Compactor {
             options,
             progress: Arc::default(),
             cancel: CancelToken::new(),
-            mutations: Mutations::default(),
+            mutations: Mutations::none(),
             #[cfg(test)]
             shares: None,
         }

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tsdb_format::checksum::{crc32c, crc32c_append};
+use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES};
 use tsdb_format::varint::{put_uvarint, put_varint};
 
 use super::error::{CompactError, LedgerMismatch};
@@ -31,10 +32,7 @@ use super::spill::{SpillOptions, SpillWriter};
 use super::symbols::{MergedSymbols, SymbolCursor};
 use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
 
-const MAGIC: u32 = 0xBAAA_D700;
 const VERSION: u8 = 2;
-const HEADER_BYTES: u64 = 5;
-const SERIES_ALIGN: u64 = 16;
 /// Series references count in units of 16 bytes and have 32 bits.
 pub(super) const INDEX_BYTES_MAX: u64 = 16 * (u32::MAX as u64);
 
@@ -94,7 +92,7 @@ impl IndexWriter {
             CreateOptions::new().buffer_bytes(options.buffer_bytes).ownership(options.ownership);
         let file = options.vfs.create(&options.path, &create)?;
         let mut out = Appender { file, position: 0 };
-        let mut head = MAGIC.to_be_bytes().to_vec();
+        let mut head = INDEX_MAGIC.to_be_bytes().to_vec();
         head.push(VERSION);
         out.write(&head)?;
         out.write(&((symbols.bytes().len_bytes() + 4) as u32).to_be_bytes())?;
@@ -123,7 +121,7 @@ impl IndexWriter {
             listed: Tally::default(),
             entry,
             scratch: Vec::new(),
-            mutations: Mutations::default(),
+            mutations: Mutations::none(),
         })
     }
 
@@ -143,11 +141,11 @@ impl IndexWriter {
     /// `labels` are (name, value) symbol ids; series come in label order. Returns the series'
     /// reference.
     pub(super) fn end_series(&mut self, labels: &[u32]) -> Result<u32, CompactError> {
-        self.out.pad(SERIES_ALIGN)?;
+        self.out.pad(SERIES_ALIGN_BYTES)?;
         if self.out.position > INDEX_BYTES_MAX {
             return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
         }
-        let reference = (self.out.position / SERIES_ALIGN) as u32;
+        let reference = (self.out.position / SERIES_ALIGN_BYTES) as u32;
         let scratch = &mut self.scratch;
         let chunks = self.entry.encode(labels, scratch);
         if !self.mutations.index() {
@@ -216,8 +214,14 @@ impl IndexWriter {
         let mut toc = Vec::with_capacity(52);
         // Symbols, series, label indices (absent: they would start where postings do), their
         // table, postings, postings offset table.
-        let sections =
-            [HEADER_BYTES, self.series_start, series_end, table_start, series_end, table_start];
+        let sections = [
+            INDEX_HEADER_BYTES as u64,
+            self.series_start,
+            series_end,
+            table_start,
+            series_end,
+            table_start,
+        ];
         sections.iter().for_each(|offset| toc.extend_from_slice(&offset.to_be_bytes()));
         let crc = crc32c(&toc);
         toc.extend_from_slice(&crc.to_be_bytes());
@@ -244,7 +248,7 @@ impl Appender {
 
     fn pad(&mut self, align: u64) -> Result<(), CompactError> {
         let padding = self.position.next_multiple_of(align) - self.position;
-        self.write(&[0; SERIES_ALIGN as usize][..padding as usize])
+        self.write(&[0; SERIES_ALIGN_BYTES as usize][..padding as usize])
     }
 }
 

@@ -5,10 +5,14 @@ use super::index::IndexedChunk;
 use super::reencode::EncodedChunks;
 
 /// Faults to be planted; here there are none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Mutations;
 
 impl Mutations {
+    pub(super) fn none() -> Self {
+        Self
+    }
+
     /// A batch has been planned.
     #[inline(always)]
     pub(super) fn plan(&self, _batch: &mut Batch) {}

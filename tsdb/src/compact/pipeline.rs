@@ -17,6 +17,8 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use tsdb_format::labels::Labels;
+
 use super::batch::Batch;
 use super::budget::Shares;
 use super::error::CompactError;
@@ -252,9 +254,6 @@ fn name_series(symbols: &MergedSymbols, labels: &[u32]) -> String {
         Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Err(_) => format!("<symbol {id}>"),
     };
-    let pairs: Vec<String> = labels
-        .chunks_exact(2)
-        .map(|pair| format!("{}={:?}", text(pair[0]), text(pair[1])))
-        .collect();
-    format!("{{{}}}", pairs.join(", "))
+    let pairs = labels.chunks_exact(2).map(|pair| (text(pair[0]), text(pair[1])));
+    pairs.collect::<Labels>().to_string()
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tsdb_format::chunkenc::{Encoding, num_samples};
+use tsdb_format::chunks::segment_header;
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, OutChunk, PlannedSeries};
@@ -18,9 +19,6 @@ use super::populate::SeriesNamer;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
 use super::source::Source;
 use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
-
-const SEGMENT_MAGIC: u32 = 0x85BD_40DD;
-const SEGMENT_VERSION: u8 = 1;
 
 /// What a block's meta.json says of its content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -269,10 +267,7 @@ impl<'a> BlockWriter<'a> {
         let path = self.chunks_dir.join(format!("{:06}", self.counts.segments));
         let create = CreateOptions::new().buffer_bytes(self.buffer_bytes).ownership(self.ownership);
         let mut file = self.vfs.create(&path, &create)?;
-        let mut header = [0; SEGMENT_HEADER_BYTES as usize];
-        header[..4].copy_from_slice(&SEGMENT_MAGIC.to_be_bytes());
-        header[4] = SEGMENT_VERSION;
-        file.write_all(&header)?;
+        file.write_all(&segment_header())?;
         self.segment = Some(file);
         self.position = SEGMENT_HEADER_BYTES;
         Ok(())

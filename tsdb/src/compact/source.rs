@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_format::index::Toc;
+use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
 use tsdb_format::meta::BlockMeta;
 use tsdb_format::tombstones::{Interval, Tombstones};
 use uncached_io::AlignedBuf;
@@ -14,9 +14,8 @@ use uncached_io::AlignedBuf;
 use super::error::{CompactError, SourceError, SourceFault};
 use super::files::{FileKey, FilePool};
 
-const INDEX_MAGIC: u32 = 0xBAAA_D700;
-const TOC_BYTES: u64 = 52;
-const HEADER_BYTES: u64 = 5;
+const HEADER_BYTES: u64 = INDEX_HEADER_BYTES as u64;
+const TOC_LEN: u64 = TOC_BYTES as u64;
 
 /// One source of a compaction.
 pub(super) struct Source {
@@ -64,11 +63,11 @@ impl Source {
         let key = FileKey::index(self.number);
         let file = self.pool.get(key)?;
         self.index_bytes = file.len_bytes();
-        if self.index_bytes < HEADER_BYTES + TOC_BYTES {
+        if self.index_bytes < HEADER_BYTES + TOC_LEN {
             return Err(self.fault(key, SourceFault::Malformed("file is too short for an index")));
         }
         let mut buf = AlignedBuf::default();
-        let head = file.read_at(0, HEADER_BYTES as usize, &mut buf)?;
+        let head = file.read_at(0, INDEX_HEADER_BYTES, &mut buf)?;
         let magic = head.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let version = head.get(4).copied().unwrap_or(0);
         if magic != INDEX_MAGIC {
@@ -78,9 +77,9 @@ impl Source {
             return Err(self.fault(key, SourceFault::Malformed("unsupported index version")));
         }
         self.version = version;
-        let toc = file.read_at(self.index_bytes - TOC_BYTES, TOC_BYTES as usize, &mut buf)?;
+        let toc = file.read_at(self.index_bytes - TOC_LEN, TOC_BYTES, &mut buf)?;
         let toc = Toc::decode(toc).map_err(|error| self.fault(key, error.into()))?;
-        let end = self.index_bytes - TOC_BYTES;
+        let end = self.index_bytes - TOC_LEN;
         let ordered =
             [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
         if !ordered.is_sorted() || toc.postings > toc.postings_table {
@@ -118,7 +117,7 @@ impl Source {
 
     /// What series offsets are multiples of.
     pub(super) fn series_align(&self) -> u64 {
-        if self.version == 1 { 1 } else { 16 }
+        if self.version == 1 { 1 } else { SERIES_ALIGN_BYTES }
     }
 
     pub(super) fn symbols_section(&self) -> Range<u64> {
@@ -131,7 +130,7 @@ impl Source {
 
     /// From the length of the postings offset table on.
     pub(super) fn postings_table_section(&self) -> Range<u64> {
-        self.toc.postings_table..self.index_bytes - TOC_BYTES
+        self.toc.postings_table..self.index_bytes - TOC_LEN
     }
 
     /// Everything between the series and the postings offset table.

@@ -44,11 +44,6 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The case `case/variant`.
-pub(crate) fn case(name: &str) -> Case {
-    cases().into_iter().find(|case| case.name == name).unwrap()
-}
-
 fn read_case(case: &Path, variant: &Path) -> Case {
     let json = fs::read(variant.join("merge.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
@@ -104,17 +99,4 @@ pub(crate) fn assert_same_content(ours: &Path, theirs: &Path, what: &str) {
         let differ = ours.iter().zip(theirs).position(|(a, b)| a != b);
         assert_eq!(differ, None, "{what}: first byte of {name} that differs");
     }
-}
-
-/// Copies a block with all its files into `dir`.
-pub(crate) fn copy_block(block: &Path, dir: &Path) -> PathBuf {
-    let copy = dir.join(file_name(block));
-    fs::create_dir_all(copy.join("chunks")).unwrap();
-    for file in ["meta.json", "index", "tombstones"] {
-        fs::copy(block.join(file), copy.join(file)).unwrap();
-    }
-    for segment in list(&block.join("chunks")) {
-        fs::copy(&segment, copy.join("chunks").join(file_name(&segment))).unwrap();
-    }
-    copy
 }

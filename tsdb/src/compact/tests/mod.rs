@@ -1,5 +1,8 @@
 //! Tests of the pipeline from the inside: planted faults, tiny shares.
 
+mod bad_input;
+mod faults;
+mod flips;
 mod mutations;
 mod spills;
 
@@ -9,7 +12,6 @@ use std::sync::Arc;
 
 use super::compactor::{CompactOptions, Compactor, Merged};
 use super::error::CompactError;
-use super::reencode::FloatEncoding;
 use crate::vfs::{Io, OsVfs, Policy, Vfs};
 
 /// What is in a directory, by name.
@@ -30,11 +32,7 @@ fn testdata() -> PathBuf {
 }
 
 fn options(verify_output: bool) -> CompactOptions {
-    let mut options = CompactOptions::default();
-    options.threads = 2;
-    options.float_encoding = FloatEncoding::Xor;
-    options.verify_output = verify_output;
-    options
+    CompactOptions { threads: 2, verify_output, ..CompactOptions::default() }
 }
 
 fn os_vfs(dir: &Path) -> Arc<dyn Vfs> {

@@ -51,6 +51,10 @@ pub(super) struct Mutations {
 }
 
 impl Mutations {
+    pub(super) fn none() -> Self {
+        Self::default()
+    }
+
     /// `mutation` at opportunity number `skip`, counted from 0.
     pub(super) fn new(mutation: Mutation, skip: u64) -> Self {
         Self { planted: Some(mutation), skip, seen: Arc::default() }
@@ -85,7 +89,7 @@ impl Mutations {
                     _ => 0,
                 };
                 for part in batch.parts.iter_mut().filter(|part| part.chunks_end as usize > at) {
-                    part.chunks_end = part.chunks_end.checked_add_signed(moved as i32).unwrap();
+                    part.chunks_end = part.chunks_end.checked_add_signed(moved).unwrap();
                 }
                 assert_eq!(batch.parts.last().unwrap().chunks_end as i64, now);
             }

@@ -5,7 +5,7 @@ use super::*;
 use crate::vfs::sim::{Effect, SimVfs};
 
 /// Shares that nothing fits into.
-fn tiny() -> Shares {
+pub(super) fn tiny() -> Shares {
     Shares {
         symbol_store_bytes: 100,
         symbol_maps_bytes: 48 << 10,

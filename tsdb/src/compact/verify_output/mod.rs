@@ -170,7 +170,7 @@ fn check_sections(output: &Source, block: &Block) -> Result<(), CompactError> {
     let postings = output.postings_section();
     let ordered = output.index_version() == 2
         && symbols.start == 5
-        && block.scan.strings().end() == symbols.end
+        && block.scan.strings().end() == Some(symbols.end)
         && symbols.end == series.start
         && series.end == postings.start;
     if ordered {

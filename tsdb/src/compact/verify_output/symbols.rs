@@ -55,6 +55,8 @@ pub(super) struct SymbolStrings {
     groups: Vec<Group>,
     /// Where the strings end.
     end: u64,
+    /// Where the table ends by its length field.
+    declared_end: u64,
     slots: Vec<Slot>,
     slots_max: usize,
     clock: u64,
@@ -72,6 +74,7 @@ impl SymbolStrings {
             source: Arc::clone(source),
             groups: Vec::new(),
             end: 0,
+            declared_end: 0,
             slots: Vec::new(),
             slots_max: groups_kept.clamp(2, SLOTS_MAX),
             clock: 0,
@@ -91,7 +94,10 @@ impl SymbolStrings {
         let cut_off = "symbol table is cut off";
         let head: [u8; 8] =
             *window.peek(8)?.first_chunk().ok_or_else(|| self.malformed(cut_off))?;
-        let count = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+        let [len, count] =
+            [[head[0], head[1], head[2], head[3]], [head[4], head[5], head[6], head[7]]]
+                .map(u32::from_be_bytes);
+        self.declared_end = window.position() + 4 + u64::from(len) + 4;
         let mut crc = crc32c_append(0, &head[4..]);
         window.advance(8);
         let by_offset = self.source.index_version() == 1;
@@ -128,10 +134,10 @@ impl SymbolStrings {
         Ok(())
     }
 
-    /// How many bytes the table takes, by what is in it; for a block that we wrote that is the
-    /// section's length and what its length field says.
-    pub(super) fn end(&self) -> u64 {
-        self.end + 4
+    /// Where the table ends; `None` if its length field says something else than its content.
+    pub(super) fn end(&self) -> Option<u64> {
+        let end = self.end + 4;
+        (end == self.declared_end).then_some(end)
     }
 
     /// The string that series entries call `id`.

@@ -1,0 +1,4 @@
+//! libFuzzer's way into the target `series`.
+#![no_main]
+
+tsdb_fuzz::libfuzzer!("series");

@@ -1,0 +1,4 @@
+//! libFuzzer's way into the target `tombstones`.
+#![no_main]
+
+tsdb_fuzz::libfuzzer!("tombstones");

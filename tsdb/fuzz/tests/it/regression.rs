@@ -1,0 +1,1 @@
+//! Inputs that a target once failed for.
