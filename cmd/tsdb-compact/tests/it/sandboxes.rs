@@ -31,7 +31,10 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "merge" | "verify" => copy_case("basic", &data),
         "merge-samples" => merge_samples(dir),
         "plan" => plan(dir),
-        "dump" | "query" => copy_case("encodings", &data),
+        "dump" | "query" => {
+            copy_case("encodings", &data);
+            copy_case("one-sample", &dir.join("small"));
+        }
         "dump-damaged" => {
             copy_case("five-blocks", &data);
             flip(&data.join(BLOCK).join("chunks/000001"), 100);
@@ -309,6 +312,7 @@ done
 kill -STOP $PID
 eval "$action"
 kill -CONT $PID
+exec 2>/dev/null
 wait $PID
 "#
         );

@@ -60,6 +60,7 @@ fn elide(session: &str) -> String {
             ("  free ", ", or write to another"),
             ("  too little room: ", " are missing"),
             ("(process ", ")"),
+            ("is in use by ", " (process"),
             ("but not possible for ", "\n"),
         ] {
             line = elide_between(&line, before, after);
