@@ -18,3 +18,4 @@ mod query_blocks;
 mod query_damage;
 mod query_iterators;
 mod query_matchers;
+mod send_sync;

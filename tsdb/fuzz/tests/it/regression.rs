@@ -1,1 +1,50 @@
-//! Inputs that a target once failed for.
+//! Inputs that a target once failed for, or that stand for a whole class, under the name of what
+//! they are about.
+
+use tsdb_fuzz::target;
+
+fn check(name: &str, input: &[u8]) {
+    target(name).unwrap_or_else(|| panic!("no target {name}")).check(input);
+}
+
+#[test]
+fn nothing_at_all_is_survived_by_every_target() {
+    for target in tsdb_fuzz::TARGETS {
+        target.check(&[]);
+    }
+}
+
+#[test]
+fn a_chunk_that_claims_65535_samples_holds_memory_for_what_is_there() {
+    for encoding in ["chunk_xor", "chunk_xor2", "chunk_histogram", "chunk_float_histogram"] {
+        check(encoding, &[0xff; 40]);
+        check(encoding, &[&[0xff, 0xff][..], &[0; 300]].concat());
+    }
+}
+
+#[test]
+fn a_span_of_chunk_times_that_overflows_is_an_error() {
+    check(
+        "series",
+        &[2, 5, 6, 7, 1, 1, 0xfc, 255, 255, 255, 255, 255, 255, 255, 255, 1, 39, 162, 2],
+    );
+}
+
+#[test]
+fn tables_that_claim_four_billion_entries_hold_memory_for_what_is_there() {
+    for part in ["symbols", "postings", "postings_table"] {
+        check(part, &[&[0xff; 4][..], &[0; 60]].concat());
+    }
+}
+
+#[test]
+fn deep_json_is_an_error_and_no_overflow_of_the_stack() {
+    check("meta", "[".repeat(4000).as_bytes());
+    check("meta", "{\"a\":".repeat(800).as_bytes());
+}
+
+#[test]
+fn deep_patterns_are_an_error_and_no_overflow_of_the_stack() {
+    check("selector", format!("{{a=~\"{}\"}}", "(".repeat(190)).as_bytes());
+    check("selector", format!("{{a=~\"{}\"}}", "(?:a{2}){2}".repeat(15)).as_bytes());
+}

@@ -17,8 +17,8 @@
 //!           postings equal to the series' labels, both ways
 //! ```
 //!
-//! Memory is that of the budget: windows, some groups of symbols for each block, and the chunk list
-//! of one series for each.
+//! Memory is within the budget: windows, some groups of symbols for each block, and the chunk list of
+//! one series for each.
 
 mod block;
 mod fetch;
@@ -128,12 +128,13 @@ impl VerifyOutput<'_> {
 
     fn shares(&self) -> BlockShares {
         let blocks = self.sources.len() as u64 + 1;
+        // A third of the budget: what the stages have freed is not all given back by then.
         let share = self.memory_budget_bytes / blocks;
         let window = |part: u64, max: u64| (share / part).clamp(4 << 10, max) as usize & !4095;
         BlockShares {
-            series_window: window(6, 512 << 10),
-            chunk_window: window(4, 4 << 20),
-            symbols: share / 4,
+            series_window: window(12, 512 << 10),
+            chunk_window: window(8, 1 << 20),
+            symbols: share / 8,
         }
     }
 

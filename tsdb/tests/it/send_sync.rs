@@ -1,0 +1,57 @@
+//! An embedder keeps these in shared state and hands them between threads.
+
+use tsdb::block::{Block, BlockChunk, BlockIndex, LabelValues, OpenError, ReadError};
+use tsdb::compact::planner::{ExcludeFilter, LeveledPlanner, Plan, PlanBlock, PlanError, Planner};
+use tsdb::compact::reencode::{EncodedChunks, ReencodeError, Reencoder};
+use tsdb::compact::{
+    CancelToken, CompactError, CompactOptions, Compactor, DirectoryCompactor, DirectoryReport,
+    DryRun, Ledger, Listing, Merged, Progress,
+};
+use tsdb::generate::{GenerateError, GenerateOptions};
+use tsdb::query::{Matcher, Querier, QueryError, RawChunks, Samples, SelectorError, SeriesSet};
+use tsdb::vfs::{OsVfs, Vfs, VfsError, VfsFile, VfsRead};
+use tsdb_format::chunkenc::{ChunkAppender, ChunkDecoder, ChunkIterator};
+use tsdb_format::index::{PostingsIter, PostingsList, PostingsTable, SeriesEntry, SymbolTable};
+use tsdb_format::{DecodeError, labels::Labels, meta::BlockMeta, tombstones::Tombstones};
+
+fn shared<T: Send + Sync + ?Sized>() {}
+fn sent<T: Send + ?Sized>() {}
+fn error<T: std::error::Error + Send + Sync + 'static>() {}
+
+#[test]
+fn what_is_shared_between_threads_can_be() {
+    shared::<(Block, BlockIndex, BlockChunk<'static>, LabelValues<'static>)>();
+    shared::<(Compactor, CompactOptions, DirectoryCompactor, LeveledPlanner)>();
+    shared::<(CancelToken, Progress, Ledger, Merged, DryRun, Listing, DirectoryReport)>();
+    shared::<(Plan, PlanBlock, dyn Planner)>();
+    shared::<dyn ExcludeFilter>();
+    shared::<(Querier<'static>, Matcher, GenerateOptions)>();
+    shared::<(OsVfs, dyn Vfs)>();
+    shared::<dyn VfsRead>();
+    shared::<(BlockMeta, Labels, Tombstones, SeriesEntry, SymbolTable, PostingsTable)>();
+    shared::<(PostingsList<'static>, PostingsIter<'static>)>();
+    shared::<(uncached_io::Io, uncached_io::Reader, uncached_io::AlignedBuf)>();
+}
+
+#[test]
+fn what_one_thread_works_with_can_be_handed_to_another() {
+    sent::<(SeriesSet<'static>, Samples<'static>, RawChunks<'static>)>();
+    sent::<(Reencoder, EncodedChunks)>();
+    sent::<(ChunkAppender, ChunkDecoder, ChunkIterator<'static>)>();
+    sent::<(uncached_io::Writer, dyn VfsFile)>();
+}
+
+#[test]
+fn errors_can_be_boxed_and_handed_on() {
+    error::<OpenError>();
+    error::<ReadError>();
+    error::<CompactError>();
+    error::<PlanError>();
+    error::<ReencodeError>();
+    error::<GenerateError>();
+    error::<QueryError>();
+    error::<SelectorError>();
+    error::<VfsError>();
+    error::<DecodeError>();
+    error::<uncached_io::Error>();
+}
