@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod damage;
+mod failures;
 mod fixtures;
+mod memory;
 mod sandboxes;
 mod transcripts;

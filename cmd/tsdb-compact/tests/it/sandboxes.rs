@@ -51,6 +51,7 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "space" => space(&data),
         "lock" => programs.hold_lock(&data),
         "midway" => midway(dir),
+        "disk-full" => return disk_full(dir),
         "uncached" => return uncached(dir),
         "unprivileged" => return programs.unprivileged(dir),
         other => panic!("tests/it/sandboxes.rs has no sandbox for the session {other}"),
@@ -243,6 +244,19 @@ fn midway(dir: &Path) {
     fs::rename(block, dir.join("deleted")).unwrap();
 }
 
+/// A place for a small disk.
+fn disk_full(dir: &Path) -> bool {
+    let mut trial = std::process::Command::new("unshare");
+    let trial = trial.args(["--mount", "mount", "-t", "tmpfs", "tmpfs"]).arg(dir).output();
+    if !trial.is_ok_and(|trial| trial.status.success()) {
+        fixtures::skip("TSDB_CLI_TESTS", "session disk-full: only root can mount a small disk");
+        return false;
+    }
+    midway(dir);
+    fs::create_dir(dir.join("disk")).unwrap();
+    true
+}
+
 /// A directory in memory, which has a page cache and nothing else.
 fn uncached(dir: &Path) -> bool {
     copy_case("basic", &dir.join("data"));
@@ -293,6 +307,9 @@ impl Programs {
         true
     }
 
+    /// `on-small-disk COMMAND` mounts a disk of 12 MiB on `disk`, for that command only, and says
+    /// what is left there.
+    ///
     /// `as-nobody tsdb-compact ...` runs it without privileges. `midway ACTION -- tsdb-compact
     /// merge ...` stops the program while its temporary block is there, runs the shell command
     /// ACTION, in which `$PID` is the program, and lets it go on.
@@ -316,9 +333,19 @@ exec 2>/dev/null
 wait $PID
 "#
         );
+        let midway = self.script("midway", &midway);
+        let small_disk = format!(
+            r#"shift; exec unshare --mount sh -c 'mount -t tmpfs -o size=12m tmpfs disk
+"$0" "$@"; code=$?
+echo "on the disk: $(ls -A disk)"
+exit $code' {} "$@"
+"#,
+            midway.display()
+        );
         vec![
             ("as-nobody", self.script("as-nobody", &nobody)),
-            ("midway", self.script("midway", &midway)),
+            ("midway", midway),
+            ("on-small-disk", self.script("on-small-disk", &small_disk)),
         ]
     }
 

@@ -75,8 +75,8 @@ fn elide_between(line: &str, before: &str, after: &str) -> String {
     let Some(from) = line.find(before).map(|at| at + before.len()) else { return line.to_owned() };
     let rest = &line[from..];
     let len = rest.find(after);
-    let starts_right =
-        rest.starts_with(|c: char| c.is_ascii_digit()) || before.contains("possible");
+    let starts_right = rest.starts_with(|c: char| c.is_ascii_digit())
+        || ["possible", "in use"].iter().any(|text| before.contains(text));
     match len {
         Some(len) if starts_right && (len < 20 || after == "\n") => {
             format!("{}[..]{}", &line[..from], &rest[len..])

@@ -41,6 +41,8 @@ pub struct DirectoryCompaction {
     pub sources: Vec<PathBuf>,
     /// The outcome.
     pub result: Result<Merged, CompactError>,
+    /// The block that was to blame, which is marked and left out from now on.
+    pub culprit: Option<PathBuf>,
 }
 
 /// What happened to a data directory.
@@ -155,9 +157,11 @@ impl<'a> DirectoryCompactor<'a> {
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
             let result = self.compact(dir, &sources, &lock);
+            let mut blamed = None;
             if let Err(error) = &result {
                 match culprit(&listing, error) {
                     Some(block) => {
+                        blamed = Some(block.dir.clone());
                         marks.insert(block.meta.ulid, &block.dir, error.to_string());
                         marks.store(vfs.as_ref(), dir)?;
                     }
@@ -167,7 +171,9 @@ impl<'a> DirectoryCompactor<'a> {
                     }
                 }
             }
-            report.compactions.push(DirectoryCompaction { plan: group.clone(), sources, result });
+            let plan = group.clone();
+            let tried = DirectoryCompaction { plan, sources, result, culprit: blamed };
+            report.compactions.push(tried);
         }
     }
 
