@@ -10,9 +10,13 @@
 //! | index writer and its spills | 1/24 | |
 //! | postings | 1/6 | spilled in sorted runs |
 //! | postings offset table | 1/24 | spilled |
+//! | tombstones, held while the sources are open | 1/4 on top | an error that says what would do |
+//! | overlapping chunks of one series | 1/3, that of the batches | an error that says what would do |
 //!
 //! Stacks, code and the allocator's slack are not part of the budget; the bound on the whole
 //! process (64 MiB for the default budget) is that of the cgroup test.
+
+use super::error::CompactError;
 
 /// What a compaction takes if nothing else is said: 48 MiB.
 pub const MEMORY_BUDGET_BYTES: u64 = 48 << 20;
@@ -30,12 +34,20 @@ pub(super) struct Shares {
     pub(super) batch_bytes: usize,
     /// How many batches are under way at a time.
     pub(super) batches: usize,
+    /// What the overlapping chunks of one series may take.
+    pub(super) overlap_bytes: u64,
     pub(super) segment_buffer_bytes: usize,
     pub(super) index_buffer_bytes: usize,
     pub(super) postings_bytes: usize,
     pub(super) table_bytes: usize,
 }
 
+/// Batches get one part in this many of the budget, and so may a series that has one to itself.
+const BATCHES_PART: u64 = 3;
+/// Bytes of memory for each byte of a tombstones file, while it is decoded.
+const TOMBSTONE_WEIGHT: u64 = 12;
+/// Tombstones get one part in this many of the budget.
+const TOMBSTONES_PART: u64 = 4;
 /// What the buffer of a short run takes.
 const RUN_BUFFER_BYTES: usize = 4 << 10;
 /// How much of the budget the symbol maps get: one part in this many.
@@ -50,14 +62,15 @@ impl Shares {
         // With many sources a batch fetches many small runs, each into a buffer of its own: then
         // there are fewer batches, as many as keep those buffers within their share.
         let run_buffers_bytes = sources * RUN_BUFFER_BYTES;
-        let batches = (2 * threads + 2).min((part(3) / run_buffers_bytes.max(1)).max(2));
+        let batches = (2 * threads + 2).min((part(BATCHES_PART) / run_buffers_bytes.max(1)).max(2));
         let source_window_bytes = (part(12) / sources.max(1)).clamp(4 << 10, 512 << 10);
         Self {
             symbol_store_bytes: part(12),
             symbol_maps_bytes: budget_bytes / SYMBOL_MAPS_PART,
             source_window_bytes: source_window_bytes & !4095,
-            batch_bytes: (part(3) / batches).clamp(64 << 10, 4 << 20),
+            batch_bytes: (part(BATCHES_PART) / batches).clamp(64 << 10, 4 << 20),
             batches,
+            overlap_bytes: budget_bytes / BATCHES_PART,
             segment_buffer_bytes: part(12).clamp(256 << 10, 8 << 20),
             index_buffer_bytes: part(24).clamp(128 << 10, 4 << 20),
             postings_bytes: part(6),
@@ -72,6 +85,27 @@ impl Shares {
         let buffers = self.segment_buffer_bytes + self.index_buffer_bytes;
         (windows + batches + buffers + self.postings_bytes + self.table_bytes) as u64
             + self.symbol_maps_bytes
+    }
+
+    /// Refuses overlapping chunks of one series that need more memory, what they become included,
+    /// than all batches together should take: they are merged in one piece.
+    pub(super) fn admit_overlap(need_bytes: u64, share_bytes: u64) -> Result<(), CompactError> {
+        if need_bytes <= share_bytes {
+            return Ok(());
+        }
+        let what = "overlapping chunks of one series";
+        Err(CompactError::budget(what, need_bytes, share_bytes, need_bytes * BATCHES_PART))
+    }
+
+    /// Refuses tombstones that would not fit beside everything else.
+    pub(super) fn admit_tombstones(file_bytes: u64, budget_bytes: u64) -> Result<(), CompactError> {
+        let need_bytes = file_bytes * TOMBSTONE_WEIGHT;
+        let share_bytes = budget_bytes / TOMBSTONES_PART;
+        if need_bytes <= share_bytes {
+            return Ok(());
+        }
+        let least_bytes = need_bytes * TOMBSTONES_PART;
+        Err(CompactError::budget("tombstones", need_bytes, share_bytes, least_bytes))
     }
 
     /// The least budget under which the symbol maps could take `need_bytes`.

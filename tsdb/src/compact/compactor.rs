@@ -334,6 +334,7 @@ impl Compactor {
 
     pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
         let pool = Arc::new(FilePool::new(Arc::clone(&self.vfs), dirs.to_vec(), OPEN_FILES_MAX));
+        let mut tombstone_bytes = 0;
         let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
         for (number, dir) in dirs.iter().enumerate() {
             self.cancel.check()?;
@@ -352,6 +353,9 @@ impl Compactor {
                     reason: format!("{mark}; remove the mark to have the block merged"),
                 });
             }
+            let stones_bytes = fs::metadata(dir.join("tombstones")).map_or(0, |file| file.len());
+            tombstone_bytes += stones_bytes;
+            Shares::admit_tombstones(tombstone_bytes, self.options.memory_budget_bytes)?;
             let tombstones = read_tombstones(dir)?;
             let segments = segment_lengths(dir)?;
             let number = u32::try_from(number).unwrap_or(u32::MAX);

@@ -91,7 +91,7 @@ pub(super) fn estimate(
         cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);
     }
     let range = time_range(sources);
-    let mut merge = SeriesMerge::new(cursors, shares.batch_bytes, range);
+    let mut merge = SeriesMerge::new(cursors, shares, range);
     let mut layout = Layout::new(segment_bytes_max, range, symbols.bytes().len_bytes());
     let mut batch = Batch::default();
     while merge.fill(&mut batch)? {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run, is_deleted_whole};
+use super::budget::Shares;
 use super::error::CompactError;
 use super::heap::TieHeap;
 use super::ledger::Tally;
@@ -41,6 +42,7 @@ pub(super) struct SeriesMerge {
     /// How many chunks of the current series' parts are planned already, for a long one.
     planned: Option<usize>,
     batch_bytes: u64,
+    overlap_bytes: u64,
     sequence: u64,
 }
 
@@ -48,11 +50,7 @@ const NO_RUN: u32 = u32::MAX;
 
 impl SeriesMerge {
     /// Of cursors in front of their first series.
-    pub(super) fn new(
-        cursors: Vec<SeriesCursor>,
-        batch_bytes: usize,
-        time_range: (i64, i64),
-    ) -> Self {
+    pub(super) fn new(cursors: Vec<SeriesCursor>, shares: &Shares, time_range: (i64, i64)) -> Self {
         Self {
             heap: TieHeap::default(),
             current: Vec::with_capacity(cursors.len()),
@@ -61,7 +59,8 @@ impl SeriesMerge {
             time_range,
             runs: vec![NO_RUN; cursors.len()],
             planned: None,
-            batch_bytes: batch_bytes as u64,
+            batch_bytes: shares.batch_bytes as u64,
+            overlap_bytes: shares.overlap_bytes,
             sequence: 0,
             cursors,
         }
@@ -163,7 +162,7 @@ impl SeriesMerge {
             if !self.left.is_empty() || self.planned.is_none() && !self.enter_series() {
                 break;
             }
-            if self.plan_series(batch) {
+            if self.plan_series(batch)? {
                 self.left.extend(self.current.drain(..).rev());
             }
         }
@@ -172,7 +171,7 @@ impl SeriesMerge {
     }
 
     /// Adds the current series to the batch; false if only a piece of it found room.
-    fn plan_series(&mut self, batch: &mut Batch) -> bool {
+    fn plan_series(&mut self, batch: &mut Batch) -> Result<bool, CompactError> {
         let already = self.planned.take().unwrap_or(0);
         let plain = self.order_parts();
         let planned_before = batch.planned_bytes;
@@ -191,7 +190,9 @@ impl SeriesMerge {
             before += count;
         }
         if !plain {
-            batch.weight_bytes += (batch.planned_bytes - planned_before) * REENCODED_WEIGHT;
+            let bytes = batch.planned_bytes - planned_before;
+            Shares::admit_overlap(bytes * (1 + REENCODED_WEIGHT), self.overlap_bytes)?;
+            batch.weight_bytes += bytes * REENCODED_WEIGHT;
         }
         batch.labels.extend_from_slice(self.cursors[self.current[0] as usize].labels());
         let mut listed = Tally::default();
@@ -206,7 +207,7 @@ impl SeriesMerge {
             vanishes: false,
             listed,
         });
-        last
+        Ok(last)
     }
 
     /// Chooses the order of the parts and says whether the series is plain: whether its sources'

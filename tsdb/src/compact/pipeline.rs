@@ -78,7 +78,7 @@ impl Pipeline<'_> {
             let window = self.shares.source_window_bytes;
             cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
         }
-        let merge = SeriesMerge::new(cursors, self.shares.batch_bytes, self.time_range);
+        let merge = SeriesMerge::new(cursors, &self.shares, self.time_range);
         let writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
         let (listed, writer) = self.copy(merge, writer, &names)?;
         let Written { counts, ledger, fetched, index } = writer.finish()?;
