@@ -22,6 +22,7 @@ use tsdb_format::meta::{BlockMeta, Ulid};
 
 pub use self::failed::FAILED_MARKS_FILE;
 use self::failed::FailedMarks;
+pub(super) use self::scan::mark_of;
 pub use self::scan::{BrokenBlock, ListedBlock, Listing, list_blocks};
 use super::compactor::{Compactor, Merged};
 use super::error::CompactError;
@@ -82,6 +83,7 @@ impl<'a> DirectoryCompactor<'a> {
     /// Compacts what `planner` plans.
     #[must_use]
     pub fn new(compactor: Compactor, planner: &'a dyn Planner) -> Self {
+        let compactor = compactor.refusing_out_of_range();
         Self { compactor, planner, exclude: None, retry_failed: false }
     }
 
