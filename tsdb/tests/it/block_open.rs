@@ -153,6 +153,7 @@ fn name_and_meta_have_to_agree() {
         [
             OpenError::DuplicateUlid { .. },
             OpenError::NoMeta { .. },
+            OpenError::DuplicateUlid { .. },
             OpenError::DuplicateUlid { .. }
         ]
     ));

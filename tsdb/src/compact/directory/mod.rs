@@ -15,7 +15,7 @@ mod failed;
 mod scan;
 
 use std::collections::HashSet;
-use std::io;
+use std::io::ErrorKind::{NotFound, UnexpectedEof};
 use std::path::{Path, PathBuf};
 
 use tsdb_format::meta::{BlockMeta, Ulid};
@@ -223,19 +223,13 @@ fn culprit<'l>(listing: &'l Listing, error: &CompactError) -> Option<&'l ListedB
     if let Some(dir) = error.culprit() {
         return listing.blocks.iter().find(|block| block.dir == dir);
     }
-    // A file of a block that is gone, closed to us or on a bad spot of the disk.
+    // A file of a block that is gone or too short: its return would change the block. A file that
+    // is closed to us, or a read that failed, may be fine the next time: no mark for these.
     let CompactError::Vfs(error) = error else { return None };
     let is_reading = matches!(error.operation, Operation::Open | Operation::Read);
+    let is_part_missing = matches!(error.source.kind(), NotFound | UnexpectedEof);
     let culprit = || listing.blocks.iter().find(|block| error.path.starts_with(&block.dir));
-    if is_reading && is_fault_of_file(&error.source) { culprit() } else { None }
-}
-
-fn is_fault_of_file(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, NotFound, PermissionDenied, UnexpectedEof};
-    let inner = error.get_ref().and_then(|error| error.downcast_ref::<uncached_io::Error>());
-    let errno = inner.and_then(uncached_io::Error::errno).map(|errno| errno.0);
-    matches!(error.kind(), NotFound | PermissionDenied | UnexpectedEof | InvalidData)
-        || errno.or(error.raw_os_error()) == Some(rustix::io::Errno::IO.raw_os_error())
+    if is_reading && is_part_missing { culprit() } else { None }
 }
 
 /// Whether trying the other groups makes no sense.
