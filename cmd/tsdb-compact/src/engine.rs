@@ -28,9 +28,16 @@ pub(crate) fn policy(args: &WriteArgs) -> Result<Policy, UsageError> {
              otherwise; give one of them"
                 .to_owned(),
         )),
-        (true, _) | (_, Some(UncachedIo::Required)) => Ok(Policy::Required),
-        (_, Some(UncachedIo::Prefer)) => Ok(Policy::Prefer),
-        (_, Some(UncachedIo::Off) | None) => Ok(Policy::Off),
+        (true, _) => Ok(Policy::Required),
+        (false, when) => Ok(policy_of(when.unwrap_or(UncachedIo::Off))),
+    }
+}
+
+pub(crate) fn policy_of(when: UncachedIo) -> Policy {
+    match when {
+        UncachedIo::Off => Policy::Off,
+        UncachedIo::Prefer => Policy::Prefer,
+        UncachedIo::Required => Policy::Required,
     }
 }
 
@@ -50,7 +57,7 @@ pub(crate) fn compactor(
 }
 
 /// How files of `dest` can be written.
-fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
+pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
     let error = match Io::probe(dest, policy) {
         Ok(io) => return Ok(io),
         Err(error) => error,

@@ -6,7 +6,8 @@ use std::io;
 use tsdb::block::lock::LockError;
 use tsdb::block::publish::PublishError;
 use tsdb::compact::{CompactError, SourceFault};
-use tsdb::vfs::{SpaceError, VfsError};
+use tsdb::vfs::{Operation, SpaceError, VfsError};
+use tsdb_format::meta::MetaError;
 
 use crate::units::display_bytes;
 
@@ -16,12 +17,17 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let words = cause.to_string();
-        if !text.contains(&words) {
+        if !text.contains(&words) && !is_noise(cause, &words) {
             text = format!("{text}: {words}");
         }
         source = cause.source();
     }
     text
+}
+
+/// An operation and a path that stand in the text already, without a position that would add to it.
+fn is_noise(cause: &(dyn Error + 'static), words: &str) -> bool {
+    cause.source().is_some() && words.ends_with(", byte 0 (0 bytes complete)")
 }
 
 /// A compaction's error, and what to do if the error does not say so itself.
@@ -63,6 +69,9 @@ pub(crate) fn advice(error: &CompactError) -> Option<&'static str> {
 fn advice_on_source(fault: &SourceFault) -> Option<&'static str> {
     Some(match fault {
         SourceFault::UnknownEncoding(_) | SourceFault::WrongDirectory { .. } => return None,
+        SourceFault::Meta(MetaError::Version(_)) => {
+            "a newer version of tsdb-compact may be able to read it"
+        }
         SourceFault::Meta(_) => {
             "restore meta.json from a backup, or move the block out of the data directory"
         }
@@ -84,7 +93,22 @@ fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
              no block at all; restore it from a backup, or move the directory away",
         );
     }
+    if error.source.kind() == io::ErrorKind::NotFound && error.operation == Operation::Open {
+        return Some("the block is not whole; restore it from a backup, or move it away");
+    }
     advice_on_io(&error.source)
+}
+
+/// What to do about the error of the OS that is among the causes.
+pub(crate) fn advice_on_cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return advice_on_io(io);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {

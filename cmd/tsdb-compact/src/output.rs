@@ -9,7 +9,7 @@ use tsdb::compact::CompactError;
 
 use crate::args::LogLevel;
 use crate::engine::stopped_by;
-use crate::errors::{chain, with_advice};
+use crate::errors::{advice_on_cause, chain, with_advice};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,15 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
         eprintln!("stopped by {name}: what was finished stays, nothing else is left behind");
         128 + number
     } else {
-        let compaction = error.downcast_ref::<CompactError>();
-        eprintln!("error: {}", compaction.map_or_else(|| chain(error.as_ref()), with_advice));
+        match error.downcast_ref::<CompactError>() {
+            Some(error) => eprintln!("error: {}", with_advice(error)),
+            None => {
+                eprintln!("error: {}", chain(error.as_ref()));
+                if let Some(advice) = advice_on_cause(error.as_ref()) {
+                    eprintln!("  {advice}");
+                }
+            }
+        }
         if error.is::<UsageError>() { 2 } else { 1 }
     };
     if json {

@@ -115,7 +115,7 @@ pub struct BlockDesc {
 #[non_exhaustive]
 pub enum MetaError {
     /// It is not the JSON that it has to be.
-    #[error(transparent)]
+    #[error("not a meta.json that can be understood: {0}")]
     Json(#[from] serde_json::Error),
     /// Its version is not known.
     #[error("unexpected meta file version {0}, want {META_VERSION}")]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tsdb_format::meta::{BlockMeta, parse_block_id};
+use tsdb_format::meta::BlockMeta;
 
 use super::open::{read_meta, read_meta_unnamed};
 use super::open_error::OpenError;
@@ -63,11 +63,13 @@ pub fn list_blocks(dir: &Path) -> Result<BlockList, OpenError> {
     Ok(list)
 }
 
-/// Whether `path` is a directory that bears a ULID as name, in upper or lower case.
+/// Whether `path` is a directory whose name could be meant as a ULID: one in lower case, or one too
+/// large, is refused aloud.
 #[must_use]
 pub fn is_block_dir(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    parse_block_id(&name.to_ascii_uppercase()).is_ok() && path.is_dir()
+    let like_ulid = name.len() == 26 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    like_ulid && path.is_dir()
 }
 
 /// A directory with the wrong name may hold a block that is there under the right one as well.

@@ -36,6 +36,8 @@ pub(super) struct Shares {
     pub(super) table_bytes: usize,
 }
 
+/// What the buffer of a short run takes.
+const RUN_BUFFER_BYTES: usize = 4 << 10;
 /// How much of the budget the symbol maps get: one part in this many.
 const SYMBOL_MAPS_PART: u64 = 6;
 
@@ -45,7 +47,10 @@ impl Shares {
         let budget_bytes = budget_bytes.max(MEMORY_BUDGET_BYTES_MIN);
         let part = |n: u64| usize::try_from(budget_bytes / n).unwrap_or(usize::MAX);
         // One batch in the hands of each worker, as many planned or waiting to be written.
-        let batches = 2 * threads + 2;
+        // With many sources a batch fetches many small runs, each into a buffer of its own: then
+        // there are fewer batches, as many as keep those buffers within their share.
+        let run_buffers_bytes = sources * RUN_BUFFER_BYTES;
+        let batches = (2 * threads + 2).min((part(3) / run_buffers_bytes.max(1)).max(2));
         let source_window_bytes = (part(12) / sources.max(1)).clamp(4 << 10, 512 << 10);
         Self {
             symbol_store_bytes: part(12),

@@ -8,8 +8,11 @@ use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
 use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
+use super::directory::mark_of;
+use super::dry_run::estimate;
 use super::error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 use super::files::FilePool;
+use super::index::INDEX_BYTES_MAX;
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
 use super::mutation::Mutations;
@@ -20,6 +23,7 @@ use super::reencode::FloatEncoding;
 use super::segments::Counts;
 use super::source::Source;
 use super::verify_output::VerifyOutput;
+use crate::block::leftovers;
 use crate::block::publish::{
     BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
 };
@@ -49,6 +53,9 @@ pub struct CompactOptions {
     /// Whether the finished block is read back and held against its sources before it is
     /// published. Costs about as much as the merge itself.
     pub verify_output: bool,
+    /// Whether a chunk that reaches outside of the sources' times is refused. Prometheus drops
+    /// what lies outside; where sources are deleted afterwards that would be the end of it.
+    pub refuse_out_of_range: bool,
 }
 
 impl Default for CompactOptions {
@@ -61,6 +68,7 @@ impl Default for CompactOptions {
             block_id: None,
             ownership: OwnershipRule::IfAllowed,
             verify_output: false,
+            refuse_out_of_range: false,
         }
     }
 }
@@ -163,6 +171,12 @@ impl Compactor {
         self
     }
 
+    /// As somebody needs it who deletes the sources afterwards.
+    pub(super) fn refusing_out_of_range(mut self) -> Self {
+        self.options.refuse_out_of_range = true;
+        self
+    }
+
     /// What it is doing, to be read from another thread.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
@@ -192,7 +206,11 @@ impl Compactor {
         let bytes_read: u64 =
             opened.sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
         self.progress.begin(opened.sources.iter().map(|source| source.chunk_bytes()).sum());
-        require_free_bytes(dest, bytes_read)
+        self.foresee_limits(&opened.sources)?;
+        leftovers::remove(self.vfs.as_ref(), dest, None)?;
+        // Beside the output there are temporary files, never larger than the indexes.
+        let spill_bytes: u64 = opened.sources.iter().map(|source| source.index_bytes()).sum();
+        require_free_bytes(dest, bytes_read + spill_bytes)
             .map_err(|source| CompactError::Space(Box::new(source)))?;
         let id = self.options.block_id.unwrap_or_else(Ulid::generate);
         let mut meta = merged_meta(id, &metas);
@@ -228,6 +246,28 @@ impl Compactor {
             published,
         };
         Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
+    }
+
+    /// Where the sum of the sources' parts passes a limit of the format, the result is planned
+    /// first: it may be smaller, or the merge must not begin.
+    fn foresee_limits(&self, sources: &[Arc<Source>]) -> Result<(), CompactError> {
+        let sum = |len: fn(&Source) -> u64| sources.iter().map(|source| len(source)).sum::<u64>();
+        let tables = |source: &Source| {
+            let section = source.postings_table_section();
+            section.end - section.start
+        };
+        let symbols = |source: &Source| {
+            let section = source.symbols_section();
+            section.end - section.start
+        };
+        let fits = sum(Source::index_bytes) <= INDEX_BYTES_MAX
+            && sum(tables) <= u64::from(u32::MAX)
+            && sum(symbols) <= u64::from(u32::MAX);
+        if fits {
+            return Ok(());
+        }
+        let shares = self.shares(sources.len());
+        estimate(sources, &shares, self.options.segment_bytes_max, &self.cancel).map(|_| ())
     }
 
     fn verify(
@@ -283,6 +323,7 @@ impl Compactor {
             threads,
             segment_bytes_max: self.options.segment_bytes_max,
             float_encoding: self.options.float_encoding,
+            refuse_out_of_range: self.options.refuse_out_of_range,
             time_range: (meta.min_time, meta.max_time.saturating_sub(1)),
             progress: &self.progress,
             cancel: &self.cancel,
@@ -303,6 +344,12 @@ impl Compactor {
                 return Err(CompactError::Incompatible {
                     block: dir.clone(),
                     reason: format!("block {} is named twice among the sources", meta.ulid),
+                });
+            }
+            if let Some(mark) = mark_of(dir) {
+                return Err(CompactError::Incompatible {
+                    block: dir.clone(),
+                    reason: format!("{mark}; remove the mark to have the block merged"),
                 });
             }
             let tombstones = read_tombstones(dir)?;

@@ -2,7 +2,8 @@
 //!
 //! PLAN alone is run. The length of a chunk follows from the reference of its neighbour, so the
 //! layout of a plain compaction is known before one chunk byte is read. Chunks that would be
-//! re-encoded count in full, which makes the figures an upper bound.
+//! re-encoded count with their present length: what they become depends on their samples, and
+//! interleaved ones can grow severalfold. The figures are an estimate then, and say so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,8 @@ use crate::vfs::free_bytes;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DryRun {
-    /// Whether the figures of the output are exact; otherwise they are upper bounds.
+    /// Whether the figures of the output are exact; otherwise they count chunks that will be
+    /// re-encoded with their present length.
     pub exact: bool,
     /// Bytes of the sources' chunks and indexes.
     pub bytes_read: u64,
@@ -71,7 +73,7 @@ impl Compactor {
 }
 
 /// Plans a merge of `sources` and adds up what it would write.
-fn estimate(
+pub(super) fn estimate(
     sources: &[Arc<Source>],
     shares: &Shares,
     segment_bytes_max: u64,

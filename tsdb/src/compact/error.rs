@@ -101,13 +101,13 @@ impl CompactError {
         Self::Budget { what, need_bytes, share_bytes, least_bytes }
     }
 
-    /// The block at fault, where one is.
+    /// The block at fault, where one is. Samples that are not accounted for are a fault of ours,
+    /// whatever block they were noticed in.
     #[must_use]
     pub fn culprit(&self) -> Option<&std::path::Path> {
         match self {
             Self::Source(error) => Some(&error.block),
             Self::Incompatible { block, .. } => Some(block),
-            Self::Ledger(mismatch) | Self::VerifyOutput(mismatch) => mismatch.block.as_deref(),
             _ => None,
         }
     }

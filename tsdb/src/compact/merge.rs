@@ -19,6 +19,7 @@ const LAST_CHUNK_BYTES: u64 = 2 << 10;
 /// Limits of a batch beside its bytes: what its vectors may grow to.
 const BATCH_SERIES: usize = 4 << 10;
 const BATCH_CHUNKS: usize = 8 << 10;
+const BATCH_RUNS: usize = 1 << 10;
 /// What a byte that is re-encoded takes beside itself: merged chunks are seldom longer than their
 /// sources, but the vector that holds them grows by doubling.
 const REENCODED_WEIGHT: u64 = 2;
@@ -108,6 +109,7 @@ impl SeriesMerge {
         batch.weight_bytes >= self.batch_bytes
             || batch.series.len() >= BATCH_SERIES
             || batch.chunks.len() >= BATCH_CHUNKS
+            || batch.runs.len() >= BATCH_RUNS
     }
 
     /// Adds a source's current series alone, to be accounted for.

@@ -46,6 +46,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) threads: usize,
     pub(super) segment_bytes_max: u64,
     pub(super) float_encoding: FloatEncoding,
+    pub(super) refuse_out_of_range: bool,
     /// Times of the merged block in milliseconds, both inclusive.
     pub(super) time_range: (i64, i64),
     pub(super) progress: &'a Progress,
@@ -187,7 +188,8 @@ impl Pipeline<'_> {
             self.time_range.1,
             self.float_encoding,
             &self.mutations,
-        );
+        )
+        .refuse_out_of_range(self.refuse_out_of_range);
         let Some(first) = self.sources.first() else { return };
         let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
         for mut batch in planned {

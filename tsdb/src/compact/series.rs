@@ -35,7 +35,8 @@ pub(super) struct SeriesCursor {
     source: Arc<Source>,
     symbols: SourceSymbols,
     window: Window,
-    all: AllSeries,
+    /// `None` for version 1, whose postings offset table is in no order.
+    all: Option<AllSeries>,
     /// (name, value) merged ids of the current series, flat.
     labels: Vec<u32>,
     previous: Vec<u32>,
@@ -57,7 +58,10 @@ impl SeriesCursor {
         let file = FileKey::index(source.number());
         let pool = Arc::clone(source.pool());
         let window = Window::new(pool, file, source.series_section(), window_bytes);
-        let all = AllSeries::open(&source, window_bytes / 4)?;
+        let all = match source.index_version() {
+            1 => None,
+            _ => Some(AllSeries::open(&source, window_bytes / 4)?),
+        };
         Ok(Self {
             source,
             symbols,
@@ -110,7 +114,11 @@ impl SeriesCursor {
     pub(super) fn advance(&mut self) -> Result<bool, CompactError> {
         let align = self.source.series_align();
         let padding = self.window.position().next_multiple_of(align) - self.window.position();
-        let Some(reference) = self.all.next(&self.source)? else {
+        let listed = match &mut self.all {
+            Some(all) => all.next(&self.source)?,
+            None => (self.window.remaining() > 0).then_some(self.window.position() as u32),
+        };
+        let Some(reference) = listed else {
             if self.window.remaining() >= align.max(2) {
                 return Err(self.fault(SourceFault::Malformed(
                     "series that the postings of all series don't list",

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, segment_header};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
 use tsdb_format::meta::BlockMeta;
 use tsdb_format::tombstones::{Interval, Tombstones};
@@ -56,7 +57,30 @@ impl Source {
             segment_bytes,
         };
         source.read_toc()?;
+        source.check_segment_headers()?;
         Ok(source)
+    }
+
+    /// A file that is no segment is refused, even if chunks could be found in it.
+    fn check_segment_headers(&self) -> Result<(), CompactError> {
+        let mut buf = AlignedBuf::default();
+        for (segment, len_bytes) in (0..).zip(&self.segment_bytes) {
+            let key = FileKey::segment(self.number, segment);
+            let fault = |what| Err(self.fault(key, SourceFault::Malformed(what)));
+            if *len_bytes < SEGMENT_HEADER_BYTES as u64 {
+                return fault("file is too short for a chunk segment");
+            }
+            let file = self.pool.get(key)?;
+            let head = file.read_at(0, SEGMENT_HEADER_BYTES, &mut buf)?;
+            let expected = segment_header();
+            if head.get(..4) != expected.get(..4) {
+                return fault("not a chunk segment: wrong magic number");
+            }
+            if head.get(4) != expected.get(4) {
+                return fault("unsupported version of chunk segments");
+            }
+        }
+        Ok(())
     }
 
     fn read_toc(&mut self) -> Result<(), CompactError> {

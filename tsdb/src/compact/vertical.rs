@@ -45,6 +45,7 @@ pub(super) struct VerticalMerge<'a> {
     sources: &'a [Arc<Source>],
     min_time: i64,
     max_time: i64,
+    refuse_out_of_range: bool,
     reencoder: Reencoder,
     encoded: EncodedChunks,
     candidates: Vec<Candidate>,
@@ -69,6 +70,7 @@ impl<'a> VerticalMerge<'a> {
             sources,
             min_time,
             max_time,
+            refuse_out_of_range: false,
             reencoder: Reencoder::new(float_encoding),
             encoded: EncodedChunks::default(),
             candidates: Vec::new(),
@@ -79,6 +81,12 @@ impl<'a> VerticalMerge<'a> {
             deleted: Vec::new(),
             mutations: mutations.clone(),
         }
+    }
+
+    /// With what lies outside of the merged block's times refused instead of left out.
+    pub(super) fn refuse_out_of_range(mut self, refuse: bool) -> Self {
+        self.refuse_out_of_range = refuse;
+        self
     }
 
     /// The times of the merged block in milliseconds, both inclusive.
@@ -129,6 +137,10 @@ impl<'a> VerticalMerge<'a> {
     ) -> Result<(), Fault> {
         let PlannedChunk { min_time, max_time, reference, .. } = *chunk;
         let samples = u64::from(record.samples);
+        let reaches_out = min_time < self.min_time || max_time > self.max_time;
+        if reaches_out && self.refuse_out_of_range {
+            return Err(SourceFault::IndexDisagrees(REACHES_OUT).into());
+        }
         if max_time < self.min_time || min_time > self.max_time {
             ledger.out_of_range += samples;
             return Ok(());
@@ -307,6 +319,10 @@ fn earlier(lists: &[List], candidates: &[Candidate], a: u32, b: u32) -> bool {
     };
     key(a) < key(b)
 }
+
+const REACHES_OUT: &str = "a chunk reaches outside of the times in meta.json, and its samples \
+    there would be lost; correct minTime and maxTime there, or use `merge`, which leaves them out \
+    as Prometheus does and keeps the sources";
 
 /// Why a series could not be merged.
 enum Fault {

@@ -27,7 +27,7 @@ impl AlignedBuf {
     /// An empty buffer, which allocates when it is first read into.
     #[must_use]
     pub fn new() -> Self {
-        Self { storage: Box::default(), start: 0, capacity: 0, align: DEFAULT_ALIGN }
+        Self { storage: Box::default(), start: 0, capacity: 0, align: 1 }
     }
 
     /// A zeroed buffer of `capacity_bytes` at a multiple of `align`.

@@ -169,7 +169,7 @@ impl Reader {
         }
         let span = wanted.next_multiple_of(align);
         let unit = align.max(alignment.mem_align);
-        buf.ensure(span, alignment.mem_align.max(DEFAULT_ALIGN));
+        buf.ensure(span, alignment.mem_align);
         let blocks = &mut buf.as_mut_slice()[..span];
         let mut done = 0;
         while done < wanted {

@@ -7,7 +7,9 @@ use clap::Args;
 use serde_json::json;
 use tsdb::block::publish::OwnershipRule;
 use tsdb::compact::planner::LeveledPlanner;
-use tsdb::compact::{CompactError, Compactor, DirectoryCompactor, DirectoryReport};
+use tsdb::compact::{
+    CompactError, Compactor, DirectoryCompaction, DirectoryCompactor, DirectoryReport,
+};
 use tsdb::vfs::Io;
 
 use super::plan::{broken_json, group_json, print_broken, print_group};
@@ -86,7 +88,7 @@ fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &I
     for (tried, elapsed) in report.compactions.iter().zip(times) {
         match &tried.result {
             Ok(merged) => print_merged(merged, tried.sources.len(), *elapsed, io),
-            Err(error) => print_failed(error, &tried.sources),
+            Err(error) => print_failed(error, tried),
         }
     }
     report.left.iter().for_each(print_group);
@@ -96,14 +98,14 @@ fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &I
     print_broken(&report.broken);
 }
 
-fn print_failed(error: &CompactError, sources: &[PathBuf]) {
+fn print_failed(error: &CompactError, tried: &DirectoryCompaction) {
     eprintln!("not compacted: {}", with_advice(error));
-    for source in sources {
-        let culprit = error.culprit() == Some(source);
-        let note = if culprit { ": marked and left out until it changes" } else { "" };
+    for source in &tried.sources {
+        let is_culprit = tried.culprit.as_ref() == Some(source);
+        let note = if is_culprit { ": marked and left out until it changes" } else { "" };
         eprintln!("  {}{note}", source.display());
     }
-    if error.culprit().is_some() {
+    if tried.culprit.is_some() {
         eprintln!("  --retry-failed clears the mark");
     }
 }
@@ -116,7 +118,7 @@ fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_j
             "sources": tried.sources,
             "result": tried.result.as_ref().ok().map(|merged| merged_json(merged, *elapsed, io)),
             "error": error.map(|error| chain(error)),
-            "culprit": error.and_then(CompactError::culprit),
+            "culprit": tried.culprit,
         })
     });
     json!({

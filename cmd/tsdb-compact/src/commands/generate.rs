@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use tsdb::block::publish::PublishError;
 use tsdb::compact::{BuiltBlock, CancelToken, CompactError};
 use tsdb::generate::{Encoding, GenerateError, GenerateOptions, generate};
-use tsdb::vfs::{Io, OsVfs, Policy, Vfs};
+use tsdb::vfs::{OsVfs, Vfs};
 
 use crate::args::{GlobalArgs, UncachedIo};
-use crate::engine::cancel_on_signal;
+use crate::engine::{cancel_on_signal, policy_of, probe};
+use crate::errors::chain;
 use crate::output::{Outcome, Table, UsageError, print_json};
+use crate::paths::OutputDir;
 use crate::units::{display_bytes, display_count, display_time, parse_bytes, parse_duration_ms};
 
 /// Make realistic blocks for trials and benches
@@ -120,14 +122,9 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     let options = options(args);
     // Before the directory is made: wrong flags leave nothing behind.
     options.validate().map_err(|error| UsageError(error.to_string()))?;
-    std::fs::create_dir_all(&args.output)
-        .with_context(|| format!("cannot create {}", args.output.display()))?;
-    let policy = match args.uncached_io {
-        UncachedIo::Off => Policy::Off,
-        UncachedIo::Prefer => Policy::Prefer,
-        UncachedIo::Required => Policy::Required,
-    };
-    let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(Io::probe(&args.output, policy)?));
+    let _output = OutputDir::create(&args.output)?;
+    let io = probe(&args.output, policy_of(args.uncached_io))?;
+    let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(io));
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;
 
@@ -140,9 +137,10 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
         Ok(()) => {}
         Err(GenerateError::Options(error)) => return Err(UsageError(error.to_string()).into()),
         Err(error @ GenerateError::Write(CompactError::Publish(PublishError::Exists { .. }))) => {
-            return Err(error).context(
-                "block names depend on --seed and the time range only; remove the block, or choose \
-                 another --seed, --start or --output",
+            bail!(
+                "{}\n  block names depend on --seed and the time range only; remove the block, or \
+                 choose another --seed, --start or --output",
+                chain(&error)
             );
         }
         Err(error) => return Err(error.into()),

@@ -116,7 +116,7 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
     println!("  would read {}", display_bytes(estimate.bytes_read));
     println!(
         "  would write {}{} of chunks in {}, {} of index: {} series, {} chunks",
-        if estimate.exact { "" } else { "at most " },
+        if estimate.exact { "" } else { "about " },
         display_bytes(estimate.chunk_bytes),
         counted(u64::from(estimate.segments), "segment"),
         display_bytes(estimate.index_bytes),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tsdb::block::verify::{BlockReport, Overlap, Verifier};
+use tsdb::block::verify::{BlockReport, FindingKind, Overlap, Verifier};
 
 use super::report::counted;
 use crate::args::GlobalArgs;
@@ -129,9 +129,11 @@ fn write_summary(out: &mut impl Write, blocks: &[BlockReport]) -> io::Result<()>
     if faulty == 0 {
         return writeln!(out, "{checked} checked: all ok");
     }
-    writeln!(
-        out,
-        "{checked} checked: {faulty} with faults; restore what is faulty from a backup, or move it \
-         out of the data directory"
-    )
+    write!(out, "{checked} checked: {faulty} with faults")?;
+    let mut faults = blocks.iter().flat_map(|block| &block.findings);
+    if faults.any(|finding| finding.kind != FindingKind::Unreadable) {
+        let advice = "restore what is faulty from a backup, or move it out of the data directory";
+        write!(out, "; {advice}")?;
+    }
+    writeln!(out)
 }

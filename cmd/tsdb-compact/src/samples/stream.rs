@@ -151,10 +151,7 @@ impl Stream<'_> {
     fn end(mut self, format: Format) -> anyhow::Result<Outcome> {
         let totals = self.totals;
         match &mut self.writer {
-            Some(writer) => {
-                writer.end(&totals, &mut self.buffer);
-                eprintln!("{totals}");
-            }
+            Some(writer) => writer.end(&totals, &mut self.buffer),
             None if format == Format::Json => totals.write_json(&mut self.buffer),
             None => {
                 let _ = writeln!(self.buffer, "{totals}");
@@ -162,6 +159,9 @@ impl Stream<'_> {
         }
         self.flush()?;
         self.out.flush()?;
+        if self.writer.is_some() {
+            eprintln!("{totals}");
+        }
         Ok(if totals.unreadable == 0 { Outcome::Done } else { Outcome::Findings })
     }
 }

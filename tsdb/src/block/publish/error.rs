@@ -46,8 +46,7 @@ pub enum PublishError {
     Vfs(#[from] VfsError),
     /// A source is not what was read: publishing would bring back or lose samples.
     #[error(
-        "block {} changed while it was being compacted ({part} differs): nothing was published, \
-         run again",
+        "block {}: {part} changed while it was being compacted; nothing was published, run again",
         block.display()
     )]
     SourceChanged {

@@ -15,12 +15,14 @@ mod failed;
 mod scan;
 
 use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tsdb_format::meta::{BlockMeta, Ulid};
 
 pub use self::failed::FAILED_MARKS_FILE;
 use self::failed::FailedMarks;
+pub(super) use self::scan::mark_of;
 pub use self::scan::{BrokenBlock, ListedBlock, Listing, list_blocks};
 use super::compactor::{Compactor, Merged};
 use super::error::CompactError;
@@ -29,6 +31,7 @@ use crate::block::Block;
 use crate::block::leftovers::{self, Swept};
 use crate::block::lock::DataDirLock;
 use crate::block::publish::{SourceFingerprint, delete_blocks};
+use crate::vfs::Operation;
 
 /// A finished compaction of a directory run.
 #[must_use]
@@ -39,6 +42,8 @@ pub struct DirectoryCompaction {
     pub sources: Vec<PathBuf>,
     /// The outcome.
     pub result: Result<Merged, CompactError>,
+    /// The block that was to blame, which is marked and left out from now on.
+    pub culprit: Option<PathBuf>,
 }
 
 /// What happened to a data directory.
@@ -78,6 +83,7 @@ impl<'a> DirectoryCompactor<'a> {
     /// Compacts what `planner` plans.
     #[must_use]
     pub fn new(compactor: Compactor, planner: &'a dyn Planner) -> Self {
+        let compactor = compactor.refusing_out_of_range();
         Self { compactor, planner, exclude: None, retry_failed: false }
     }
 
@@ -153,9 +159,11 @@ impl<'a> DirectoryCompactor<'a> {
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
             let result = self.compact(dir, &sources, &lock);
+            let mut blamed = None;
             if let Err(error) = &result {
                 match culprit(&listing, error) {
                     Some(block) => {
+                        blamed = Some(block.dir.clone());
                         marks.insert(block.meta.ulid, &block.dir, error.to_string());
                         marks.store(vfs.as_ref(), dir)?;
                     }
@@ -165,7 +173,9 @@ impl<'a> DirectoryCompactor<'a> {
                     }
                 }
             }
-            report.compactions.push(DirectoryCompaction { plan: group.clone(), sources, result });
+            let plan = group.clone();
+            let tried = DirectoryCompaction { plan, sources, result, culprit: blamed };
+            report.compactions.push(tried);
         }
     }
 
@@ -210,8 +220,22 @@ fn source_dirs(listing: &Listing, group: &GroupPlan) -> Vec<PathBuf> {
 }
 
 fn culprit<'l>(listing: &'l Listing, error: &CompactError) -> Option<&'l ListedBlock> {
-    let dir = error.culprit()?;
-    listing.blocks.iter().find(|block| block.dir == dir)
+    if let Some(dir) = error.culprit() {
+        return listing.blocks.iter().find(|block| block.dir == dir);
+    }
+    // A file of a block that is gone, closed to us or on a bad spot of the disk.
+    let CompactError::Vfs(error) = error else { return None };
+    let is_reading = matches!(error.operation, Operation::Open | Operation::Read);
+    let culprit = || listing.blocks.iter().find(|block| error.path.starts_with(&block.dir));
+    if is_reading && is_fault_of_file(&error.source) { culprit() } else { None }
+}
+
+fn is_fault_of_file(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, PermissionDenied, UnexpectedEof};
+    let inner = error.get_ref().and_then(|error| error.downcast_ref::<uncached_io::Error>());
+    let errno = inner.and_then(uncached_io::Error::errno).map(|errno| errno.0);
+    matches!(error.kind(), NotFound | PermissionDenied | UnexpectedEof | InvalidData)
+        || errno.or(error.raw_os_error()) == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Whether trying the other groups makes no sense.

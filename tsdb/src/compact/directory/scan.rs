@@ -86,6 +86,15 @@ pub(super) fn scan(dir: &Path, marks: &FailedMarks, retry: bool) -> Result<Listi
 /// Why the block must not be compacted, if so.
 fn no_compact(dir: &Path, meta: &BlockMeta, marks: &FailedMarks) -> Option<NoCompact> {
     debug_assert!(parse_block_id(&meta.ulid.to_string()).is_ok());
+    if let Some(mark) = mark_of(dir) {
+        return Some(mark);
+    }
+    let reason = marks.reason(meta.ulid, dir)?;
+    Some(NoCompact::FailedBefore { reason: reason.to_owned() })
+}
+
+/// The mark that Thanos or Mimir left in the block's directory, if there is one.
+pub(in crate::compact) fn mark_of(dir: &Path) -> Option<NoCompact> {
     if dir.join("deletion-mark.json").exists() {
         return Some(NoCompact::DeletionMark);
     }
@@ -96,6 +105,5 @@ fn no_compact(dir: &Path, meta: &BlockMeta, marks: &FailedMarks) -> Option<NoCom
         let reason = [text("reason"), text("details")].into_iter().flatten().collect::<Vec<_>>();
         return Some(NoCompact::NoCompactMark { reason: reason.join(": ") });
     }
-    let reason = marks.reason(meta.ulid, dir)?;
-    Some(NoCompact::FailedBefore { reason: reason.to_owned() })
+    None
 }

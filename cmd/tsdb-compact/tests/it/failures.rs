@@ -1,0 +1,118 @@
+//! A block that can't be compacted costs itself only.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use crate::damage::flip;
+use crate::fixtures::{
+    case, copy_case, entries, expect_code, expect_json, generate, names, program, temp_dir,
+};
+
+/// The second of five blocks, the middle one of the first range of six hours.
+const BAD: &str = "01HF84E402BFA834FXZHWPEB9P";
+const MARKS: &str = "tsdb-compact-failed.json";
+
+fn compact(data: &Path, flags: &[&str], code: i32) -> serde_json::Value {
+    expect_json(program().args(["compact", "--json"]).arg(data).args(flags), code)
+}
+
+/// What a run made of the directory: how many compactions succeeded, and who was to blame for the
+/// others.
+fn outcome(report: &serde_json::Value) -> (usize, Vec<String>) {
+    let tried = report["compactions"].as_array().unwrap();
+    let failed = tried.iter().filter(|tried| !tried["error"].is_null());
+    let culprits = failed.map(|tried| {
+        let culprit = tried["culprit"].as_str().unwrap_or("nobody");
+        culprit.rsplit('/').next().unwrap().to_owned()
+    });
+    (tried.iter().filter(|tried| tried["error"].is_null()).count(), culprits.collect())
+}
+
+#[test]
+fn healthy_groups_go_on_and_the_exit_code_says_so() {
+    let dir = temp_dir();
+    copy_case("five-blocks", dir.path());
+    flip(&dir.path().join(BAD).join("chunks/000001"), 100);
+    let healthy = ["--series", "50", "--samples", "24", "--interval", "5m", "--blocks", "4"];
+    generate(dir.path(), &healthy);
+
+    let report = compact(dir.path(), &[], 1);
+    assert_eq!(outcome(&report), (2, vec![BAD.to_owned()]));
+    let left = names(dir.path());
+    assert_eq!(left.iter().filter(|name| name.starts_with("01HF84E4")).count(), 3, "{left:?}");
+    assert!(left.contains(&MARKS.to_owned()), "{left:?}");
+    // Prometheus would mark the healthy ones too.
+    for ulid in left.iter().filter(|name| name.starts_with("01HF84E4")) {
+        let meta = fs::read_to_string(dir.path().join(ulid).join("meta.json")).unwrap();
+        assert!(!meta.contains("failed"), "{meta}");
+    }
+
+    // Nothing is new, so nothing is tried, and nothing is wrong that was not known.
+    let report = compact(dir.path(), &[], 0);
+    assert_eq!(outcome(&report), (0, vec![]));
+}
+
+#[test]
+fn a_mark_expires_when_the_block_changes() {
+    let dir = temp_dir();
+    copy_case("five-blocks", dir.path());
+    let segment = dir.path().join(BAD).join("chunks/000001");
+    flip(&segment, 100);
+    assert_eq!(outcome(&compact(dir.path(), &[], 1)).1, [BAD]);
+
+    fs::copy(case("five-blocks").join(BAD).join("chunks/000001"), &segment).unwrap();
+    let report = compact(dir.path(), &[], 0);
+    assert_eq!(outcome(&report).1, Vec::<String>::new());
+    assert!(!dir.path().join(BAD).exists(), "it was compacted");
+}
+
+#[test]
+fn retry_failed_clears_marks() {
+    let dir = temp_dir();
+    copy_case("five-blocks", dir.path());
+    let segment = dir.path().join(BAD).join("chunks/000001");
+    let modified = segment.metadata().unwrap().modified().unwrap();
+    flip(&segment, 100);
+    File::options().append(true).open(&segment).unwrap().set_modified(modified).unwrap();
+    assert_eq!(outcome(&compact(dir.path(), &[], 1)).1, [BAD]);
+
+    // The disk reads it right again: same file, same times, so the mark stands.
+    flip(&segment, 100);
+    File::options().append(true).open(&segment).unwrap().set_modified(modified).unwrap();
+    assert_eq!(outcome(&compact(dir.path(), &[], 0)), (0, vec![]));
+    assert!(dir.path().join(MARKS).exists());
+
+    let (done, failed) = outcome(&compact(dir.path(), &["--retry-failed"], 0));
+    assert_eq!((done, failed), (1, vec![]));
+    assert!(!dir.path().join(MARKS).exists());
+}
+
+#[test]
+fn a_block_that_is_not_whole_is_to_blame() {
+    for part in ["index", "chunks/000001", "chunks"] {
+        let dir = temp_dir();
+        copy_case("five-blocks", dir.path());
+        let path = dir.path().join(BAD).join(part);
+        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.unwrap();
+        let report = compact(dir.path(), &[], 1);
+        assert_eq!(outcome(&report).1, [BAD], "without {part}");
+        let left = names(dir.path());
+        assert_eq!(left.len(), 6, "five blocks and the marks: {left:?}");
+        assert!(left.contains(&MARKS.to_owned()), "without {part}: {left:?}");
+    }
+}
+
+#[test]
+fn a_failed_merge_leaves_nothing() {
+    let dir = temp_dir();
+    copy_case("five-blocks", &dir.path().join("data"));
+    let blocks = entries(&dir.path().join("data"));
+    flip(&blocks[4].join("chunks/000001"), 1000);
+    let output = dir.path().join("new/output");
+    expect_code(program().arg("merge").args(&blocks).arg("--output").arg(&output), 1);
+    assert_eq!(names(dir.path()), ["data"]);
+
+    fs::create_dir_all(&output).unwrap();
+    expect_code(program().arg("merge").args(&blocks).arg("--output").arg(&output), 1);
+    assert_eq!(names(&output), Vec::<String>::new());
+}

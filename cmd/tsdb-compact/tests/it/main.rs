@@ -1,0 +1,12 @@
+//! `tsdb-compact` as a user runs it.
+//!
+//! `transcripts` replays the sessions in `tests/cli`, each in a sandbox of its own; the other
+//! modules hold what a transcript can't show.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod damage;
+mod failures;
+mod fixtures;
+mod memory;
+mod sandboxes;
+mod transcripts;

@@ -1,0 +1,121 @@
+//! A merge of a million series in a memory cgroup of 64 MiB, program and page cache included.
+//!
+//! Needs leave to make a memory cgroup: as root, or in one that was delegated. It is skipped aloud
+//! otherwise; `TSDB_CGROUP_TESTS=required` makes a skip a failure.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::fixtures::{
+    PROGRAM, entries, expect_code, expect_json, generate, program, skip, temp_dir,
+};
+
+const LIMIT_BYTES: u64 = 64 << 20;
+const SERIES: u64 = 1_000_000;
+
+#[test]
+fn a_million_series_in_64_mib() {
+    let group = match Group::create() {
+        Ok(group) => group,
+        Err(error) => {
+            return skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
+        }
+    };
+    let dir = temp_dir();
+    let data = dir.path().join("data");
+    let series = SERIES.to_string();
+    generate(&data, &["--series", &series, "--samples", "2", "--interval", "1h", "--blocks", "2"]);
+
+    let output = dir.path().join("out");
+    // The shell joins the group, then becomes the program.
+    let mut merge = Command::new("sh");
+    merge.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path.join("cgroup.procs"));
+    merge.arg(PROGRAM).arg("merge").args(entries(&data)).arg("--output").arg(&output);
+    merge.args(["--json", "--enable-feature=use-uncached-io"]);
+    let report = expect_json(&mut merge, 0);
+    assert_eq!(report["blocks"][0]["stats"]["numSeries"], SERIES);
+    assert_eq!(report["samples"]["in"], 4 * SERIES);
+    assert_eq!(report["samples"]["out"], 4 * SERIES);
+    assert_eq!(group.failures(), 0, "peak {} KiB", group.peak_bytes() / 1024);
+    let peak_bytes = group.peak_bytes();
+    assert!(peak_bytes < LIMIT_BYTES, "peak {peak_bytes}");
+    eprintln!("peak of everything charged: {} KiB", peak_bytes / 1024);
+    drop(group);
+    expect_code(program().arg("verify").arg(&output), 0);
+}
+
+/// A memory cgroup with the limit, removed when dropped.
+struct Group {
+    path: PathBuf,
+    version: u8,
+}
+
+impl Group {
+    fn create() -> io::Result<Self> {
+        let own = fs::read_to_string("/proc/self/cgroup")?;
+        let v1 = own.lines().filter_map(|line| line.split_once(":memory:"));
+        let v1 = v1.map(|(_, path)| (1, Path::new("/sys/fs/cgroup/memory").join(&path[1..])));
+        let v2 = own.lines().filter_map(|line| line.strip_prefix("0::/"));
+        // A group with processes of its own gives no controllers to its children.
+        let v2 = v2.flat_map(|path| {
+            let own = Path::new("/sys/fs/cgroup").join(path);
+            let above = own.parent().map(Path::to_owned);
+            [Some(own), above].into_iter().flatten().map(|path| (2, path))
+        });
+        // In a container, what /proc says may stand under another root.
+        let roots = [(1, PathBuf::from("/sys/fs/cgroup/memory")), (2, "/sys/fs/cgroup".into())];
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for (version, parent) in v1.chain(v2).chain(roots) {
+            match Self::create_in(&parent, version) {
+                Ok(group) => return Ok(group),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn create_in(parent: &Path, version: u8) -> io::Result<Self> {
+        let path = parent.join(format!("tsdb-compact-test-{}", std::process::id()));
+        fs::create_dir(&path)?;
+        let group = Self { path, version };
+        let limit = if version == 1 { "memory.limit_in_bytes" } else { "memory.max" };
+        // A directory that is no cgroup has no such file, and gets none.
+        let file = fs::File::options().write(true).open(group.path.join(limit))?;
+        io::Write::write_all(&mut &file, LIMIT_BYTES.to_string().as_bytes())?;
+        Ok(group)
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path.join(file)).unwrap()
+    }
+
+    /// How often memory was not to be had within the limit without reclaiming some.
+    fn failures(&self) -> u64 {
+        if self.version == 1 {
+            return self.read("memory.failcnt").trim().parse().unwrap();
+        }
+        let events = self.read("memory.events");
+        let max = events.lines().find_map(|line| line.strip_prefix("max ")).unwrap();
+        max.parse().unwrap()
+    }
+
+    fn peak_bytes(&self) -> u64 {
+        let file = if self.version == 1 { "memory.max_usage_in_bytes" } else { "memory.peak" };
+        // Kernels before 5.19 don't keep the peak of version 2.
+        fs::read_to_string(self.path.join(file)).map_or(0, |text| text.trim().parse().unwrap())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The last process may need a moment to leave.
+        for _ in 0..100 {
+            if fs::remove_dir(&self.path).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}
