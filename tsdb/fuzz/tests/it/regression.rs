@@ -48,3 +48,12 @@ fn deep_patterns_are_an_error_and_no_overflow_of_the_stack() {
     check("selector", format!("{{a=~\"{}\"}}", "(".repeat(190)).as_bytes());
     check("selector", format!("{{a=~\"{}\"}}", "(?:a{2}){2}".repeat(15)).as_bytes());
 }
+
+/// Found by libFuzzer: numbers of unknown fields were read to within one bit, so that rewriting
+/// the file changed them.
+#[test]
+fn numbers_of_unknown_fields_are_read_exactly() {
+    let meta = r#"{"ulid":"01HF84E40103A0Z0NX2DBBXFVV","minTime":0,"maxTime":1,"stats":{},
+        "compaction":{"level":1},"version":1,"other":6.66666666666666666666666666e102}"#;
+    check("meta", meta.as_bytes());
+}
