@@ -1,7 +1,7 @@
 //! What the sessions in `tests/cli` find in their directory, by the session's name.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -53,7 +53,7 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "midway" => midway(dir),
         "disk-full" => return disk_full(dir),
         "uncached" => return uncached(dir),
-        "unprivileged" => return programs.unprivileged(dir),
+        "unprivileged" => return unprivileged(dir),
         other => panic!("tests/it/sandboxes.rs has no sandbox for the session {other}"),
     }
     true
@@ -269,6 +269,19 @@ fn uncached(dir: &Path) -> bool {
     true
 }
 
+/// A directory of somebody else's; only root can be somebody else.
+fn unprivileged(dir: &Path) -> bool {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        fixtures::skip("TSDB_CLI_TESTS", "session unprivileged: only root can be somebody else");
+        return false;
+    }
+    copy_case("five-blocks", &dir.join("data"));
+    copy_case("five-blocks", &dir.join("secret"));
+    let secret = dir.join("secret").join(BLOCK).join("index");
+    fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
+    true
+}
+
 impl Programs {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("it-").tempdir().unwrap();
@@ -282,29 +295,6 @@ impl Programs {
         let lock = File::create(data.join("lock")).unwrap();
         lock.try_lock().unwrap();
         self.locks.push(lock);
-    }
-
-    /// A directory of somebody else's, for which this process must be root, or owns nothing.
-    fn unprivileged(&self, dir: &Path) -> bool {
-        let is_root = fs::metadata("/proc/self").is_ok_and(|own| {
-            use std::os::unix::fs::MetadataExt;
-            own.uid() == 0
-        });
-        if !is_root {
-            fixtures::skip(
-                "TSDB_CLI_TESTS",
-                "session unprivileged: only root can be somebody else",
-            );
-            return false;
-        }
-        let sandbox = self.dir.path().join("unprivileged");
-        copy_case("five-blocks", &sandbox.join("data"));
-        copy_case("five-blocks", &sandbox.join("secret"));
-        let secret = sandbox.join("secret").join(BLOCK).join("index");
-        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
-        fs::remove_dir(dir).unwrap();
-        symlink(sandbox, dir).unwrap();
-        true
     }
 
     /// `on-small-disk COMMAND` mounts a disk of 12 MiB on `disk`, for that command only, and says
