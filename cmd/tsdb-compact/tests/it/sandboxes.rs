@@ -236,7 +236,7 @@ fn space(data: &Path) {
 
 /// Large enough to be caught while it is being merged; and tombstones to be put into a block.
 fn midway(dir: &Path) {
-    let flags = ["--series", "20000", "--samples", "20", "--interval", "6m", "--blocks", "5"];
+    let flags = ["--series", "50000", "--samples", "4", "--interval", "30m", "--blocks", "5"];
     fixtures::generate(&dir.join("data"), &flags);
     let deleted = ["--series", "10", "--samples", "20", "--tombstones", "0.5"];
     fixtures::generate(&dir.join("some"), &deleted);
@@ -297,11 +297,11 @@ impl Programs {
         self.locks.push(lock);
     }
 
-    /// `on-small-disk COMMAND` mounts a disk of 12 MiB on `disk`, for that command only, and says
+    /// `on-small-disk COMMAND` mounts a disk of 64 MiB on `disk`, for that command only, and says
     /// what is left there.
     ///
     /// `as-nobody tsdb-compact ...` runs it without privileges. `midway ACTION -- tsdb-compact
-    /// merge ...` stops the program while its temporary block is there, runs the shell command
+    /// merge ...` stops the program, which has the lowest priority so that it is caught, while its temporary block is there, runs the shell command
     /// ACTION, in which `$PID` is the program, and lets it go on.
     pub(crate) fn wrappers(&self) -> Vec<(&'static str, PathBuf)> {
         let copy = self.dir.path().join("tsdb-compact");
@@ -312,7 +312,7 @@ impl Programs {
         );
         let midway = format!(
             r#"action=$1; shift 3
-{PROGRAM} "$@" & PID=$!
+nice -n 19 {PROGRAM} "$@" & PID=$!
 until ls -d */tsdb-compact-*.tmp/index >/dev/null 2>&1; do
   kill -0 $PID 2>/dev/null || {{ echo "midway: too late" >&2; exit 99; }}
 done
@@ -325,7 +325,7 @@ wait $PID
         );
         let midway = self.script("midway", &midway);
         let small_disk = format!(
-            r#"shift; exec unshare --mount sh -c 'mount -t tmpfs -o size=12m tmpfs disk
+            r#"shift; exec unshare --mount sh -c 'mount -t tmpfs -o size=64m tmpfs disk
 "$0" "$@"; code=$?
 echo "on the disk: $(ls -A disk)"
 exit $code' {} "$@"
