@@ -35,6 +35,13 @@ pub(crate) struct GlobalArgs {
     pub(crate) log_level: LogLevel,
 }
 
+impl GlobalArgs {
+    /// Whether nothing may be drawn: messages and a progress bar don't go together.
+    pub(crate) fn no_progress(&self) -> bool {
+        self.json || matches!(self.log_level, LogLevel::Debug | LogLevel::Info)
+    }
+}
+
 /// Severities of log messages.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LogLevel {

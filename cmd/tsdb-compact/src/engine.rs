@@ -16,7 +16,7 @@ use tsdb::vfs::{Io, OsVfs, Policy};
 
 use crate::args::{FloatChunkEncoding, PlanningArgs, UncachedIo, WriteArgs};
 use crate::errors::{advice_on_io, chain};
-use crate::output::UsageError;
+use crate::output::{UsageError, complain};
 use crate::units::display_bytes;
 
 /// The policy that the flags ask for.
@@ -59,7 +59,13 @@ pub(crate) fn compactor(
 /// How files of `dest` can be written.
 pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
     let error = match Io::probe(dest, policy) {
-        Ok(io) => return Ok(io),
+        Ok(io) => {
+            if let (Policy::Prefer, Some(reason)) = (policy, io.mode().fallback_reason()) {
+                let (dest, reason) = (dest.display(), chain(reason));
+                complain!("warning: {dest}: {reason}; going through the page cache");
+            }
+            return Ok(io);
+        }
         Err(error) => error,
     };
     let kind = error.kind();

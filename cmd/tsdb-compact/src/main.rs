@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Cli, Command};
-use crate::output::{Outcome, report_error};
+use crate::output::{report_error, report_outcome};
 
 fn main() -> ExitCode {
     // A usage error exits with 2, --help and --version with 0: clap's own convention.
@@ -35,8 +35,7 @@ fn main() -> ExitCode {
         Command::Man(args) => commands::manual::man(&args),
     };
     match outcome {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Findings) => ExitCode::from(1),
+        Ok(outcome) => report_outcome(outcome),
         Err(error) => report_error(&error, global.json),
     }
 }

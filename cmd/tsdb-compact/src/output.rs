@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use tracing_subscriber::filter::LevelFilter;
@@ -10,6 +11,31 @@ use tsdb::compact::CompactError;
 use crate::args::LogLevel;
 use crate::engine::stopped_by;
 use crate::errors::{advice_on_cause, chain, with_advice};
+
+/// Whether something could not be written to stdout, for another reason than that nobody reads it.
+static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Prints a line to stdout. Unlike `println!` it does not end the process where nobody reads it:
+/// whoever pipes a plan into `head` has enough of it.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::write_line(format_args!($($text)*)) };
+}
+/// Prints a line to stderr; whether anybody reads it changes nothing.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(crate) use {complain, say};
+
+pub(crate) fn write_line(text: std::fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(std::io::stdout(), "{text}")
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        STDOUT_FAILED.store(true, Ordering::Relaxed);
+    }
+}
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +66,18 @@ pub(crate) fn init_logging(level: LogLevel) {
         .init();
 }
 
+/// The exit code of a command that ran to its end.
+pub(crate) fn report_outcome(outcome: Outcome) -> ExitCode {
+    if STDOUT_FAILED.load(Ordering::Relaxed) {
+        complain!("error: the output could not be written");
+        return ExitCode::from(1);
+    }
+    match outcome {
+        Outcome::Done => ExitCode::SUCCESS,
+        Outcome::Findings => ExitCode::from(1),
+    }
+}
+
 /// Says on stderr, and with `--json` on stdout, what went wrong; the process's exit code.
 pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
     if let Some(pipe) = error.downcast_ref::<std::io::Error>()
@@ -49,15 +87,15 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let code = if let Some((name, number)) = stopped_by() {
-        eprintln!("stopped by {name}: what was finished stays, nothing else is left behind");
+        complain!("stopped by {name}: what was finished stays, nothing else is left behind");
         128 + number
     } else {
         match error.downcast_ref::<CompactError>() {
-            Some(error) => eprintln!("error: {}", with_advice(error)),
+            Some(error) => complain!("error: {}", with_advice(error)),
             None => {
-                eprintln!("error: {}", chain(error.as_ref()));
+                complain!("error: {}", chain(error.as_ref()));
                 if let Some(advice) = advice_on_cause(error.as_ref()) {
-                    eprintln!("  {advice}");
+                    complain!("  {advice}");
                 }
             }
         }

@@ -17,7 +17,7 @@ use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, reader};
 use crate::errors::{chain, with_advice};
-use crate::output::{Outcome, print_json};
+use crate::output::{Outcome, complain, print_json, say};
 use crate::paths::require_data_dir;
 use crate::progress::ProgressLine;
 
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
     let directory = DirectoryCompactor::new(compactor.clone(), &planner)
         .retry_failed(args.planning.retry_failed);
     let mut begun = Vec::new();
-    let progress = ProgressLine::start(compactor.progress(), global.json);
+    let progress = ProgressLine::start(compactor.progress(), global.no_progress());
     let report = directory.run(dir, &mut |group, sources| {
         tracing::info!(plan = ?group.plan.kind, blocks = sources.len(), "compacting");
         begun.push(Instant::now());
@@ -73,17 +73,17 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
 
 fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &Io) {
     for leftover in &report.swept.removed {
-        println!("removed {}, left by a run that was killed", leftover.path.display());
+        say!("removed {}, left by a run that was killed", leftover.path.display());
     }
     for alive in &report.swept.alive {
-        println!("{} is being written by another process", alive.display());
+        say!("{} is being written by another process", alive.display());
     }
     for undecided in &report.swept.undecided {
         let path = undecided.display();
-        println!("{path} may be left by a run that was killed; remove it if no other is running");
+        say!("{path} may be left by a run that was killed; remove it if no other is running");
     }
     for gone in &report.superseded {
-        println!("deleted {}: a block that was made of it is there", gone.display());
+        say!("deleted {}: a block that was made of it is there", gone.display());
     }
     for (tried, elapsed) in report.compactions.iter().zip(times) {
         match &tried.result {
@@ -93,20 +93,20 @@ fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &I
     }
     report.left.iter().for_each(print_group);
     if report.left.is_empty() {
-        println!("no blocks in {}", dir.display());
+        say!("no blocks in {}", dir.display());
     }
     print_broken(&report.broken);
 }
 
 fn print_failed(error: &CompactError, tried: &DirectoryCompaction) {
-    eprintln!("not compacted: {}", with_advice(error));
+    complain!("not compacted: {}", with_advice(error));
     for source in &tried.sources {
         let is_culprit = tried.culprit.as_ref() == Some(source);
         let note = if is_culprit { ": marked and left out until it changes" } else { "" };
-        eprintln!("  {}{note}", source.display());
+        complain!("  {}{note}", source.display());
     }
     if tried.culprit.is_some() {
-        eprintln!("  --retry-failed clears the mark");
+        complain!("  --retry-failed clears the mark");
     }
 }
 
@@ -152,7 +152,7 @@ fn dry_run(
             match &estimate {
                 None => {}
                 Some(Ok(estimate)) => print_estimate(estimate),
-                Some(Err(error)) => eprintln!("  would fail: {}", with_advice(error)),
+                Some(Err(error)) => complain!("  would fail: {}", with_advice(error)),
             }
         }
         let error = estimate.as_ref().and_then(|e| e.as_ref().err()).map(|error| chain(error));
@@ -165,10 +165,10 @@ fn dry_run(
         print_json(&json!({ "groups": documents, "broken": broken }))?;
     } else {
         if plans.is_empty() {
-            println!("no blocks in {}", dir.display());
+            say!("no blocks in {}", dir.display());
         } else if plans.iter().any(|group| !group.plan.is_empty()) {
             let groups = counted(plans.len() as u64, "group");
-            println!("the next compaction of {groups}; what follows depends on its result");
+            say!("the next compaction of {groups}; what follows depends on its result");
         }
         print_broken(&listing.broken);
     }

@@ -14,7 +14,7 @@ use tsdb::vfs::{OsVfs, Vfs};
 use crate::args::{GlobalArgs, UncachedIo};
 use crate::engine::{cancel_on_signal, policy_of, probe};
 use crate::errors::chain;
-use crate::output::{Outcome, Table, UsageError, print_json};
+use crate::output::{Outcome, Table, UsageError, print_json, say};
 use crate::paths::OutputDir;
 use crate::units::{display_bytes, display_count, display_time, parse_bytes, parse_duration_ms};
 
@@ -22,8 +22,7 @@ use crate::units::{display_bytes, display_count, display_time, parse_bytes, pars
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tsdb-compact generate --output data --series 100000 --blocks 3
-  tsdb-compact generate --output data --series 600000 --samples 24 --interval 5m --blocks 3 \
---churn 0.4
+  tsdb-compact generate -o data --series 600000 --samples 24 --interval 5m --blocks 3 --churn 0.4
   tsdb-compact generate --output data --series 40000 --blocks 2 --replicas 2
   tsdb-compact generate --output data --series 20000 --blocks 3 --histograms 0.25
 
@@ -202,7 +201,7 @@ fn print_blocks(blocks: &[BuiltBlock], started: Instant) -> anyhow::Result<()> {
     table.print()?;
     let bytes: u64 = blocks.iter().map(|block| block.chunk_bytes + block.index_bytes).sum();
     let samples: u64 = blocks.iter().map(|block| block.meta.stats.num_samples).sum();
-    println!(
+    say!(
         "{} block{}, {} samples, {} in {:.2} s",
         blocks.len(),
         if blocks.len() == 1 { "" } else { "s" },

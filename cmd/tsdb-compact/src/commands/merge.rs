@@ -9,7 +9,7 @@ use tsdb::block::publish::OwnershipRule;
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, reader};
-use crate::output::{Outcome, print_json};
+use crate::output::{Outcome, print_json, say};
 use crate::paths::{OutputDir, named, nearest_existing, require_apart, require_block};
 use crate::progress::ProgressLine;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
     let _output = OutputDir::create(&args.output)?;
     let (compactor, io) = compactor(&args.write, &args.output, OwnershipRule::IfAllowed)?;
     let started = Instant::now();
-    let progress = ProgressLine::start(compactor.progress(), global.json);
+    let progress = ProgressLine::start(compactor.progress(), global.no_progress());
     let merged = compactor.merge(&blocks, &args.output);
     drop(progress);
     let merged = merged?;
@@ -65,7 +65,7 @@ fn dry_run(args: &MergeArgs, blocks: &[PathBuf], global: &GlobalArgs) -> anyhow:
     if global.json {
         print_json(&serde_json::json!({ "blocks": blocks, "estimate": estimate }))?;
     } else {
-        println!("merge {}", counted(blocks.len() as u64, "block"));
+        say!("merge {}", counted(blocks.len() as u64, "block"));
         print_estimate(&estimate);
     }
     Ok(Outcome::Done)

@@ -8,7 +8,7 @@ use super::report::counted;
 use crate::args::{DirArg, GlobalArgs, PlanningArgs};
 use crate::engine::{planner, reader};
 use crate::errors::{chain, with_advice};
-use crate::output::{Outcome, print_json};
+use crate::output::{Outcome, complain, print_json, say};
 use crate::paths::require_data_dir;
 use crate::units::display_time;
 
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs) -> anyhow::Result<Outcom
     } else {
         plans.iter().for_each(print_group);
         if plans.is_empty() {
-            println!("no blocks in {}", dir.display());
+            say!("no blocks in {}", dir.display());
         }
         print_broken(&listing.broken);
     }
@@ -52,17 +52,17 @@ pub(crate) fn print_group(group: &GroupPlan) {
     if !group.group.labels.is_empty() || group.group.resolution_ms > 0 {
         let labels = group.group.labels.iter().map(|(name, value)| format!("{name}={value:?}"));
         let labels = labels.collect::<Vec<_>>().join(", ");
-        println!("group {{{labels}}}, resolution {} ms", group.group.resolution_ms);
+        say!("group {{{labels}}}, resolution {} ms", group.group.resolution_ms);
     }
     match group.plan.kind {
-        None => println!("nothing to compact"),
+        None => say!("nothing to compact"),
         Some(kind) => {
             let blocks = counted(group.plan.blocks.len() as u64, "block");
-            println!("compact {blocks}: {}", kind_text(kind));
+            say!("compact {blocks}: {}", kind_text(kind));
         }
     }
     for decision in &group.plan.decisions {
-        println!("  {}  {}", decision.id, decision_text(decision));
+        say!("  {}  {}", decision.id, decision_text(decision));
     }
 }
 
@@ -123,8 +123,8 @@ pub(crate) fn group_json(group: &GroupPlan) -> serde_json::Value {
 pub(crate) fn print_broken(broken: &[BrokenBlock]) {
     for broken in broken {
         match held_twice(broken) {
-            Some(text) => eprintln!("left out: {text}"),
-            None => eprintln!("left out: {}", with_advice(&broken.error)),
+            Some(text) => complain!("left out: {text}"),
+            None => complain!("left out: {}", with_advice(&broken.error)),
         }
     }
 }

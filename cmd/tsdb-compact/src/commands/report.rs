@@ -6,22 +6,23 @@ use serde_json::{Value, json};
 use tsdb::compact::{DryRun, Ledger, Merged};
 use tsdb::vfs::{Io, Mode};
 
+use crate::output::say;
 use crate::units::{display_bytes, display_count};
 
 /// What was done, for people.
 pub(crate) fn print_merged(merged: &Merged, sources: usize, elapsed: Duration, io: &Io) {
     let blocks = counted(sources as u64, "block");
     match &merged.block {
-        None => println!("merged {blocks}: no samples are left, so there is no new block"),
+        None => say!("merged {blocks}: no samples are left, so there is no new block"),
         Some(block) => {
-            println!("merged {blocks} into {}", block.path().display());
-            println!(
+            say!("merged {blocks} into {}", block.path().display());
+            say!(
                 "  {} series, {} chunks, {} samples",
                 display_count(block.meta.stats.num_series),
                 display_count(block.meta.stats.num_chunks),
                 display_count(block.meta.stats.num_samples)
             );
-            println!(
+            say!(
                 "  {} of chunks in {}, {} of index",
                 display_bytes(block.chunk_bytes),
                 counted(u64::from(block.segments), "segment"),
@@ -29,12 +30,12 @@ pub(crate) fn print_merged(merged: &Merged, sources: usize, elapsed: Duration, i
             );
         }
     }
-    println!("  samples: {}", ledger_text(&merged.ledger));
+    say!("  samples: {}", ledger_text(&merged.ledger));
     if merged.output_verified {
-        println!("  read back before it was published, and equal to its sources");
+        say!("  read back before it was published, and equal to its sources");
     }
     let seconds = elapsed.as_secs_f64();
-    println!(
+    say!(
         "  read {} and wrote {} {} in {seconds:.2} s",
         display_bytes(merged.bytes_read),
         display_bytes(bytes_written(merged)),
@@ -113,8 +114,8 @@ fn ledger_json(ledger: &Ledger) -> Value {
 
 /// What a dry run says, for people.
 pub(crate) fn print_estimate(estimate: &DryRun) {
-    println!("  would read {}", display_bytes(estimate.bytes_read));
-    println!(
+    say!("  would read {}", display_bytes(estimate.bytes_read));
+    say!(
         "  would write {}{} of chunks in {}, {} of index: {} series, {} chunks",
         if estimate.exact { "" } else { "about " },
         display_bytes(estimate.chunk_bytes),
@@ -123,7 +124,7 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
         display_count(estimate.series),
         display_count(estimate.chunks)
     );
-    println!(
+    say!(
         "  would need {} of disk at peak ({} are free) and {} of memory",
         display_bytes(estimate.peak_disk_bytes),
         display_bytes(estimate.free_disk_bytes),
@@ -131,7 +132,7 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
     );
     if estimate.free_disk_bytes < estimate.peak_disk_bytes {
         let missing = estimate.peak_disk_bytes - estimate.free_disk_bytes;
-        println!("  too little room: {} are missing", display_bytes(missing));
+        say!("  too little room: {} are missing", display_bytes(missing));
     }
 }
 

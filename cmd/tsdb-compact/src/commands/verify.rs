@@ -9,7 +9,7 @@ use tsdb::block::verify::{BlockReport, FindingKind, Overlap, Verifier};
 
 use super::report::counted;
 use crate::args::GlobalArgs;
-use crate::output::{Outcome, print_json};
+use crate::output::{Outcome, print_json, say};
 use crate::paths::{looks_like_block, named, require_dir_or_block};
 use crate::progress::bytes_bar;
 use crate::units::{display_count, display_time};
@@ -38,7 +38,7 @@ pub(crate) struct VerifyArgs {
 pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
     require_dir_or_block(&args.dir)?;
     let dir = &named(&args.dir);
-    let bar = bytes_bar(global.json);
+    let bar = bytes_bar(global.no_progress());
     bar.set_message("verifying");
     let mut verifier =
         Verifier::new().with_findings_max(args.max_findings).with_progress(|progress| {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outc
         let report = json!({ "blocks": blocks, "overlaps": overlaps, "faults": faults });
         print_json(&camel_case_keys(report))?;
     } else if blocks.is_empty() {
-        println!("no blocks in {}", dir.display());
+        say!("no blocks in {}", dir.display());
     } else {
         let mut out = std::io::stdout().lock();
         blocks.iter().try_for_each(|block| write_block(&mut out, block))?;

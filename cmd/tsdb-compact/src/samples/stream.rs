@@ -7,7 +7,7 @@ use tsdb::query::{Matcher, Querier, Samples, SeriesSet, ValueType};
 
 use super::{Format, OpenBlocks, SampleArgs, Writer, writer};
 use crate::args::GlobalArgs;
-use crate::output::Outcome;
+use crate::output::{Outcome, complain};
 
 /// How many bytes are gathered before they are written.
 const WRITE_BYTES: usize = 64 << 10;
@@ -99,7 +99,7 @@ struct Stream<'o> {
 impl Stream<'_> {
     fn report(&mut self, error: &impl std::fmt::Display) {
         self.totals.unreadable += 1;
-        eprintln!("could not be read: {error}");
+        complain!("could not be read: {error}");
     }
 
     fn run(&mut self, mut set: SeriesSet<'_>) -> io::Result<()> {
@@ -160,7 +160,7 @@ impl Stream<'_> {
         self.flush()?;
         self.out.flush()?;
         if self.writer.is_some() {
-            eprintln!("{totals}");
+            complain!("{totals}");
         }
         Ok(if totals.unreadable == 0 { Outcome::Done } else { Outcome::Findings })
     }

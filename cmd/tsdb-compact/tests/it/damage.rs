@@ -139,6 +139,29 @@ impl IndexEditor {
         self.bytes[at..at + entry.len()].copy_from_slice(&entry);
     }
 
+    /// Lets the second chunk of a series begin before the first one ends.
+    pub(crate) fn overlap_chunks(&mut self) {
+        let with_two = |editor: &Self, n: usize| {
+            let (at, _) = editor.entries()[n];
+            let (_, len_bytes) = uvarint(&editor.bytes[at..]).unwrap();
+            let content = &editor.bytes[at + len_bytes..];
+            content[label_bytes(content)] == 2
+        };
+        let n = (0..self.entries().len()).find(|n| with_two(self, *n)).unwrap();
+        self.edit_series(n, |content, labels| {
+            // Count; first time, length in time and reference of the first chunk.
+            let mut at = labels + 1;
+            for _ in 0..3 {
+                at += uvarint(&content[at..]).unwrap().1;
+            }
+            // From the end of the first chunk to the start of the second: half a minute back.
+            let (_, len) = uvarint(&content[at..]).unwrap();
+            let mut back = Vec::new();
+            put_uvarint(&mut back, u64::MAX - 30_000 + 1);
+            content.splice(at..at + len, back);
+        });
+    }
+
     /// Exchanges two neighbouring entries that take the same room.
     pub(crate) fn swap_series(&mut self) {
         let entries = self.entries();

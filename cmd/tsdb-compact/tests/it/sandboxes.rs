@@ -174,7 +174,7 @@ fn series(dir: &Path) {
             content[reference..reference + 2].copy_from_slice(&[0xff, 0x7f]);
         });
     });
-    copy_case("one-series", &dir.join("healthy"));
+    edit("overlapping-chunks", &|index| index.overlap_chunks());
 }
 
 fn damaged_tombstones(dir: &Path) {
@@ -301,8 +301,9 @@ impl Programs {
     /// what is left there.
     ///
     /// `as-nobody tsdb-compact ...` runs it without privileges. `midway ACTION -- tsdb-compact
-    /// merge ...` stops the program, which has the lowest priority so that it is caught, while its temporary block is there, runs the shell command
-    /// ACTION, in which `$PID` is the program, and lets it go on.
+    /// merge ...` stops the program while its temporary block is there, runs the shell command
+    /// ACTION, in which `$PID` is the program, and lets it go on. The program has the lowest
+    /// priority, so that it is caught.
     pub(crate) fn wrappers(&self) -> Vec<(&'static str, PathBuf)> {
         let copy = self.dir.path().join("tsdb-compact");
         fs::copy(PROGRAM, &copy).unwrap();

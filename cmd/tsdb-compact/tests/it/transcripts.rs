@@ -82,6 +82,8 @@ fn elide(session: &str) -> String {
             ("  too little room: ", " are missing"),
             ("(process ", ")"),
             ("is in use by ", " (process"),
+            ("warning: memory: ", "; going"),
+            ("the page cache (the filesystem ", ") in "),
             ("but not possible for ", "\n"),
         ] {
             line = elide_between(&line, before, after);
@@ -97,17 +99,17 @@ fn elide_between(line: &str, before: &str, after: &str) -> String {
     let rest = &line[from..];
     let len = rest.find(after);
     let starts_right = rest.starts_with(|c: char| c.is_ascii_digit())
-        || ["possible", "in use"].iter().any(|text| before.contains(text));
+        || ["possible", "in use", "memory", "filesystem"].iter().any(|text| before.contains(text));
     match len {
-        Some(len) if starts_right && (len < 20 || after == "\n") => {
+        Some(len) if starts_right => {
             format!("{}[..]{}", &line[..from], &rest[len..])
         }
         _ => line.to_owned(),
     }
 }
 
-/// ULIDs of blocks that were made just now: those of the fixtures are of 2023, those of
-/// `generate` of 2026.
+/// ULIDs of blocks that were made just now: those of the fixtures are of 2023, those of `generate`
+/// of 2026, that of the examples of 2017.
 fn elide_new_ulids(line: &str) -> String {
     let is_ulid_byte = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
     let bytes = line.as_bytes();
@@ -116,7 +118,7 @@ fn elide_new_ulids(line: &str) -> String {
     let mut at = 0;
     while at + 26 <= bytes.len() {
         let word = &bytes[at..at + 26];
-        let known = [&b"01HF"[..], b"01KD"].iter().any(|known| word.starts_with(known));
+        let known = [&b"01HF"[..], b"01KD", b"01BX"].iter().any(|known| word.starts_with(known));
         if word.starts_with(b"01") && !known && word.iter().copied().all(is_ulid_byte) {
             out.push_str(&line[from..at]);
             out.push_str("[..]");
