@@ -18,6 +18,7 @@ pub(crate) struct Programs {
     /// A directory that everybody may enter.
     dir: TempDir,
     locks: Vec<File>,
+    memory: Option<TempDir>,
 }
 
 /// Makes the sandbox of the session `name` in `dir`; false, said aloud, if it can't be replayed
@@ -52,7 +53,7 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "lock" => programs.hold_lock(&data),
         "midway" => midway(dir),
         "disk-full" => return disk_full(dir),
-        "uncached" => return uncached(dir),
+        "uncached" => return programs.uncached(dir),
         "unprivileged" => return unprivileged(dir),
         other => panic!("tests/it/sandboxes.rs has no sandbox for the session {other}"),
     }
@@ -257,18 +258,6 @@ fn disk_full(dir: &Path) -> bool {
     true
 }
 
-/// A directory in memory, which has a page cache and nothing else.
-fn uncached(dir: &Path) -> bool {
-    copy_case("basic", &dir.join("data"));
-    let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
-        fixtures::skip("TSDB_CLI_TESTS", "session uncached: there is no /dev/shm to write to");
-        return false;
-    };
-    // Small, and gone at the next boot at the latest.
-    symlink(memory.keep(), dir.join("memory")).unwrap();
-    true
-}
-
 /// A directory of somebody else's; only root can be somebody else.
 fn unprivileged(dir: &Path) -> bool {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -286,7 +275,19 @@ impl Programs {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("it-").tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Self { dir, locks: Vec::new() }
+        Self { dir, locks: Vec::new(), memory: None }
+    }
+
+    /// A directory in memory, which has a page cache and nothing else.
+    fn uncached(&mut self, dir: &Path) -> bool {
+        copy_case("basic", &dir.join("data"));
+        let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
+            fixtures::skip("TSDB_CLI_TESTS", "session uncached: no /dev/shm to write to");
+            return false;
+        };
+        symlink(memory.path(), dir.join("memory")).unwrap();
+        self.memory = Some(memory);
+        true
     }
 
     /// As a Prometheus that runs on the directory would.
