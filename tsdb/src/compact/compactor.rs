@@ -235,7 +235,10 @@ impl Compactor {
         }
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
-        let json = meta.encode().map_err(|_| CompactError::SpillDamaged)?;
+        let json = meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })?;
+        if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
+            return Err(CompactError::Altered { what: "meta.json" });
+        }
         let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {

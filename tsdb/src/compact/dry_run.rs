@@ -16,11 +16,13 @@ use super::batch::Batch;
 use super::budget::Shares;
 use super::compactor::Compactor;
 use super::error::CompactError;
-use super::index::{INDEX_BYTES_MAX, IndexedChunk, SeriesEntryBuilder};
+use super::index::INDEX_BYTES_MAX;
 use super::merge::SeriesMerge;
+use super::mutation::Mutations;
 use super::progress::{CancelToken, Phase};
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
 use super::series::SeriesCursor;
+use super::series_entry::{IndexedChunk, SeriesEntryBuilder};
 use super::source::Source;
 use super::spill::SpillWriter;
 use super::symbols::{SymbolLengths, SymbolShares, merge_symbols};
@@ -85,7 +87,8 @@ pub(super) fn estimate(
     };
     let mut lengths = SymbolLengths::default();
     let store = SpillWriter::counting();
-    let (symbols, maps) = merge_symbols(sources, store, &symbol_shares, Some(&mut lengths))?;
+    let (symbols, maps) =
+        merge_symbols(sources, store, &symbol_shares, Some(&mut lengths), &Mutations::none())?;
     let mut cursors = Vec::with_capacity(sources.len());
     for (source, map) in sources.iter().zip(maps) {
         cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);

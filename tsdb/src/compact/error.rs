@@ -82,6 +82,16 @@ pub enum CompactError {
     /// A file of spilled intermediate data does not read back as it was written.
     #[error("a temporary file of the compaction reads back differently; check the disk")]
     SpillDamaged,
+    /// What was prepared in memory and what was made of it differ.
+    #[error(
+        "nothing was published: {what} changed in memory while it was written; test the machine's \
+         memory and try again, and please report this if it comes again"
+    )]
+    #[non_exhaustive]
+    Altered {
+        /// What changed.
+        what: &'static str,
+    },
     /// The written block, read back, does not hold what its sources hold.
     #[error("{0}")]
     VerifyOutput(Box<LedgerMismatch>),

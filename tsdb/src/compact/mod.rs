@@ -29,6 +29,7 @@ pub mod reencode;
 mod segment_cut;
 mod segments;
 mod series;
+mod series_entry;
 mod source;
 mod spill;
 mod symbol_map;

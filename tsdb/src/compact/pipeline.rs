@@ -79,7 +79,8 @@ impl Pipeline<'_> {
             cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
         }
         let merge = SeriesMerge::new(cursors, &self.shares, self.time_range);
-        let writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
+        let mut writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
+        writer.plant(&self.mutations);
         let (listed, writer) = self.copy(merge, writer, &names)?;
         let Written { counts, ledger, fetched, index } = writer.finish()?;
         self.progress.enter(Phase::Index);
@@ -102,7 +103,8 @@ impl Pipeline<'_> {
             maps_bytes: self.shares.symbol_maps_bytes,
             window_bytes: self.shares.source_window_bytes,
         };
-        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares, None)
+        let store = SpillWriter::new(Arc::clone(&self.vfs), spill);
+        merge_symbols(self.sources, store, &shares, None, &self.mutations)
     }
 
     fn index_options(&self) -> Result<IndexOptions, CompactError> {

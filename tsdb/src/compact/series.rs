@@ -11,7 +11,7 @@ use tsdb_format::varint::{uvarint, varint};
 
 use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
-use super::ledger::{Tally, tally_listed};
+use super::ledger::{Tally, labels_digest, tally_listed};
 use super::source::Source;
 use super::symbols::SourceSymbols;
 use super::window::Window;
@@ -39,6 +39,7 @@ pub(super) struct SeriesCursor {
     all: Option<AllSeries>,
     /// (name, value) merged ids of the current series, flat.
     labels: Vec<u32>,
+    labels_digest: u64,
     previous: Vec<u32>,
     /// The same as the source has them, to map only what changed.
     raw: Vec<u32>,
@@ -68,6 +69,7 @@ impl SeriesCursor {
             window,
             all,
             labels: Vec::new(),
+            labels_digest: 0,
             previous: Vec::new(),
             raw: Vec::new(),
             chunks: Vec::new(),
@@ -85,6 +87,11 @@ impl SeriesCursor {
     #[inline]
     pub(super) fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    /// What the current labels came to when they were read.
+    pub(super) fn labels_digest(&self) -> u64 {
+        self.labels_digest
     }
 
     pub(super) fn chunks(&self) -> &[ListedChunk] {
@@ -184,6 +191,7 @@ impl SeriesCursor {
             return Err(self.fault(fault));
         }
         self.window.advance(total);
+        self.labels_digest = labels_digest(&self.labels);
         self.listed = Tally::default();
         for ListedChunk { min_time, max_time, reference } in &self.chunks {
             let source = self.source.number();

@@ -20,9 +20,13 @@
 //!   [`VfsFile::finish`], a directory entry (created, renamed or removed) after
 //!   [`Vfs::sync_dir`] on the directory that holds it, and nothing is durable earlier.
 //!
+//! What is written is accounted for: a file's [`FinishedFile`] says the checksum of the bytes as they
+//! were handed to the OS, and whoever wrote them holds it against the checksum of what they were.
+//!
 //! Reads of sources do not come through here (they change nothing); reads of spilled data do,
 //! because what was written uncached should be read uncached, and tests want to make them fail.
 
+mod checked;
 mod error;
 mod file;
 mod os;
@@ -32,8 +36,11 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checked::CheckedFile;
 pub use error::{Operation, VfsError};
-pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
+pub use file::{
+    CreateOptions, FinishedFile, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic,
+};
 pub use os::OsVfs;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};
