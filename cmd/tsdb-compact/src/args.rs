@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
-use crate::units::{parse_bytes, parse_duration_ms};
+use crate::units::{parse_bytes, parse_duration_ms, parse_segment_bytes};
 
 /// Compacts Prometheus TSDB blocks: the blocks that Prometheus would have made, to the byte, in
 /// bounded memory, past the page cache, with every sample accounted for.
@@ -101,7 +101,7 @@ pub(crate) struct WriteArgs {
         visible_alias = "segment-size",
         value_name = "BYTES",
         default_value = "512MiB",
-        value_parser = parse_bytes
+        value_parser = parse_segment_bytes
     )]
     pub(crate) segment_size: u64,
     /// Encoding of float chunks that have to be encoded anew, as Prometheus's

@@ -96,6 +96,9 @@ fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
     if error.source.kind() == io::ErrorKind::NotFound && error.operation == Operation::Open {
         return Some("the block is not whole; restore it from a backup, or move it away");
     }
+    if error.is_out_of_space() {
+        return Some("the disk is full; nothing was published and the sources are untouched");
+    }
     advice_on_io(&error.source)
 }
 
@@ -120,7 +123,7 @@ pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {
             Some("the filesystem is mounted read-only; mount it for writing, or write elsewhere")
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some("the disk is full; nothing was published and the sources are untouched")
+            Some("the disk is full; free some of it, or write to another filesystem")
         }
         _ => None,
     }

@@ -15,11 +15,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Cli, Command};
-use crate::output::{report_error, report_outcome};
+use crate::output::{report_error, report_outcome, report_parse_error};
 
 fn main() -> ExitCode {
     // A usage error exits with 2, --help and --version with 0: clap's own convention.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report_parse_error(&error),
+    };
     output::init_logging(cli.global.log_level);
     let global = &cli.global;
     let outcome = match cli.command {

@@ -1,6 +1,6 @@
 //! What commands print, and how they end.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +14,46 @@ use crate::errors::{advice_on_cause, chain, with_advice};
 
 /// Whether something could not be written to stdout, for another reason than that nobody reads it.
 static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
+/// Whether nobody reads stdout any more.
+static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Stdout, as every command writes it. What can't be written ends no command and changes no verdict
+/// about blocks: a reader that has had enough is fine, any other failure is told at the end.
+pub(crate) struct Stdout(io::StdoutLock<'static>);
+
+/// Locks stdout.
+pub(crate) fn stdout() -> Stdout {
+    Stdout(io::stdout().lock())
+}
+
+/// Whether what is written to stdout still arrives anywhere.
+pub(crate) fn stdout_is_read() -> bool {
+    !STDOUT_CLOSED.load(Ordering::Relaxed) && !STDOUT_FAILED.load(Ordering::Relaxed)
+}
+
+impl Stdout {
+    fn note<T>(result: io::Result<T>, otherwise: T) -> io::Result<T> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                STDOUT_CLOSED.store(true, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(_) => STDOUT_FAILED.store(true, Ordering::Relaxed),
+            done => return done,
+        }
+        Ok(otherwise)
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::note(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::note(self.0.flush(), ())
+    }
+}
 
 /// Prints a line to stdout. Unlike `println!` it does not end the process where nobody reads it:
 /// whoever pipes a plan into `head` has enough of it.
@@ -30,11 +70,8 @@ macro_rules! complain {
 pub(crate) use {complain, say};
 
 pub(crate) fn write_line(text: std::fmt::Arguments<'_>) {
-    if let Err(error) = writeln!(std::io::stdout(), "{text}")
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        STDOUT_FAILED.store(true, Ordering::Relaxed);
-    }
+    // Never fails: see `Stdout`.
+    let _ = writeln!(stdout(), "{text}");
 }
 
 /// How a command ended.
@@ -68,8 +105,12 @@ pub(crate) fn init_logging(level: LogLevel) {
 
 /// The exit code of a command that ran to its end.
 pub(crate) fn report_outcome(outcome: Outcome) -> ExitCode {
+    let _ = stdout().flush();
     if STDOUT_FAILED.load(Ordering::Relaxed) {
-        complain!("error: the output could not be written");
+        complain!(
+            "error: not all that was to be printed could be written to stdout; what the command did \
+             is done all the same"
+        );
         return ExitCode::from(1);
     }
     match outcome {
@@ -80,12 +121,6 @@ pub(crate) fn report_outcome(outcome: Outcome) -> ExitCode {
 
 /// Says on stderr, and with `--json` on stdout, what went wrong; the process's exit code.
 pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
-    if let Some(pipe) = error.downcast_ref::<std::io::Error>()
-        && pipe.kind() == std::io::ErrorKind::BrokenPipe
-    {
-        // Whoever read the output has enough of it.
-        return ExitCode::SUCCESS;
-    }
     let code = if let Some((name, number)) = stopped_by() {
         complain!("stopped by {name}: what was finished stays, nothing else is left behind");
         128 + number
@@ -107,9 +142,26 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// A mistake on the command line as the parser words it, also as a JSON document where one was
+/// asked for; help and version are printed as they are.
+pub(crate) fn report_parse_error(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        // The message ends at the first empty line; usage and hints follow.
+        let text = error.render().to_string();
+        let message: Vec<&str> =
+            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = message.join(" ");
+        let message = message.trim_start_matches("error: ");
+        let _ = print_json(&serde_json::json!({ "error": message }));
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 /// Prints one JSON document.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout();
     serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
     writeln!(out)?;
     Ok(())
@@ -145,7 +197,7 @@ impl Table {
                 && self.rows[1..].iter().filter_map(|r| r.get(column)).all(|c| c.len() < 20)
         };
         let right: Vec<bool> = (0..columns).map(numeric).collect();
-        let mut out = std::io::stdout().lock();
+        let mut out = stdout();
         for row in &self.rows {
             let mut line = String::new();
             for (column, cell) in row.iter().enumerate() {

@@ -49,6 +49,15 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(invalid)
 }
 
+/// A length of segment files. A chunk reference has 32 bits for the offset, so there is a most.
+pub(crate) fn parse_segment_bytes(text: &str) -> Result<u64, String> {
+    match parse_bytes(text)? {
+        0 => Err("a segment file holds one chunk at least; 512MiB is Prometheus's size".to_owned()),
+        bytes if bytes > 1 << 32 => Err("chunk references reach no further than 4GiB".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A number of bytes for people: `563.2 MiB`.
 pub(crate) fn display_bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -76,9 +85,60 @@ pub(crate) fn display_count(count: u64) -> String {
 
 /// A time in milliseconds since the epoch, in UTC: `2023-11-15T00:00:00Z`.
 pub(crate) fn display_time(ms: i64) -> String {
-    let (seconds, millis) = (ms.div_euclid(1000), ms.rem_euclid(1000));
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days to a civil date, by Howard Hinnant's algorithm: years begin in March, eras have 400.
+    let (year, month, day) = civil_date(ms.div_euclid(86_400_000));
+    let (hour, minute, second) = time_of_day(ms);
+    let millis = ms.rem_euclid(1000);
+    let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}") };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// A time in whole seconds as Go prints it: `2023-11-15 00:00:00 +0000 UTC`.
+pub(crate) fn go_time(ms: i64) -> String {
+    // Go's division drops the fraction, towards zero.
+    let ms = ms / 1000 * 1000;
+    let (year, month, day) = civil_date(ms.div_euclid(86_400_000));
+    let (hour, minute, second) = time_of_day(ms);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} +0000 UTC")
+}
+
+/// A duration as Go prints it: `2h0m0s`, `1m30.5s`, `250ms`.
+pub(crate) fn go_duration(ms: i64) -> String {
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+    if ms < 1000 {
+        return format!("{sign}{ms}ms");
+    }
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    let fraction = format!(".{:03}", ms % 1000);
+    let seconds = format!("{seconds}{}s", fraction.trim_end_matches('0').trim_end_matches('.'));
+    match (hours, minutes) {
+        (0, 0) => format!("{sign}{seconds}"),
+        (0, _) => format!("{sign}{minutes}m{seconds}"),
+        _ => format!("{sign}{hours}h{minutes}m{seconds}"),
+    }
+}
+
+/// A number of bytes as promtool prints it, unit by unit: `96KiB613B`.
+pub(crate) fn go_base2_bytes(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 7] =
+        [("EiB", 60), ("PiB", 50), ("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];
+    let of = |shift: u32| if shift == 60 { bytes >> 60 } else { (bytes >> shift) & 1023 };
+    let parts = UNITS.iter().map(|(unit, shift)| (unit, of(*shift)));
+    let text: String =
+        parts.filter(|(_, n)| *n > 0).map(|(unit, n)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "0B".to_owned() } else { text }
+}
+
+fn time_of_day(ms: i64) -> (i64, i64, i64) {
+    let second = ms.div_euclid(1000).rem_euclid(86_400);
+    (second / 3600, second / 60 % 60, second % 60)
+}
+
+/// Year, month and day of a day since the epoch, by Howard Hinnant's algorithm: years begin in
+/// March, eras have 400.
+fn civil_date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -88,10 +148,7 @@ pub(crate) fn display_time(ms: i64) -> String {
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}") };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -116,6 +173,19 @@ mod tests {
         for wrong in ["", "MiB", "1x", "99999999999TB", "1.5MB"] {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_promtool_prints_is_printed_alike() {
+        assert_eq!(go_time(1_700_006_400_000), "2023-11-15 00:00:00 +0000 UTC");
+        assert_eq!(go_time(-1500), "1969-12-31 23:59:59 +0000 UTC");
+        assert_eq!(go_duration(7_200_000), "2h0m0s");
+        assert_eq!(go_duration(90_500), "1m30.5s");
+        assert_eq!(go_duration(1001), "1.001s");
+        assert_eq!((go_duration(250), go_duration(0)), ("250ms".to_owned(), "0s".to_owned()));
+        assert_eq!(go_base2_bytes(98_917), "96KiB613B");
+        assert_eq!(go_base2_bytes((3 << 30) + 5), "3GiB5B");
+        assert_eq!(go_base2_bytes(0), "0B");
     }
 
     #[test]

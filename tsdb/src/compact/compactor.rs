@@ -42,7 +42,8 @@ pub struct CompactOptions {
     pub memory_budget_bytes: u64,
     /// Worker threads; all cores if not said otherwise. The output does not depend on it.
     pub threads: usize,
-    /// Length at which a segment file ends, in bytes.
+    /// Length at which a segment file ends, in bytes. Chunk references have 32 bits for the offset:
+    /// more than 4 GiB counts as 4 GiB.
     pub segment_bytes_max: u64,
     /// How floats are encoded where chunks have to be encoded anew.
     pub float_encoding: FloatEncoding,

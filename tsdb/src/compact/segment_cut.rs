@@ -9,6 +9,8 @@
 
 /// Header of a segment file, in bytes.
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 8;
+/// A chunk reference has 32 bits for the offset, so no segment gets longer than this.
+pub(super) const SEGMENT_BYTES_LIMIT: u64 = u32::MAX as u64;
 /// Length field at its longest, encoding, checksum.
 const CHUNK_OVERHEAD_BYTES: u64 = 5 + 1 + 4;
 
@@ -28,8 +30,10 @@ impl SegmentCut {
             Self { base_bytes: position.max(SEGMENT_HEADER_BYTES), estimate_bytes: 0, chunks: 0 };
     }
 
-    /// Whether a chunk with `data_len` bytes of data starts a new segment.
+    /// Whether a chunk with `data_len` bytes of data starts a new segment. A `segment_bytes_max`
+    /// beyond what a reference can point to counts as that.
     pub(super) fn add(&mut self, data_len: u64, segment_bytes_max: u64) -> bool {
+        let segment_bytes_max = segment_bytes_max.min(SEGMENT_BYTES_LIMIT);
         let len = data_len + CHUNK_OVERHEAD_BYTES;
         self.estimate_bytes += len;
         let empty = self.chunks == 0 && self.base_bytes == SEGMENT_HEADER_BYTES;
@@ -68,6 +72,15 @@ mod tests {
         // In one call: (5000 - 8) / 39 chunks fit. In calls of one each: until 39 more pass 5000.
         assert_eq!(segments(200, limit)[0], 8 + 128 * 35);
         assert_eq!(segments(1, limit)[0], 8 + 142 * 35);
+    }
+
+    /// What is behind byte 4,294,967,295 has no reference.
+    #[test]
+    fn no_segment_outgrows_its_references() {
+        let mut cut = SegmentCut::default();
+        cut.begin_series(u64::from(u32::MAX) - 100);
+        assert!(!cut.add(80, 8 << 30));
+        assert!(cut.add(80, 8 << 30));
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::engine::{cancel_on_signal, policy_of, probe};
 use crate::errors::chain;
 use crate::output::{Outcome, Table, UsageError, print_json, say};
 use crate::paths::OutputDir;
-use crate::units::{display_bytes, display_count, display_time, parse_bytes, parse_duration_ms};
+use crate::units::{
+    display_bytes, display_count, display_time, parse_duration_ms, parse_segment_bytes,
+};
 
 /// Make realistic blocks for trials and benches
 #[derive(Debug, Args)]
@@ -85,7 +87,7 @@ pub(crate) struct GenerateArgs {
         visible_alias = "segment-size",
         value_name = "BYTES",
         default_value = "512MiB",
-        value_parser = parse_bytes
+        value_parser = parse_segment_bytes
     )]
     segment_size: u64,
     /// Whether the blocks are written past the page cache.

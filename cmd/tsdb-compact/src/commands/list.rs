@@ -5,11 +5,11 @@ use tsdb::compact::{ListedBlock, list_blocks};
 
 use super::plan::{broken_json, print_broken};
 use crate::args::{DirArg, GlobalArgs};
-use crate::output::{Outcome, Table, print_json};
+use crate::output::{Outcome, print_json, say};
 use crate::paths::require_data_dir;
-use crate::units::{display_bytes, display_time};
+use crate::units::{go_base2_bytes, go_duration, go_time};
 
-/// List the blocks of a data directory
+/// List the blocks of a data directory, as `promtool tsdb list` does
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tsdb-compact list /var/lib/prometheus
@@ -18,7 +18,7 @@ use crate::units::{display_bytes, display_time};
 pub(crate) struct ListArgs {
     #[command(flatten)]
     dir: DirArg,
-    /// Times as dates and sizes in units, as promtool's flag of that name.
+    /// Times as dates and sizes in units, as promtool's flag of that name prints them.
     #[arg(long, short = 'r')]
     human_readable: bool,
 }
@@ -34,14 +34,16 @@ pub(crate) fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<Outcom
             "broken": broken_json(&listing.broken),
         }))?;
     } else {
-        print_table(&blocks, args.human_readable)?;
+        print_table(&blocks, args.human_readable);
         print_broken(&listing.broken);
     }
     Ok(if listing.broken.is_empty() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn print_table(blocks: &[&ListedBlock], readable: bool) -> anyhow::Result<()> {
-    let mut table = Table::new(&[
+/// promtool's columns, one and all, as it prints them; behind them two of ours, so that a script
+/// which takes columns from the left reads either.
+fn print_table(blocks: &[&ListedBlock], readable: bool) {
+    let head = [
         "BLOCK ULID",
         "MIN TIME",
         "MAX TIME",
@@ -49,29 +51,42 @@ fn print_table(blocks: &[&ListedBlock], readable: bool) -> anyhow::Result<()> {
         "NUM SAMPLES",
         "NUM CHUNKS",
         "NUM SERIES",
-        "LEVEL",
         "SIZE",
+        "LEVEL",
         "NOTES",
-    ]);
-    for block in blocks {
-        let meta = &block.meta;
-        let time = |ms: i64| if readable { display_time(ms) } else { ms.to_string() };
-        let size = size_bytes(block);
-        let duration = meta.max_time.saturating_sub(meta.min_time);
-        table.row(vec![
-            meta.ulid.to_string(),
-            time(meta.min_time),
-            time(meta.max_time),
-            tsdb::compact::planner::display_range_ms(duration),
-            meta.stats.num_samples.to_string(),
-            meta.stats.num_chunks.to_string(),
-            meta.stats.num_series.to_string(),
-            meta.compaction.level.to_string(),
-            if readable { display_bytes(size) } else { size.to_string() },
-            notes(block),
-        ]);
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(blocks.iter().map(|block| row(block, readable)));
+    let widths: [usize; 10] = std::array::from_fn(|column| {
+        let widest = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        (widest + CELL_GAP).max(CELL_WIDTH_MIN)
+    });
+    for row in &rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        say!("{}", cells.collect::<String>().trim_end());
     }
-    table.print()
+}
+
+/// Between two columns, and the least that a column takes: those of promtool's tables.
+const CELL_GAP: usize = 2;
+const CELL_WIDTH_MIN: usize = 13;
+
+fn row(block: &ListedBlock, readable: bool) -> [String; 10] {
+    let meta = &block.meta;
+    let time = |ms: i64| if readable { go_time(ms) } else { ms.to_string() };
+    let size = size_bytes(block);
+    [
+        meta.ulid.to_string(),
+        time(meta.min_time),
+        time(meta.max_time),
+        go_duration(meta.max_time.saturating_sub(meta.min_time)),
+        meta.stats.num_samples.to_string(),
+        meta.stats.num_chunks.to_string(),
+        meta.stats.num_series.to_string(),
+        if readable { go_base2_bytes(size) } else { size.to_string() },
+        meta.compaction.level.to_string(),
+        notes(block),
+    ]
 }
 
 /// Hints, marks and tombstones in a few words.

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Cli;
-use crate::output::{Outcome, UsageError};
+use crate::output::{Outcome, UsageError, stdout};
 
 /// Print the completion script for a shell
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
     // Into memory first: the generator ends the process if its writer fails.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, name, &mut script);
-    std::io::stdout().write_all(&script)?;
+    stdout().write_all(&script)?;
     Ok(Outcome::Done)
 }
 
@@ -52,6 +52,6 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Outcome> {
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
-    std::io::stdout().write_all(&page)?;
+    stdout().write_all(&page)?;
     Ok(Outcome::Done)
 }

@@ -66,6 +66,7 @@ fn ledger_text(ledger: &Ledger) -> String {
         (ledger.superseded_conflicting, "superseded at an equal timestamp by another value"),
         (ledger.tombstoned, "deleted by tombstones"),
         (ledger.out_of_range, "outside of the blocks' times"),
+        (ledger.at_min_time, "at the least timestamp there is, which Prometheus drops too"),
     ];
     for (samples, what) in terms.into_iter().filter(|(samples, _)| *samples > 0) {
         text.push_str(&format!(" + {} {what}", display_count(samples)));
@@ -109,6 +110,7 @@ fn ledger_json(ledger: &Ledger) -> Value {
         "supersededConflicting": ledger.superseded_conflicting,
         "tombstoned": ledger.tombstoned,
         "outOfRange": ledger.out_of_range,
+        "atMinTime": ledger.at_min_time,
     })
 }
 
@@ -156,5 +158,22 @@ mod tests {
             ledger_text(&ledger),
             "1,530 in = 1,500 out + 10 in duplicate chunks + 20 deleted by tombstones"
         );
+    }
+
+    /// What is printed has to balance as what was checked did: no term may be missing.
+    #[test]
+    fn the_terms_that_are_printed_add_up() {
+        let mut ledger = Ledger::default();
+        (ledger.samples_in, ledger.samples_out) = (127, 64);
+        (ledger.duplicate, ledger.superseded_equal, ledger.superseded_conflicting) = (1, 2, 4);
+        (ledger.tombstoned, ledger.out_of_range, ledger.at_min_time) = (8, 16, 32);
+        assert!(ledger.balances());
+        let json = ledger_json(&ledger);
+        let terms = json.as_object().unwrap().iter().filter(|(name, _)| *name != "in");
+        assert_eq!(terms.map(|(_, samples)| samples.as_u64().unwrap()).sum::<u64>(), 127);
+        let text = ledger_text(&ledger);
+        let digits = |part: &str| part.trim().split(' ').next().unwrap().parse::<u64>().unwrap();
+        let (_, out) = text.split_once('=').unwrap();
+        assert_eq!(out.split('+').map(digits).sum::<u64>(), 127, "{text}");
     }
 }

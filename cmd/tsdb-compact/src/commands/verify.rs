@@ -9,7 +9,7 @@ use tsdb::block::verify::{BlockReport, FindingKind, Overlap, Verifier};
 
 use super::report::counted;
 use crate::args::GlobalArgs;
-use crate::output::{Outcome, print_json, say};
+use crate::output::{Outcome, print_json, say, stdout};
 use crate::paths::{looks_like_block, named, require_dir_or_block};
 use crate::progress::bytes_bar;
 use crate::units::{display_count, display_time};
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outc
     } else if blocks.is_empty() {
         say!("no blocks in {}", dir.display());
     } else {
-        let mut out = std::io::stdout().lock();
+        let mut out = stdout();
         blocks.iter().try_for_each(|block| write_block(&mut out, block))?;
         overlaps.iter().try_for_each(|overlap| write_overlap(&mut out, overlap))?;
         write_summary(&mut out, &blocks)?;

@@ -7,7 +7,7 @@ use tsdb::query::{Matcher, Querier, Samples, SeriesSet, ValueType};
 
 use super::{Format, OpenBlocks, SampleArgs, Writer, writer};
 use crate::args::GlobalArgs;
-use crate::output::{Outcome, complain};
+use crate::output::{Outcome, Stdout, complain, stdout, stdout_is_read};
 
 /// How many bytes are gathered before they are written.
 const WRITE_BYTES: usize = 64 << 10;
@@ -78,7 +78,7 @@ pub(crate) fn print_selected<M: AsRef<[Matcher]>>(
         writer: (!args.count).then(|| writer(format)),
         totals: Totals::default(),
         buffer: String::with_capacity(WRITE_BYTES + WRITE_BYTES / 4),
-        out: io::stdout().lock(),
+        out: stdout(),
     };
     open.problems.iter().for_each(|problem| stream.report(problem));
     match Querier::new(&open.blocks).select_any(selectors, args.range()) {
@@ -88,15 +88,15 @@ pub(crate) fn print_selected<M: AsRef<[Matcher]>>(
     stream.end(format)
 }
 
-struct Stream<'o> {
+struct Stream {
     /// None where only totals are wanted.
     writer: Option<Box<dyn Writer>>,
     totals: Totals,
     buffer: String,
-    out: io::StdoutLock<'o>,
+    out: Stdout,
 }
 
-impl Stream<'_> {
+impl Stream {
     fn report(&mut self, error: &impl std::fmt::Display) {
         self.totals.unreadable += 1;
         complain!("could not be read: {error}");
@@ -104,7 +104,8 @@ impl Stream<'_> {
 
     fn run(&mut self, mut set: SeriesSet<'_>) -> io::Result<()> {
         let mut samples = Samples::new();
-        loop {
+        // Whoever pipes a dump into `head` need not wait for the rest of it.
+        while stdout_is_read() {
             let series = match set.next() {
                 Ok(Some(series)) => series,
                 Ok(None) => return Ok(()),
@@ -119,11 +120,12 @@ impl Stream<'_> {
             series.samples(&mut samples);
             self.series(&mut samples)?;
         }
+        Ok(())
     }
 
     fn series(&mut self, samples: &mut Samples<'_>) -> io::Result<()> {
         let before = self.totals.samples();
-        loop {
+        while stdout_is_read() {
             match samples.next() {
                 Ok(Some(value_type)) => {
                     self.totals.add(value_type);

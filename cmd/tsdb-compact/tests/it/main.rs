@@ -9,4 +9,5 @@ mod failures;
 mod fixtures;
 mod memory;
 mod sandboxes;
+mod streams;
 mod transcripts;
