@@ -144,7 +144,10 @@ impl Pipeline<'_> {
             empty_in.try_send(Batch::default()).ok();
         }
         let listed = thread::scope(|scope| {
-            let planner = scope.spawn(|| self.plan(merge, empty_out, planned_in));
+            let planner = scope.spawn(|| {
+                let planned = self.plan(merge, empty_out, planned_in);
+                planned.map_err(|error| error.named(names))
+            });
             for _ in 0..self.threads {
                 let (planned, done) = (planned_out.clone(), done_in.clone());
                 scope.spawn(move || self.work(names, &planned, &done));

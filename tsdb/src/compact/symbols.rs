@@ -225,7 +225,9 @@ struct TableCursor {
 impl TableCursor {
     /// Moves to the next symbol; false at the end, where the table's checksum is compared.
     fn advance(&mut self, source: &Source) -> Result<bool, CompactError> {
-        let fault = |error: SourceFault| source.fault(FileKey::index(self.source), error);
+        let offset = self.window.position();
+        let key = FileKey::index(self.source);
+        let fault = |fault| CompactError::Source(Box::new(source.error(key, fault).at(offset)));
         if self.left == 0 {
             if self.window.remaining() != 4 {
                 return Err(fault(SourceFault::Malformed(

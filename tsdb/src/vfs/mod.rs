@@ -12,6 +12,19 @@
 //!   past the page cache   builds the disk images that a crash could leave
 //! ```
 //!
+//! ```
+//! use tsdb::vfs::{Io, OsVfs, Policy, Vfs, write_file_atomic};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let vfs = OsVfs::new(Io::probe(dir.path(), Policy::Prefer)?);
+//! write_file_atomic(&vfs, &dir.path().join("mark.json"), b"{}", None)?;
+//! vfs.sync_dir(dir.path())?;
+//! assert_eq!(std::fs::read(dir.path().join("mark.json"))?, b"{}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Two rules make the test half worth something:
 //!
 //! - Whoever makes something durable, or takes something away, does so through a [`Vfs`]; nothing

@@ -8,7 +8,8 @@ use serde_json::json;
 use tsdb::block::publish::OwnershipRule;
 use tsdb::compact::planner::LeveledPlanner;
 use tsdb::compact::{
-    CompactError, Compactor, DirectoryCompaction, DirectoryCompactor, DirectoryReport,
+    CompactError, Compactor, DirectoryCompaction, DirectoryCompactor, DirectoryError,
+    DirectoryReport,
 };
 use tsdb::vfs::Io;
 
@@ -17,7 +18,7 @@ use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, reader};
 use crate::errors::{chain, with_advice};
-use crate::output::{Outcome, complain, print_json, say};
+use crate::output::{EndedEarly, Outcome, complain, print_json, say};
 use crate::paths::require_data_dir;
 use crate::progress::ProgressLine;
 
@@ -61,17 +62,28 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
     });
     begun.push(Instant::now());
     drop(progress);
-    let report = report?;
+    let (report, ended_by) = match report {
+        Ok(report) => (report, None),
+        Err(DirectoryError { error, report, .. }) => (*report, Some(error)),
+    };
     let times: Vec<Duration> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    if let Some(error) = ended_by {
+        if !global.json {
+            print_done(&report, &times, &io);
+        }
+        let document = report_json(&report, &times, &io);
+        return Err(EndedEarly { error, document }.into());
+    }
     if global.json {
         print_json(&report_json(&report, &times, &io))?;
     } else {
-        print_report(&report, &times, dir, &io);
+        print_done(&report, &times, &io);
+        print_left(&report, dir);
     }
     Ok(if report.is_clean() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &Io) {
+fn print_done(report: &DirectoryReport, times: &[Duration], io: &Io) {
     for leftover in &report.swept.removed {
         say!("removed {}, left by a run that was killed", leftover.path.display());
     }
@@ -91,6 +103,9 @@ fn print_report(report: &DirectoryReport, times: &[Duration], dir: &Path, io: &I
             Err(error) => print_failed(error, tried),
         }
     }
+}
+
+fn print_left(report: &DirectoryReport, dir: &Path) {
     report.left.iter().for_each(print_group);
     if report.left.is_empty() {
         say!("no blocks in {}", dir.display());

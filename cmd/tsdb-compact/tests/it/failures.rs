@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 
 use crate::damage::flip;
 use crate::fixtures::{
-    case, copy_case, entries, expect_code, expect_json, generate, names, program, temp_dir,
+    PROGRAM, case, copy_case, entries, expect_code, expect_json, generate, names, program, temp_dir,
 };
 
 /// The second of five blocks, the middle one of the first range of six hours.
@@ -115,4 +116,35 @@ fn a_failed_merge_leaves_nothing() {
     fs::create_dir_all(&output).unwrap();
     expect_code(program().arg("merge").args(&blocks).arg("--output").arg(&output), 1);
     assert_eq!(names(&output), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_done_before_the_end_is_told() {
+    let dir = temp_dir();
+    // The second group's segment is longer than files may become here.
+    for (replica, series, seed) in [("a", "20", "1"), ("b", "20000", "2")] {
+        let made = temp_dir();
+        let shape = ["--series", series, "--samples", "24", "--interval", "5m", "--blocks", "4"];
+        generate(made.path(), &[&shape[..], &["--seed", seed]].concat());
+        for block in entries(made.path()) {
+            let meta = block.join("meta.json");
+            let mut json: serde_json::Value =
+                serde_json::from_slice(&fs::read(&meta).unwrap()).unwrap();
+            json["thanos"] = serde_json::json!({"labels": {"replica": replica}});
+            fs::write(&meta, json.to_string()).unwrap();
+            fs::rename(&block, dir.path().join(block.file_name().unwrap())).unwrap();
+        }
+    }
+    // `ulimit -f` counts 512 or 1024 bytes, as the shell has it.
+    let limited = r#"trap '' XFSZ; ulimit -f 512; exec "$@""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", limited, "sh", PROGRAM, "compact", "--json"]);
+    let report = expect_json(shell.arg(dir.path()), 1);
+    let error = report["error"].as_str().unwrap();
+    assert!(error.contains("too large"), "{error}");
+    let [done] = report["compactions"].as_array().unwrap().as_slice() else {
+        panic!("one was finished: {report}")
+    };
+    let path = done["result"]["blocks"][0]["path"].as_str().unwrap();
+    assert!(Path::new(path).join("meta.json").exists(), "{path}");
 }

@@ -9,12 +9,15 @@
 //! ```
 //!
 //! One bad block costs its own compaction: it is named, marked and left out, and every other group
-//! goes on. What has no culprit among the blocks (a full disk, say) ends the run.
+//! goes on. What has no culprit among the blocks (a full disk, say) ends the run, and what was done
+//! by then is told all the same.
 
 mod failed;
 mod scan;
 
 use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
 use std::io::ErrorKind::{NotFound, UnexpectedEof};
 use std::path::{Path, PathBuf};
 
@@ -68,6 +71,47 @@ impl DirectoryReport {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.broken.is_empty() && self.compactions.iter().all(|tried| tried.result.is_ok())
+    }
+}
+
+/// Why a run over a data directory ended before it was through, and what it had done by then.
+///
+/// A compaction that is in the report is done: its block is durable. If it is the last one, its
+/// sources may still be there; the next run deletes them.
+#[non_exhaustive]
+pub struct DirectoryError {
+    /// What ended it.
+    pub error: CompactError,
+    /// What was done before that; what is left and what is broken was not looked at again.
+    pub report: Box<DirectoryReport>,
+}
+
+impl fmt::Display for DirectoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for DirectoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DirectoryError")
+            .field("error", &self.error)
+            .field("compactions", &self.report.compactions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for DirectoryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // Shown by `Display` already, so what comes next is the cause of that.
+        self.error.source()
+    }
+}
+
+/// For those whom the report does not concern.
+impl From<DirectoryError> for CompactError {
+    fn from(error: DirectoryError) -> Self {
+        error.error
     }
 }
 
@@ -125,19 +169,31 @@ impl<'a> DirectoryCompactor<'a> {
     /// begins, with its number, plan and sources.
     ///
     /// # Errors
-    /// When the directory is locked by someone else or can't be read, when the disk is full, or
-    /// when it was cancelled. A block that can't be compacted is part of the report instead.
+    /// When the directory is locked by someone else or can't be read, when the disk is full, when
+    /// sources of a finished compaction can't be deleted, or when it was cancelled; the error holds
+    /// the report of what was done by then. A block that can't be compacted is part of the report
+    /// instead.
     pub fn run(
         &self,
         dir: &Path,
         tell: &mut dyn FnMut(&GroupPlan, &[PathBuf]),
-    ) -> Result<DirectoryReport, CompactError> {
+    ) -> Result<DirectoryReport, DirectoryError> {
+        let mut report = DirectoryReport::default();
+        match self.run_into(&mut report, dir, tell) {
+            Ok(()) => Ok(report),
+            Err(error) => Err(DirectoryError { error, report: Box::new(report) }),
+        }
+    }
+
+    fn run_into(
+        &self,
+        report: &mut DirectoryReport,
+        dir: &Path,
+        tell: &mut dyn FnMut(&GroupPlan, &[PathBuf]),
+    ) -> Result<(), CompactError> {
         let lock = DataDirLock::acquire(dir)?;
         let vfs = self.compactor.vfs();
-        let mut report = DirectoryReport {
-            swept: leftovers::remove(vfs.as_ref(), dir, Some(&lock))?,
-            ..DirectoryReport::default()
-        };
+        report.swept = leftovers::remove(vfs.as_ref(), dir, Some(&lock))?;
         let mut marks = FailedMarks::load(dir)?;
         if self.retry_failed && marks.clear() {
             marks.store(vfs.as_ref(), dir)?;
@@ -154,28 +210,33 @@ impl<'a> DirectoryCompactor<'a> {
                 marks.retain(|id| listing.blocks.iter().any(|b| b.plan_block.dir_name == id));
                 report.left = plans;
                 report.broken = listing.broken;
-                return Ok(report);
+                return Ok(());
             };
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
-            let result = self.compact(dir, &sources, &lock);
+            let result = self.compactor.merge(&sources, dir);
             let mut blamed = None;
             if let Err(error) = &result {
                 match culprit(&listing, error) {
                     Some(block) => {
                         blamed = Some(block.dir.clone());
                         marks.insert(block.meta.ulid, &block.dir, error.to_string());
-                        marks.store(vfs.as_ref(), dir)?;
                     }
-                    None if is_fatal(error) => return result.map(|_| report),
+                    None if is_fatal(error) => return result.map(|_| ()),
                     None => {
                         given_up.insert(group.plan.blocks.clone());
                     }
                 }
             }
-            let plan = group.clone();
+            let (plan, is_marked) = (group.clone(), blamed.is_some());
+            let deleted =
+                result.as_ref().map_or(Ok(()), |merged| self.delete_merged(merged, &lock));
             let tried = DirectoryCompaction { plan, sources, result, culprit: blamed };
             report.compactions.push(tried);
+            deleted?;
+            if is_marked {
+                marks.store(vfs.as_ref(), dir)?;
+            }
         }
     }
 
@@ -198,16 +259,10 @@ impl<'a> DirectoryCompactor<'a> {
         Ok(fingerprints.iter().map(|block| block.block().to_owned()).collect())
     }
 
-    fn compact(
-        &self,
-        dir: &Path,
-        sources: &[PathBuf],
-        lock: &DataDirLock,
-    ) -> Result<Merged, CompactError> {
-        let merged = self.compactor.merge(sources, dir)?;
+    /// Deletes what was merged, now that the child is durable.
+    fn delete_merged(&self, merged: &Merged, lock: &DataDirLock) -> Result<(), CompactError> {
         lock.check()?;
-        merged.delete_sources(self.compactor.vfs().as_ref())?;
-        Ok(merged)
+        merged.delete_sources(self.compactor.vfs().as_ref())
     }
 }
 

@@ -21,7 +21,7 @@ const IMAGES_PER_RECOVERY: usize = 41;
 const SLACK: usize = 8;
 
 /// Plans all blocks as long as there are two, or one of which something is deleted.
-struct Everything;
+pub(super) struct Everything;
 
 impl Planner for Everything {
     fn plan(&self, blocks: &[&PlanBlock]) -> Plan {

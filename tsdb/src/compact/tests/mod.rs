@@ -1,9 +1,12 @@
 //! Tests of the pipeline from the inside: planted faults, tiny shares.
 
 mod bad_input;
+mod blame;
+mod directory;
 mod faults;
 mod flips;
 mod mutations;
+mod room;
 mod spills;
 
 use std::fs;
