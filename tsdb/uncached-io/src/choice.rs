@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::engine::{EngineKind, EngineRefusal, EngineReport};
+use crate::engine::{EngineKind, EngineRefusal, EngineReport, ring_works};
 use crate::error::{Errno, Error};
 use crate::policy::{FallbackReason, Mode, Policy};
 use crate::probe;
@@ -96,10 +96,6 @@ fn first_direct(wanted: EngineKind) -> (EngineKind, Vec<EngineReport>) {
         return (EngineKind::Thread, vec![refused]);
     }
     (wanted, Vec::new())
-}
-
-fn ring_works() -> Result<(), EngineRefusal> {
-    Err(EngineRefusal::UnsupportedPlatform)
 }
 
 /// An engine through the page cache, because it was asked for.

@@ -323,6 +323,11 @@ impl Target {
         }
     }
 
+    /// Up to where the file is written without a gap.
+    pub(crate) fn completed_bytes(&self) -> u64 {
+        self.prefix.end()
+    }
+
     /// What writing took up to now.
     pub(crate) fn stats(&self) -> &WriteStats {
         &self.stats
@@ -348,7 +353,12 @@ impl Target {
         self.sync_failed.get_or_insert(error).clone()
     }
 
-    fn failed(&self, operation: Operation, offset_bytes: u64, source: &io::Error) -> Error {
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        offset_bytes: u64,
+        source: &io::Error,
+    ) -> Error {
         Error::Os {
             operation,
             path: self.path.clone(),
