@@ -231,7 +231,9 @@ impl Io {
     ) -> Opened {
         let asked = options.engine.or(self.shared.options.engine);
         let engine = match choice.engine {
-            EngineKind::Thread if asked.is_none() && supply.count_max < 2 => EngineKind::Blocking,
+            engine if asked.is_none() && engine.is_direct() && supply.count_max < 2 => {
+                EngineKind::Blocking
+            }
             engine => engine,
         };
         let (mem_align, offset_align) = alignment_of(&choice.mode);

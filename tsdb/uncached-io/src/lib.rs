@@ -80,6 +80,18 @@ pub use reader::Reader;
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
 
+/// For property tests: so many cases, and under an interpreter, which is a thousand times slower and
+/// may not touch files, very few.
+#[cfg(test)]
+fn test_config(cases: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    if cfg!(miri) {
+        proptest::test_runner::Config { cases: 3, failure_persistence: None, ..default }
+    } else {
+        proptest::test_runner::Config { cases, ..default }
+    }
+}
+
 /// Runs the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
