@@ -331,7 +331,8 @@ fn read_tail(
 fn cut(file: &File, path: &Path, len_bytes: u64) -> Result<(), Error> {
     file.set_len(len_bytes).map_err(|error| Error::os(Operation::Truncate, path, &error))?;
     file.sync_all().map_err(|error| Error::os(Operation::Sync, path, &error))?;
-    sys::RawFile::drop_cached(file, len_bytes.saturating_sub(1), 0);
+    // Only whole pages are dropped, and this is the size of the largest.
+    sys::RawFile::drop_cached(file, len_bytes - len_bytes % (64 << 10), 0);
     Ok(())
 }
 
