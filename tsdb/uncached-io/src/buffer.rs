@@ -50,6 +50,11 @@ impl AlignedBuf {
         self.capacity
     }
 
+    /// Whether its first byte lies at a multiple of `align`.
+    pub(crate) fn is_aligned_to(&self, align: usize) -> bool {
+        self.as_slice().as_ptr().addr().is_multiple_of(align)
+    }
+
     /// All of its bytes, whatever they were last used for.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
@@ -123,6 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many bytes for an interpreter")]
     fn addresses_are_aligned_whatever_the_size() {
         for align in [1, 512, 4096, 65_536] {
             for capacity in [0, 1, 511, 512, 4096, 1 << 20] {
