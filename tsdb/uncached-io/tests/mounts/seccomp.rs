@@ -1,0 +1,29 @@
+//! A seccomp filter, as containers have one.
+
+/// From here on, system calls of these numbers fail with these error numbers; for this thread,
+/// the threads that it starts, and for good.
+pub(crate) fn refuse(calls: &[(libc::c_long, i32)]) {
+    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const SKIP_UNLESS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+    let op = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut program = vec![op(LOAD_NUMBER, 0, 0)];
+    for &(call, errno) in calls {
+        program.push(op(SKIP_UNLESS, 1, u32::try_from(call).unwrap()));
+        program.push(op(RETURN, 0, libc::SECCOMP_RET_ERRNO | errno.cast_unsigned()));
+    }
+    program.push(op(RETURN, 0, libc::SECCOMP_RET_ALLOW));
+    let filter =
+        libc::sock_fprog { len: program.len().try_into().unwrap(), filter: program.as_mut_ptr() };
+    #[expect(unsafe_code, reason = "no crate at hand wraps this")]
+    // SAFETY: `filter` points at as many instructions as it says; both outlive the calls, which
+    // keep no pointer.
+    let results = unsafe {
+        [
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter),
+        ]
+    };
+    assert_eq!(results, [0, 0], "{}", std::io::Error::last_os_error());
+}
