@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::engine::{EngineKind, EngineRefusal, EngineReport};
+use crate::engine::{EngineKind, EngineRefusal, EngineReport, ring_works};
 use crate::error::{Errno, Error};
 use crate::policy::{FallbackReason, Mode, Policy};
 use crate::probe;
@@ -98,10 +98,6 @@ fn first_direct(wanted: EngineKind) -> (EngineKind, Vec<EngineReport>) {
     (wanted, Vec::new())
 }
 
-fn ring_works() -> Result<(), EngineRefusal> {
-    Err(EngineRefusal::UnsupportedPlatform)
-}
-
 /// An engine through the page cache, because it was asked for.
 fn through_cache(dir: &Path, policy: Policy, engine: EngineKind) -> Result<Choice, Error> {
     let reason = match policy {
@@ -120,7 +116,7 @@ fn through_cache(dir: &Path, policy: Policy, engine: EngineKind) -> Result<Choic
 }
 
 /// Through the page cache, leaving as little there as the filesystem allows.
-fn fall_back(dir: &Path, reason: FallbackReason) -> Result<Choice, Error> {
+pub(crate) fn fall_back(dir: &Path, reason: FallbackReason) -> Result<Choice, Error> {
     match probe::dontcache(dir)? {
         Ok(()) => Ok(Choice::dontcache(reason)),
         Err(refusal) => {

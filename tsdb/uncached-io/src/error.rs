@@ -177,6 +177,23 @@ impl Error {
         matches!(self, Self::Os { operation: Operation::Sync | Operation::Writeback, .. })
     }
 
+    /// Where in the file it happened, if that is what it is about.
+    pub(crate) fn offset_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Os { offset_bytes, .. } | Self::NoProgress { offset_bytes, .. } => {
+                Some(*offset_bytes)
+            }
+            _ => None,
+        }
+    }
+
+    /// More is known of what is complete.
+    pub(crate) fn set_completed_bytes(&mut self, bytes: u64) {
+        if let Self::Os { completed_bytes, .. } | Self::NoProgress { completed_bytes, .. } = self {
+            *completed_bytes = bytes;
+        }
+    }
+
     pub(crate) fn os(operation: Operation, path: &Path, source: &io::Error) -> Self {
         Self::Os {
             operation,

@@ -323,6 +323,11 @@ impl Target {
         }
     }
 
+    /// Up to where the file is written without a gap.
+    pub(crate) fn completed_bytes(&self) -> u64 {
+        self.prefix.end()
+    }
+
     /// What writing took up to now.
     pub(crate) fn stats(&self) -> &WriteStats {
         &self.stats
@@ -343,12 +348,22 @@ impl Target {
         self.sync_failed.clone().map_or(Ok(()), Err)
     }
 
+    #[cfg(test)]
+    pub(crate) fn totals_for_test(&self) -> Arc<Counters> {
+        Arc::clone(&self.totals)
+    }
+
     fn sync_has_failed(&mut self, operation: Operation, offset: u64, source: &io::Error) -> Error {
         let error = self.failed(operation, offset, source);
         self.sync_failed.get_or_insert(error).clone()
     }
 
-    fn failed(&self, operation: Operation, offset_bytes: u64, source: &io::Error) -> Error {
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        offset_bytes: u64,
+        source: &io::Error,
+    ) -> Error {
         Error::Os {
             operation,
             path: self.path.clone(),

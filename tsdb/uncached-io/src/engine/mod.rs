@@ -3,11 +3,18 @@
 mod blocking;
 mod buffers;
 mod kind;
+#[cfg(test)]
+pub(crate) mod parked;
+mod queue;
 mod thread;
+#[cfg(target_os = "linux")]
+mod uring;
 
 pub(crate) use blocking::BlockingEngine;
 pub(crate) use buffers::{BufferSupply, Buffers};
 pub use kind::{EngineKind, EngineRefusal, EngineReport, UnknownEngine};
+#[cfg(any(target_os = "linux", test))]
+pub(crate) use queue::QueueEngine;
 pub(crate) use thread::ThreadEngine;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,11 +74,39 @@ pub(crate) fn start(kind: EngineKind, target: &SharedTarget, supply: &BufferSupp
     if kind == EngineKind::Blocking || (through_cache && supply.count_max < 2) {
         return Started { engine: blocking(), kind, refusal: None };
     }
-    match ThreadEngine::start(target.clone(), supply.clone()) {
-        Ok(engine) => Started { engine: Box::new(engine), kind, refusal: None },
-        Err(refusal) => {
-            let kind = if through_cache { kind } else { EngineKind::Blocking };
-            Started { engine: blocking(), kind, refusal: Some(refusal) }
+    let mut refusal = None;
+    if kind == EngineKind::IoUring {
+        match ring(target, supply) {
+            Ok(engine) => return Started { engine, kind, refusal: None },
+            Err(refused) => refusal = Some(refused),
         }
     }
+    match ThreadEngine::start(target.clone(), supply.clone()) {
+        Ok(engine) => {
+            let kind = if through_cache { kind } else { EngineKind::Thread };
+            Started { engine: Box::new(engine), kind, refusal }
+        }
+        Err(refused) => {
+            let kind = if through_cache { kind } else { EngineKind::Blocking };
+            Started { engine: blocking(), kind, refusal: refusal.or(Some(refused)) }
+        }
+    }
+}
+
+/// Whether rings can be had here.
+pub(crate) fn ring_works() -> Result<(), EngineRefusal> {
+    #[cfg(target_os = "linux")]
+    return uring::works();
+    #[cfg(not(target_os = "linux"))]
+    return Err(EngineRefusal::UnsupportedPlatform);
+}
+
+#[cfg(target_os = "linux")]
+fn ring(target: &SharedTarget, supply: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
+    Ok(Box::new(uring::start(target.clone(), supply.clone())?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ring(_: &SharedTarget, _: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
+    Err(EngineRefusal::UnsupportedPlatform)
 }

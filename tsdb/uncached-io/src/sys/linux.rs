@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -106,7 +106,13 @@ pub(crate) fn direct_offer(file: &File) -> Offer {
 
 /// Which filesystem a directory is on.
 pub(crate) fn device_of(dir: &Path) -> io::Result<u64> {
-    std::fs::metadata(dir).map(|metadata| metadata.dev())
+    // Not `std::fs::metadata`, which fails where `statx` does.
+    Ok(rustix::fs::stat(dir)?.st_dev)
+}
+
+/// Length of an open file.
+pub(crate) fn len_of(file: &File) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(file)?.st_size.cast_unsigned())
 }
 
 pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
