@@ -4,9 +4,7 @@
 #![cfg(all(target_os = "linux", not(feature = "forcedirectio")))]
 #![expect(clippy::unwrap_used, reason = "the helpers below belong to tests")]
 
-use uncached_io::{
-    CreateOptions, EngineKind, EngineRefusal, Io, IoOptions, Policy, engines,
-};
+use uncached_io::{CreateOptions, EngineKind, EngineRefusal, Io, IoOptions, Policy, engines};
 
 const SETTING: &str = "/proc/sys/kernel/io_uring_disabled";
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! tempdir/image  --losetup-->  /dev/loopN  --mount-->  tempdir/point
+//! overlay: tempdir/base holds the layers of what is mounted on tempdir/point
 //! ```
 //!
 //! The mounts are seen only by the thread that made them, and by threads and programs that it
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Tmpfs,
     /// Over an ext4.
     Overlay,
+    /// Over a tmpfs.
+    OverlayOnTmpfs,
     Ramfs,
 }
 
@@ -41,7 +44,8 @@ impl Kind {
             Self::XfsOn4Kn => "xfs 4Kn",
             Self::Btrfs => "btrfs",
             Self::Tmpfs => "tmpfs",
-            Self::Overlay => "overlay",
+            Self::Overlay => "overlay over ext4",
+            Self::OverlayOnTmpfs => "overlay over tmpfs",
             Self::Ramfs => "ramfs",
         }
     }
@@ -70,8 +74,17 @@ impl Kind {
         }
     }
 
-    fn mount_type(self) -> &'static str {
-        self.name().split(' ').next().unwrap_or_default()
+    /// Of what lies on the device, or in memory.
+    fn base_type(self) -> &'static str {
+        match self {
+            Self::Overlay => "ext4",
+            Self::OverlayOnTmpfs => "tmpfs",
+            _ => self.name().split(' ').next().unwrap_or_default(),
+        }
+    }
+
+    fn is_overlay(self) -> bool {
+        matches!(self, Self::Overlay | Self::OverlayOnTmpfs)
     }
 }
 
@@ -91,8 +104,8 @@ pub(crate) struct Mount {
     dir: TempDir,
     /// Name of the loop device under `/sys/block`.
     device: Option<String>,
-    /// How many mounts lie on one another.
-    layers: usize,
+    /// What is mounted, the last one last.
+    mounted: Vec<PathBuf>,
 }
 
 impl Mount {
@@ -103,29 +116,30 @@ impl Mount {
 
     /// [`Mount::new`] with so many MiB, or the least that `kind` allows.
     pub(crate) fn with_size(kind: Kind, under: Under, mebibytes: u64) -> Option<Self> {
-        let parent = match under {
-            Under::Disk => env!("CARGO_TARGET_TMPDIR"),
-            Under::Memory => "/dev/shm",
-        };
-        Self::within(kind, Path::new(parent), mebibytes)
+        Self::within(kind, under, Path::new(env!("CARGO_TARGET_TMPDIR")), mebibytes)
     }
 
-    /// With its image in the directory `parent`.
-    pub(crate) fn within(kind: Kind, parent: &Path, mebibytes: u64) -> Option<Self> {
-        let made = Self::make(kind, parent, mebibytes.max(kind.mebibytes_min()));
+    /// With its image below the directory `parent`.
+    pub(crate) fn within(kind: Kind, under: Under, parent: &Path, mebibytes: u64) -> Option<Self> {
+        let made = Self::make(kind, under, parent, mebibytes.max(kind.mebibytes_min()));
         made.map_err(|why| skip(&format!("no {} can be mounted: {why}", kind.name()))).ok()
     }
 
-    fn make(kind: Kind, parent: &Path, mebibytes: u64) -> Result<Self, String> {
+    fn make(kind: Kind, under: Under, parent: &Path, mebibytes: u64) -> Result<Self, String> {
         own_namespace()?;
         let dir = tempfile::Builder::new().prefix("mount-").tempdir_in(parent);
         let dir = dir.map_err(|error| format!("{}: {error}", parent.display()))?;
-        let mut mount = Self { kind, dir, device: None, layers: 0 };
-        fs::create_dir(mount.path()).map_err(|error| error.to_string())?;
+        let mut mount = Self { kind, dir, device: None, mounted: Vec::new() };
+        for name in ["disk", "base", "point"] {
+            fs::create_dir(mount.part(name)).map_err(|error| error.to_string())?;
+        }
+        if under == Under::Memory {
+            mount.mount(&["-t", "tmpfs", "tmpfs"], "disk")?;
+        }
         let size = format!("size={mebibytes}m");
-        match kind {
-            Kind::Tmpfs => mount.mount(&["-t", "tmpfs", "-o", &size, "tmpfs"])?,
-            Kind::Ramfs => mount.mount(&["-t", "ramfs", "ramfs"])?,
+        match kind.base_type() {
+            "tmpfs" => mount.mount(&["-t", "tmpfs", "-o", &size, "tmpfs"], mount.base())?,
+            "ramfs" => mount.mount(&["-t", "ramfs", "ramfs"], mount.base())?,
             _ => {
                 let image = File::create(mount.image()).map_err(|error| error.to_string())?;
                 image.set_len(mebibytes << 20).map_err(|error| error.to_string())?;
@@ -135,12 +149,25 @@ impl Mount {
                 mount.mount_device()?;
             }
         }
+        if kind.is_overlay() {
+            mount.mount_overlay()?;
+        }
         Ok(mount)
     }
 
     /// Where it is mounted.
     pub(crate) fn path(&self) -> PathBuf {
-        self.dir.path().join("point")
+        self.part("point")
+    }
+
+    /// Where the bytes of the file `name` really are. An overlay's own files have no pages, and
+    /// `cachestat` of one sees nothing.
+    pub(crate) fn stored(&self, name: &str) -> PathBuf {
+        if self.kind.is_overlay() {
+            self.part("base").join("upper").join(name)
+        } else {
+            self.path().join(name)
+        }
     }
 
     /// The kernel's description of the device, `/sys/block/loopN/queue/NAME`, as a number.
@@ -170,7 +197,15 @@ impl Mount {
     }
 
     fn image(&self) -> PathBuf {
-        self.dir.path().join("image")
+        self.part("disk").join("image")
+    }
+
+    fn part(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn base(&self) -> &'static str {
+        if self.kind.is_overlay() { "base" } else { "point" }
     }
 
     fn device_path(&self) -> PathBuf {
@@ -189,47 +224,35 @@ impl Mount {
 
     fn mount_device(&mut self) -> Result<(), String> {
         let device = self.device_path();
-        let kind = if self.kind == Kind::Overlay { "ext4" } else { self.kind.mount_type() };
-        let mounted = self.mount(&["-t", kind, &device.to_string_lossy()]);
+        let flags = ["-t", self.kind.base_type(), &device.to_string_lossy()];
+        let mounted = self.mount(&flags, self.base());
         // While it is mounted this only marks the device: it goes when it is unmounted.
         run("losetup", &["--detach"], &[&device])?;
-        mounted?;
-        if self.kind == Kind::Overlay {
-            let point = self.path();
-            let part = |name: &str| point.join(name);
-            for name in ["lower", "upper", "work"] {
-                fs::create_dir_all(part(name)).map_err(|error| error.to_string())?;
-            }
-            let layers = format!(
-                "lowerdir={},upperdir={},workdir={}",
-                part("lower").display(),
-                part("upper").display(),
-                part("work").display()
-            );
-            self.mount(&["-t", "overlay", "-o", &layers, "overlay"])?;
+        mounted
+    }
+
+    fn mount_overlay(&mut self) -> Result<(), String> {
+        let mut layers = Vec::new();
+        for name in ["lower", "upper", "work"] {
+            let dir = self.part("base").join(name);
+            fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+            layers.push(format!("{name}dir={}", dir.display()));
         }
+        self.mount(&["-t", "overlay", "-o", &layers.join(","), "overlay"], "point")
+    }
+
+    fn mount(&mut self, flags: &[&str], part: &str) -> Result<(), String> {
+        let point = self.part(part);
+        run("mount", flags, &[&point])?;
+        self.mounted.push(point);
         Ok(())
     }
 
-    fn mount(&mut self, flags: &[&str]) -> Result<(), String> {
-        run("mount", flags, &[&self.path()])?;
-        self.layers += 1;
-        Ok(())
-    }
-
+    /// Unmounts what lies above the disk of the image.
     fn unmount(&mut self) {
-        for _ in 0..std::mem::take(&mut self.layers) {
-            // A thread that has just ended may still hold a file.
-            let mut tries = 0;
-            while let Err(error) = run("umount", &[], &[&self.path()]) {
-                tries += 1;
-                assert!(tries < 50 || std::thread::panicking(), "{error}");
-                if tries >= 50 {
-                    let _ = run("umount", &["--lazy"], &[&self.path()]);
-                    break;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
+        let disk = self.part("disk");
+        while let Some(point) = self.mounted.pop_if(|point| *point != disk) {
+            unmount(&point);
         }
         self.device = None;
     }
@@ -238,7 +261,20 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         self.unmount();
+        self.mounted.iter().for_each(|disk| unmount(disk));
     }
+}
+
+fn unmount(point: &Path) {
+    // A thread that has just ended may still hold a file.
+    for _ in 0..50 {
+        if run("umount", &[], &[point]).is_ok() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let lazily = run("umount", &["--lazy"], &[point]);
+    assert!(std::thread::panicking(), "{} is in use ({lazily:?})", point.display());
 }
 
 /// From here on this thread's mounts are its own.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use uncached_io::{CreateOptions, EngineKind, Error, Io, Operation};
 
-use crate::content::{assert_same, io_by, pattern, read, working, write};
+use crate::content::{BUFFER_BYTES, assert_same, io_by, pattern, read, working, write};
 use crate::mount::{Kind, Mount, Under};
 
 /// Writes until it fails; what was written, how many bytes of it were accepted, and the error.
@@ -74,7 +74,8 @@ fn a_failing_device_is_never_a_finished_file() {
     let found = [EngineKind::IoUring, EngineKind::Thread, EngineKind::Blocking];
     for engine in found.into_iter().chain([EngineKind::DontCache, EngineKind::Buffered]) {
         let Some(memory) = Mount::with_size(Kind::Tmpfs, Under::Disk, 16) else { continue };
-        let Some(mount) = Mount::within(Kind::Ext4, &memory.path(), 64) else { continue };
+        let parent = memory.path();
+        let Some(mount) = Mount::within(Kind::Ext4, Under::Disk, &parent, 64) else { continue };
         if !working(&mount.path(), false).contains(&engine) {
             continue;
         }
@@ -90,7 +91,9 @@ fn a_failing_device_is_never_a_finished_file() {
         if engine.is_direct() {
             assert_eq!(operation, Operation::Write, "{what}");
             assert!(completed_bytes > 1 << 20, "{what}");
-            let prefix = completed_bytes as usize;
+            // The loop driver takes a short write of its file for a whole one, so this device has
+            // lied about the last request before the one that failed.
+            let prefix = completed_bytes as usize - BUFFER_BYTES;
             assert_same(&read(&path)[..prefix], &content[..prefix], &what);
         }
     }

@@ -1,10 +1,10 @@
 //! System calls that a container refuses: what is done instead, and that it says why.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uncached_io::{
-    EngineKind, EngineRefusal, Errno, Error, FallbackReason, Io, IoOptions, Mode, Policy,
-    cached_pages_at, engines,
+    EngineKind, EngineRefusal, EngineReport, Errno, Error, FallbackReason, Io, IoOptions, Mode,
+    Policy, cached_pages_at, engines,
 };
 
 use crate::content::{assert_same, pattern, read, write};
@@ -12,28 +12,34 @@ use crate::mount::{Kind, Mount};
 use crate::{child, seccomp};
 
 const CACHESTAT: libc::c_long = 451;
-const REFUSALS: [i32; 2] = [libc::EPERM, libc::ENOSYS];
 const LEN: usize = 300_001;
 
-fn in_a_child(name: &str, kind: Kind) {
+/// Runs the ignored test `name` in a process that must do without these calls from its start, and
+/// so must the standard library.
+fn without(calls: &[libc::c_long], kind: Kind, name: &str) {
     let Some(mount) = Mount::new(kind) else { return };
-    for errno in REFUSALS {
-        child::succeed(&mut child::command(name, &mount.path(), &errno.to_string()));
+    for errno in [libc::EPERM, libc::ENOSYS] {
+        let mut command = child::command(name, &mount.path(), &errno.to_string());
+        let calls: Vec<_> = calls.iter().map(|&call| (call, errno)).collect();
+        seccomp::refuse(&mut command, &calls);
+        child::succeed(&mut command);
     }
+}
+
+fn task() -> Option<(PathBuf, Errno)> {
+    child::task().map(|(dir, errno)| (dir, Errno(errno.parse().unwrap())))
 }
 
 #[test]
 fn without_io_uring_a_thread_writes() {
-    in_a_child("refused::child_without_io_uring", Kind::Ext4);
+    without(&[libc::SYS_io_uring_setup], Kind::Ext4, "refused::child_without_io_uring");
 }
 
 #[test]
 #[ignore = "run by without_io_uring_a_thread_writes"]
 fn child_without_io_uring() {
-    let Some((dir, errno)) = child::task() else { return };
-    let errno: i32 = errno.parse().unwrap();
-    seccomp::refuse(&[(libc::SYS_io_uring_setup, errno)]);
-    let refusal = EngineRefusal::Ring(Errno(errno));
+    let Some((dir, errno)) = task() else { return };
+    let refusal = EngineRefusal::Ring(errno);
     let reports = engines(&dir);
     let ring = reports.iter().find(|report| report.kind == EngineKind::IoUring).unwrap();
     assert_eq!(ring.result, Err(refusal));
@@ -42,21 +48,21 @@ fn child_without_io_uring() {
     let options = IoOptions::default().engine(EngineKind::IoUring);
     let io = Io::probe_with(&dir, Policy::Required, options).unwrap();
     assert_eq!(io.engine(), EngineKind::Thread);
-    assert!(io.tried().iter().any(|it| it.kind == EngineKind::IoUring && it.result == Err(refusal)));
+    let refused = |it: &EngineReport| it.kind == EngineKind::IoUring && it.result == Err(refusal);
+    assert!(io.tried().iter().any(refused), "{:?}", io.tried());
     works(&io, &dir);
 }
 
 /// The alignment is guessed and measured then.
 #[test]
 fn without_statx_direct_writes_are_measured() {
-    in_a_child("refused::child_without_statx", Kind::Ext4);
+    without(&[libc::SYS_statx], Kind::Ext4, "refused::child_without_statx");
 }
 
 #[test]
 #[ignore = "run by without_statx_direct_writes_are_measured"]
 fn child_without_statx() {
-    let Some((dir, errno)) = child::task() else { return };
-    seccomp::refuse(&[(libc::SYS_statx, errno.parse().unwrap())]);
+    let Some((dir, _)) = task() else { return };
     let io = Io::probe(&dir, Policy::Required).unwrap();
     let Mode::Direct(alignment) = io.mode() else { panic!("{:?}", io.mode()) };
     // The device would do with 512; nobody could say so.
@@ -67,35 +73,25 @@ fn child_without_statx() {
 /// Neither told nor measured: then it is not claimed.
 #[test]
 fn without_statx_and_cachestat_it_is_not_believed() {
-    in_a_child("refused::child_without_statx_and_cachestat", Kind::Ext4);
-}
-
-#[test]
-#[ignore = "run by without_statx_and_cachestat_it_is_not_believed"]
-fn child_without_statx_and_cachestat() {
-    let Some((dir, errno)) = child::task() else { return };
-    let errno: i32 = errno.parse().unwrap();
-    seccomp::refuse(&[(libc::SYS_statx, errno), (CACHESTAT, errno)]);
-    wants_unmeasurable(&dir, errno);
+    let calls = [libc::SYS_statx, CACHESTAT];
+    without(&calls, Kind::Ext4, "refused::child_without_cachestat");
 }
 
 /// On a memory filesystem, which would be found out by measuring.
 #[test]
 fn without_cachestat_memory_is_not_taken_for_a_disk() {
-    in_a_child("refused::child_without_cachestat", Kind::Tmpfs);
+    without(&[CACHESTAT], Kind::Tmpfs, "refused::child_without_cachestat");
 }
 
 #[test]
-#[ignore = "run by without_cachestat_memory_is_not_taken_for_a_disk"]
+#[ignore = "run by the two above"]
 fn child_without_cachestat() {
-    let Some((dir, errno)) = child::task() else { return };
-    let errno: i32 = errno.parse().unwrap();
-    seccomp::refuse(&[(CACHESTAT, errno)]);
+    let Some((dir, errno)) = task() else { return };
     wants_unmeasurable(&dir, errno);
 }
 
-fn wants_unmeasurable(dir: &Path, errno: i32) {
-    let reason = FallbackReason::Unmeasurable(Errno(errno));
+fn wants_unmeasurable(dir: &Path, errno: Errno) {
+    let reason = FallbackReason::Unmeasurable(errno);
     let error = Io::probe(dir, Policy::Required).unwrap_err();
     assert_eq!(error, Error::NotUncached { path: dir.to_owned(), reason });
     let io = Io::probe(dir, Policy::Prefer).unwrap();

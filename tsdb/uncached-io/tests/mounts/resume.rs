@@ -29,8 +29,7 @@ fn every_length_of_the_tail_is_resumed() {
             let content = pattern(7, end + 70_000);
             crate::content::write(&io, &path, &content[..start], start).unwrap();
             for len in start..end {
-                let mut writer =
-                    io.resume(&path, len as u64, CreateOptions::default()).unwrap();
+                let mut writer = io.resume(&path, len as u64, CreateOptions::default()).unwrap();
                 assert_eq!((writer.position(), writer.engine()), (len as u64, engine));
                 writer.write_all(&content[len..=len]).unwrap();
                 let finished = writer.finish().unwrap();
