@@ -46,7 +46,7 @@ pub(crate) fn probe(dir: &Path) -> Result<Result<Alignment, FallbackReason>, Err
     let mut refusal = Errno(0);
     for alignment in candidates {
         match try_alignment(&file, alignment) {
-            Ok(true) => return Ok(measure(&file, alignment, reported)),
+            Ok(true) => return measure(dir, &file, alignment, reported),
             Ok(false) => return Ok(Err(FallbackReason::ReadBackDiffers)),
             Err(error) if is_refusal(&error) => refusal = Errno::of(&error),
             Err(error) => return Err(failed(&error)),
@@ -105,13 +105,38 @@ fn try_alignment(file: &File, alignment: Alignment) -> io::Result<bool> {
     Ok(got == len && read.as_slice() == written.as_slice())
 }
 
-fn measure(file: &File, alignment: Alignment, reported: bool) -> Result<Alignment, FallbackReason> {
-    match sys::cachestat(file, 0, 0) {
-        Ok(pages) if pages.cached == 0 => Ok(alignment),
-        Ok(pages) => Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }),
-        // A filesystem that reports an alignment has a direct path of its own; the kernel's
-        // generic acceptance, which caches, reports none.
-        Err(_) if reported => Ok(alignment),
-        Err(error) => Err(FallbackReason::Unmeasurable(Errno::of(&error))),
+/// Asks what is cached of the file that was written directly.
+///
+/// A filesystem that reports an alignment has a direct path of its own; the kernel's generic
+/// acceptance, which caches, reports none. Then the answer counts only where it could have been
+/// another: of the files of an overlay, for one, the kernel never sees a cached page.
+fn measure(
+    dir: &Path,
+    file: &File,
+    alignment: Alignment,
+    reported: bool,
+) -> Result<Result<Alignment, FallbackReason>, Error> {
+    let pages = match sys::cachestat(file, 0, 0) {
+        Ok(pages) => pages,
+        Err(_) if reported => return Ok(Ok(alignment)),
+        Err(error) => return Ok(Err(FallbackReason::Unmeasurable(Errno::of(&error)))),
+    };
+    if pages.cached > 0 {
+        return Ok(Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }));
     }
+    if reported || sees_cached_pages(dir)? {
+        return Ok(Ok(alignment));
+    }
+    Ok(Err(FallbackReason::CacheInvisible))
+}
+
+/// Whether a buffered write in `dir`, which is cached, is seen as cached.
+fn sees_cached_pages(dir: &Path) -> Result<bool, Error> {
+    let seen = || -> io::Result<bool> {
+        let file = sys::open_probe(dir, false)?;
+        let block = [7; DEFAULT_ALIGN];
+        file.write_at(&[IoSlice::new(&block)], 0, WriteFlags::default())?;
+        Ok(sys::cachestat(&file, 0, 0)?.cached > 0)
+    };
+    seen().map_err(|error| Error::os(Operation::Probe, dir, &error))
 }

@@ -48,7 +48,7 @@ fn run_and_kill(
     random: &mut Random,
 ) -> (Vec<String>, bool) {
     let mut command = child::command("kill::child_writes_step_by_step", dir, engine.name());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut promises = Vec::new();
     let (mut met, mut ended) = (0, false);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
