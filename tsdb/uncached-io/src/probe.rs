@@ -100,9 +100,10 @@ fn try_alignment(file: &File, alignment: Alignment) -> io::Result<bool> {
             n => done += n,
         }
     }
-    let mut read = AlignedBuf::with_capacity(len, alignment.mem_align);
-    let got = sys::read_at(file, read.as_mut_slice(), 0)?;
-    Ok(got == len && read.as_slice() == written.as_slice())
+    let mut read = AlignedBuf::new();
+    read.ensure(len, alignment.mem_align);
+    let got = sys::read_at(file, &mut read.as_mut_slice()[..len], 0)?;
+    Ok(got == len && &read.as_slice()[..len] == written.as_slice())
 }
 
 /// Asks what is cached of the file that was written directly.

@@ -32,6 +32,11 @@ fn each_filesystem_gets_what_suits_it() {
     for kind in KINDS {
         let Some(mount) = Mount::new(kind) else { continue };
         let io = Io::probe(&mount.path(), Policy::Prefer).unwrap();
+        // It is no matter of luck: buffers of the heap are new at one time and used at another.
+        for _ in 0..20 {
+            let again = Io::probe(&mount.path(), Policy::Prefer).unwrap();
+            assert_eq!(again.mode().is_direct(), io.mode().is_direct(), "{kind:?}");
+        }
         match kind {
             Kind::Tmpfs | Kind::OverlayOnTmpfs | Kind::Ramfs => wants_a_reason(kind, &mount, &io),
             _ => wants_direct(kind, &mount, &io),
