@@ -72,7 +72,7 @@ fn a_merge_leaves_the_page_cache_alone() {
 /// Every chunk is decoded and encoded anew, and the output is read back.
 #[test]
 fn a_vertical_merge_leaves_the_page_cache_alone() {
-    let source = generate(&["--series", "5000", "--blocks", "2", "--replicas", "2"]);
+    let source = generate(&["--series", "9000", "--blocks", "2", "--replicas", "2"]);
     for kind in KINDS {
         merge_both_ways(kind, source.path(), &["--verify-output"]);
     }
@@ -101,7 +101,7 @@ fn a_compaction_of_a_directory_leaves_the_page_cache_alone() {
 /// What queries have cached of the sources is theirs: a merge past it evicts not one page.
 #[test]
 fn hot_pages_of_sources_stay() {
-    let source = generate(&["--series", "8000", "--blocks", "3"]);
+    let source = generate(&["--series", "8000", "--blocks", "3", "--histograms", "0.1"]);
     for kind in KINDS {
         let Some(mount) = mount_with(kind, source.path()) else { return };
         let sources = blocks(&mount.path().join("data"));
