@@ -231,7 +231,9 @@ impl Io {
     ) -> Opened {
         let asked = options.engine.or(self.shared.options.engine);
         let engine = match choice.engine {
-            EngineKind::Thread if asked.is_none() && supply.count_max < 2 => EngineKind::Blocking,
+            engine if asked.is_none() && engine.is_direct() && supply.count_max < 2 => {
+                EngineKind::Blocking
+            }
             engine => engine,
         };
         let (mem_align, offset_align) = alignment_of(&choice.mode);
@@ -330,7 +332,8 @@ fn read_tail(
 fn cut(file: &File, path: &Path, len_bytes: u64) -> Result<(), Error> {
     file.set_len(len_bytes).map_err(|error| Error::os(Operation::Truncate, path, &error))?;
     file.sync_all().map_err(|error| Error::os(Operation::Sync, path, &error))?;
-    sys::RawFile::drop_cached(file, len_bytes.saturating_sub(1), 0);
+    // Only whole pages are dropped, and this is the size of the largest.
+    sys::RawFile::drop_cached(file, len_bytes - len_bytes % (64 << 10), 0);
     Ok(())
 }
 

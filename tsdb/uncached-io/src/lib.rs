@@ -2,8 +2,8 @@
 //!
 //! A database that rewrites gigabytes in the background, through the page cache, evicts what its
 //! queries need. This crate writes and reads such files with direct I/O: buffers are aligned
-//! for it, a helper thread overlaps the disk with whoever produces the bytes, and what a
-//! filesystem really does is measured before it is relied on.
+//! for it, the kernel's own queue or a helper thread overlaps the disk with whoever produces the
+//! bytes, and what a filesystem really does is measured before it is relied on.
 //!
 //! ```
 //! use uncached_io::{AlignedBuf, CreateOptions, Io, Policy};
@@ -29,8 +29,12 @@
 //!
 //! - [`Io`] holds the findings about a directory, the buffers and the counters; [`Policy`] says
 //!   how much it insists, [`Mode`] what it got, [`FallbackReason`] why no more.
-//! - [`Writer`] appends. Bytes are collected in aligned buffers; [`Writer::finish`] is the one
-//!   point at which the file is whole: drained, padding cut off, synced.
+//! - [`Writer`] appends. Bytes are collected in aligned buffers, or come in them
+//!   ([`Writer::write_owned`]); [`Writer::finish`] is the one point at which the file is whole:
+//!   drained, padding cut off, synced. [`Writer::sync_partial`] makes durable what is there so far,
+//!   [`Io::resume`] goes on from there, [`Writer::reset`] with the next file.
+//! - [`EngineKind`] names who issues the writes; [`engines`] tries them all in a directory, and
+//!   [`EngineRefusal`] says why one can't be had.
 //! - [`Reader`] reads ranges, from any number of threads, into an [`AlignedBuf`] of the caller's.
 //! - [`cached_pages`] asks the kernel what it cached, which is how all of this is proved.
 //!
@@ -38,8 +42,9 @@
 //!
 //! - A direct file never sees a buffered write. With [`Policy::Prefer`] a file may become
 //!   buffered as a whole, before its first write has completed.
-//! - The first error sticks, and says operation, offset, error number and the completed prefix.
-//!   A failed sync is final.
+//! - The first error sticks, and says operation, offset, error number and the completed prefix,
+//!   also where several writes were under way at once. A failed sync is final.
+//! - Without io_uring, or without a thread, the next engine writes the same bytes; nothing fails.
 //! - Buffers belong to the engine while they are written; memory is `buffers_per_writer` times
 //!   `buffer_bytes` for each writer.
 //! - Only what it wrote itself is ever dropped from the cache.
@@ -79,6 +84,18 @@ pub use policy::{Alignment, FallbackReason, Mode, Policy};
 pub use reader::Reader;
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
+
+/// For property tests: so many cases, and under an interpreter, which is a thousand times slower and
+/// may not touch files, very few.
+#[cfg(test)]
+fn test_config(cases: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    if cfg!(miri) {
+        proptest::test_runner::Config { cases: 3, failure_persistence: None, ..default }
+    } else {
+        proptest::test_runner::Config { cases, ..default }
+    }
+}
 
 /// Runs the example of the README.
 #[cfg(doctest)]

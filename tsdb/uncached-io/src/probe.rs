@@ -40,7 +40,10 @@ pub(crate) fn probe(dir: &Path) -> Result<Result<Alignment, FallbackReason>, Err
     };
     let (reported, candidates) = match sys::direct_offer(&file) {
         Offer::Refused => return Ok(Err(FallbackReason::NotOffered)),
-        Offer::Aligned(alignment) => (true, vec![alignment]),
+        Offer::Aligned(alignment) => {
+            let larger = alignment.mem_align.max(DEFAULT_ALIGN).max(alignment.offset_align);
+            (true, vec![alignment, Alignment { mem_align: larger, ..alignment }])
+        }
         Offer::Unreported => (false, GUESSED_ALIGNS.map(guessed).to_vec()),
     };
     let mut refusal = Errno(0);
@@ -84,26 +87,44 @@ pub(crate) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
-/// Writes and reads back one stretch; whether it came back the same.
+/// Writes and reads back one stretch, then a single block of it; whether both came back the same.
+///
+/// Memory lies at an odd multiple of its alignment and the block at one of the file's, so that
+/// each is really tried, and no other one that happens to be met as well.
 fn try_alignment(file: &File, alignment: Alignment) -> io::Result<bool> {
-    let unit = alignment.offset_align.max(alignment.read_offset_align);
-    let len = PROBE_BYTES.next_multiple_of(unit);
-    let mut written = AlignedBuf::with_capacity(len, alignment.mem_align);
-    for (at, byte) in written.as_mut_slice().iter_mut().enumerate() {
+    let Alignment { mem_align, offset_align, read_offset_align } = alignment;
+    let len = PROBE_BYTES.next_multiple_of(2 * offset_align.max(read_offset_align));
+    let mut written = AlignedBuf::with_capacity(mem_align + len, 2 * mem_align);
+    let content = &mut written.as_mut_slice()[mem_align..];
+    for (at, byte) in content.iter_mut().enumerate() {
         *byte = (at.wrapping_mul(31) ^ (at >> 8)) as u8;
     }
+    write_fully(file, content, 0)?;
+    let mut block = AlignedBuf::with_capacity(mem_align + offset_align, 2 * mem_align);
+    let block = &mut block.as_mut_slice()[mem_align..];
+    block.copy_from_slice(&content[offset_align..2 * offset_align]);
+    write_fully(file, block, offset_align)?;
+    let mut read = AlignedBuf::new();
+    read.ensure(mem_align + len, 2 * mem_align);
+    let read = &mut read.as_mut_slice()[mem_align..mem_align + len];
+    if sys::read_at(file, read, 0)? != len || read != content {
+        return Ok(false);
+    }
+    let (from, to) = (read_offset_align, 2 * read_offset_align);
+    let got = sys::read_at(file, &mut read[..read_offset_align], from as u64)?;
+    Ok(got == read_offset_align && read[..read_offset_align] == content[from..to])
+}
+
+fn write_fully(file: &File, bytes: &[u8], offset: usize) -> io::Result<()> {
     let mut done = 0;
-    while done < len {
-        let rest = IoSlice::new(&written.as_slice()[done..]);
-        match file.write_at(&[rest], done as u64, WriteFlags::default())? {
+    while done < bytes.len() {
+        let rest = IoSlice::new(&bytes[done..]);
+        match file.write_at(&[rest], (offset + done) as u64, WriteFlags::default())? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             n => done += n,
         }
     }
-    let mut read = AlignedBuf::new();
-    read.ensure(len, alignment.mem_align);
-    let got = sys::read_at(file, &mut read.as_mut_slice()[..len], 0)?;
-    Ok(got == len && &read.as_slice()[..len] == written.as_slice())
+    Ok(())
 }
 
 /// Asks what is cached of the file that was written directly.

@@ -236,4 +236,19 @@ impl RawFile for File {
     fn preallocate(&self, len_bytes: u64) -> bool {
         rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, 0, len_bytes).is_ok()
     }
+
+    fn extend(&self, from: u64, to: u64) -> io::Result<bool> {
+        // Those take a file's lock exclusively for each write that makes it longer. btrfs does not,
+        // and is slower with blocks set aside.
+        const LOCKED_TO_GROW: [i128; 2] = [0xEF53, 0x5846_5342];
+        let magic = rustix::fs::fstatfs(self)?.f_type;
+        // Beyond a limit on the size of files not only would it fail: a signal would end the process,
+        // although what is really written may stay below it.
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        if !LOCKED_TO_GROW.contains(&i128::from(magic)) || limit.is_some_and(|limit| to > limit) {
+            return Ok(false);
+        }
+        rustix::fs::fallocate(self, FallocateFlags::empty(), from, to - from)?;
+        Ok(true)
+    }
 }

@@ -139,4 +139,8 @@ impl RawFile for File {
     fn preallocate(&self, _len_bytes: u64) -> bool {
         false
     }
+
+    fn extend(&self, _from: u64, _to: u64) -> io::Result<bool> {
+        Ok(false)
+    }
 }
