@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::buffer::{AlignedBuf, DEFAULT_ALIGN};
 use crate::engine::EngineRefusal;
 use crate::error::{Errno, Error, Operation};
+use crate::page_cache::CachedPages;
 use crate::policy::{Alignment, FallbackReason};
 use crate::sys::{self, Offer, RawFile, WriteFlags};
 
@@ -143,22 +144,38 @@ fn measure(
         Err(_) if reported => return Ok(Ok(alignment)),
         Err(error) => return Ok(Err(FallbackReason::Unmeasurable(Errno::of(&error)))),
     };
-    if pages.cached > 0 {
-        return Ok(Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }));
-    }
-    if reported || sees_cached_pages(dir)? {
+    if reported && pages.cached == 0 {
         return Ok(Ok(alignment));
     }
-    Ok(Err(FallbackReason::CacheInvisible))
+    let failed = |error: io::Error| Error::os(Operation::Probe, dir, &error);
+    let CachedPages { cached: buffered, .. } = buffered_pages(dir).map_err(failed)?;
+    if buffered == 0 {
+        return Ok(Err(FallbackReason::CacheInvisible));
+    }
+    if pages.cached > 0 && stays_cached(file, alignment, buffered).map_err(failed)? {
+        return Ok(Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }));
+    }
+    Ok(Ok(alignment))
 }
 
-/// Whether a buffered write in `dir`, which is cached, is seen as cached.
-fn sees_cached_pages(dir: &Path) -> Result<bool, Error> {
-    let seen = || -> io::Result<bool> {
-        let file = sys::open_probe(dir, false)?;
-        let block = [7; DEFAULT_ALIGN];
-        file.write_at(&[IoSlice::new(&block)], 0, WriteFlags::default())?;
-        Ok(sys::cachestat(&file, 0, 0)?.cached > 0)
-    };
-    seen().map_err(|error| Error::os(Operation::Probe, dir, &error))
+/// What is seen as cached of [`PROBE_BYTES`] that were written through the cache.
+fn buffered_pages(dir: &Path) -> io::Result<CachedPages> {
+    let file = sys::open_probe(dir, false)?;
+    write_fully(&file, &[7; PROBE_BYTES], 0)?;
+    sys::cachestat(&file, 0, 0)
+}
+
+/// Whether pages that are cached in spite of a direct write stay, rather than linger.
+///
+/// btrfs passes checksummed data through the cache and drops it at once, except for the few pages
+/// that wait in a batch of the processor for their place in the kernel's lists: 31 of them, however
+/// much is written.
+fn stays_cached(file: &File, alignment: Alignment, buffered: u64) -> io::Result<bool> {
+    const PIECES: usize = 16;
+    let mut piece = AlignedBuf::new();
+    piece.ensure(PROBE_BYTES.next_multiple_of(alignment.offset_align), alignment.mem_align);
+    for at in 0..PIECES {
+        write_fully(file, piece.as_slice(), at * piece.capacity())?;
+    }
+    Ok(4 * sys::cachestat(file, 0, 0)?.cached > PIECES as u64 * buffered)
 }
