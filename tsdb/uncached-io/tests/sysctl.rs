@@ -2,7 +2,6 @@
 //! own, and set for some milliseconds only.
 
 #![cfg(all(target_os = "linux", not(feature = "forcedirectio")))]
-#![expect(clippy::unwrap_used, reason = "the helpers below belong to tests")]
 
 use uncached_io::{CreateOptions, EngineKind, EngineRefusal, Io, IoOptions, Policy, engines};
 
