@@ -49,6 +49,8 @@ pub(crate) struct State {
     /// Memory and offset alignment while direct.
     pub(crate) direct: Option<(usize, usize)>,
     pub(crate) writes: usize,
+    /// Whether it refuses each write as long as it is direct.
+    pub(crate) refuses_direct: bool,
     /// Whether it takes the hint to grow ahead of need.
     pub(crate) extends: bool,
     /// Most bytes written and not yet waited for, at any time.
@@ -117,6 +119,9 @@ impl RawFile for FakeDisk {
             let number = state.writes;
             state.writes += 1;
             check_alignment(state.direct, slices, offset_bytes);
+            if state.refuses_direct && state.direct.is_some() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
             let took = match state.write_faults.get(&number) {
                 Some(Fault::Errno(errno)) => return Err(io::Error::from_raw_os_error(*errno)),
                 Some(Fault::Short(most)) => bytes.len().min(*most),

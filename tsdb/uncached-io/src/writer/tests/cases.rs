@@ -125,7 +125,8 @@ fn a_failed_truncate_is_an_error_and_leaves_zeros_for_padding() {
 fn invalid_at_the_first_write_makes_the_whole_file_buffered_where_that_is_allowed() {
     for setup in (Setup { may_downgrade: true, ..Setup::default() }).with_everyone() {
         let disk = FakeDisk::direct(setup.mem_align, setup.align);
-        disk.fail_write(0, Fault::Errno(EINVAL));
+        // As a real one: not only the first, but all that are under way with it.
+        disk.with(|state| state.refuses_direct = true);
         let mut writer = setup.direct(&disk);
         writer.write_all(&pattern(500)).unwrap();
         let stats = writer.finish().unwrap().stats;

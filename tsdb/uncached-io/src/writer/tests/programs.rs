@@ -316,6 +316,9 @@ proptest! {
                 prop_assert!(completed_bytes - offset_bytes < setup.align as u64);
                 prop_assert!(end >= files.synced, "{end} of {} acknowledged", files.synced);
                 prop_assert_eq!(&disk.bytes()[..end], &pattern(end)[..]);
+                // In order nothing follows; else what was under way already may have.
+                let issued_max = if matches!(who, Who::Parked(_)) { number + buffers } else { number + 1 };
+                prop_assert!(disk.with(|state| state.writes) <= issued_max);
                 let last = disk.effects().pop();
                 prop_assert!(!matches!(last, Some(Event::Sync)), "{last:?}");
             }
