@@ -1,7 +1,7 @@
 //! Times writing and reading of one file, to choose sizes by.
 //!
 //! ```text
-//! throughput write    FILE MIB POLICY BUFFER_KIB BUFFERS [preallocate]
+//! throughput write    FILE MIB POLICY BUFFER_KIB BUFFERS [ENGINE|default [preallocate]]
 //! throughput bufwriter FILE MIB
 //! throughput read     FILE POLICY WINDOW_KIB THREADS
 //! ```
@@ -29,11 +29,16 @@ fn main() -> Outcome {
     let file = PathBuf::from(arg(1)?);
     match arg(0)? {
         "write" => {
-            let options = IoOptions::default()
+            let mut options = IoOptions::default()
                 .buffer_bytes(arg(4)?.parse::<usize>()? << 10)
                 .buffers_per_writer(arg(5)?.parse()?);
+            if let Ok(engine) = arg(6)
+                && engine != "default"
+            {
+                options = options.engine(engine.parse()?);
+            }
             let len_bytes = arg(2)?.parse::<u64>()? << 20;
-            write(&file, len_bytes, policy(arg(3)?)?, options, arg(6).is_ok())
+            write(&file, len_bytes, policy(arg(3)?)?, options, arg(7).is_ok())
         }
         "bufwriter" => bufwriter(&file, arg(2)?.parse::<u64>()? << 20),
         "read" => {

@@ -50,6 +50,11 @@ impl AlignedBuf {
         self.capacity
     }
 
+    /// Whether its first byte lies at a multiple of `align`.
+    pub(crate) fn is_aligned_to(&self, align: usize) -> bool {
+        self.as_slice().as_ptr().addr().is_multiple_of(align)
+    }
+
     /// All of its bytes, whatever they were last used for.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {

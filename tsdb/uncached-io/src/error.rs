@@ -98,12 +98,14 @@ pub enum Error {
         errno: Errno,
     },
     /// The operating system went on accepting writes without taking a byte.
-    #[error("write {}: no progress at byte {offset_bytes}", path.display())]
+    #[error("write {}: no progress at byte {offset_bytes} ({completed_bytes} bytes complete)", path.display())]
     NoProgress {
         /// The file.
         path: PathBuf,
-        /// Where it stuck; everything before it is written.
+        /// Where it stuck.
         offset_bytes: u64,
+        /// Length of the prefix of the file that had been written before.
+        completed_bytes: u64,
     },
     /// [`Policy::Required`](crate::Policy::Required), and uncached I/O is not to be had here.
     #[error("uncached I/O is required, but not possible for {}", path.display())]
@@ -121,6 +123,16 @@ pub enum Error {
         requested_bytes: usize,
         /// The most that one buffer can give.
         max_bytes: usize,
+    },
+    /// A file to be resumed is shorter than it is said to be: what is missing is lost.
+    #[error("resume {}: {wanted_bytes} bytes wanted, {len_bytes} there", path.display())]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        len_bytes: u64,
+        /// The length that it was to have at least.
+        wanted_bytes: u64,
     },
     /// The file ended before everything asked for was read.
     #[error("read {}: {wanted_bytes} bytes wanted at byte {offset_bytes}, {got_bytes} there", path.display())]
@@ -154,7 +166,7 @@ impl Error {
             Self::NoProgress { .. } => io::ErrorKind::WriteZero,
             Self::NotUncached { .. } => io::ErrorKind::Unsupported,
             Self::ReservationTooLarge { .. } => io::ErrorKind::InvalidInput,
-            Self::UnexpectedEof { .. } => io::ErrorKind::UnexpectedEof,
+            Self::UnexpectedEof { .. } | Self::TooShort { .. } => io::ErrorKind::UnexpectedEof,
         }
     }
 
@@ -163,6 +175,23 @@ impl Error {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Os { operation: Operation::Sync | Operation::Writeback, .. })
+    }
+
+    /// Where in the file it happened, if that is what it is about.
+    pub(crate) fn offset_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Os { offset_bytes, .. } | Self::NoProgress { offset_bytes, .. } => {
+                Some(*offset_bytes)
+            }
+            _ => None,
+        }
+    }
+
+    /// More is known of what is complete.
+    pub(crate) fn set_completed_bytes(&mut self, bytes: u64) {
+        if let Self::Os { completed_bytes, .. } | Self::NoProgress { completed_bytes, .. } = self {
+            *completed_bytes = bytes;
+        }
     }
 
     pub(crate) fn os(operation: Operation, path: &Path, source: &io::Error) -> Self {

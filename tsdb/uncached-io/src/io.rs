@@ -1,119 +1,22 @@
 //! The way in: what a directory can do, and files created and opened accordingly.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::buffer::{BufferPool, DEFAULT_ALIGN};
-use crate::engine::BufferSupply;
+use crate::choice::{Choice, choose};
+use crate::engine::{BufferSupply, EngineKind, EngineReport};
 use crate::error::{Error, Operation};
+use crate::latency::LatencyHistogram;
+use crate::options::{CreateOptions, IoOptions};
 use crate::policy::{FallbackReason, Mode, Policy};
-use crate::probe;
 use crate::reader::Reader;
 use crate::stats::{Counters, IoStats};
 use crate::sys;
-use crate::target::Target;
-use crate::writer::Writer;
-
-/// Sizes of the buffers that writers use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct IoOptions {
-    /// Size of one buffer, which is also the size of a write. Rounded up to the alignment.
-    pub buffer_bytes: usize,
-    /// Buffers of one writer, taken as needed. With 1 the caller itself writes, and no thread
-    /// is ever started.
-    pub buffers_per_writer: usize,
-    /// The most that is kept of closed files' buffers for the next ones.
-    pub pool_bytes_max: usize,
-}
-
-impl Default for IoOptions {
-    fn default() -> Self {
-        Self { buffer_bytes: 1 << 20, buffers_per_writer: 4, pool_bytes_max: 8 << 20 }
-    }
-}
-
-impl IoOptions {
-    /// Sets [`IoOptions::buffer_bytes`].
-    #[must_use]
-    pub fn buffer_bytes(self, buffer_bytes: usize) -> Self {
-        Self { buffer_bytes, ..self }
-    }
-
-    /// Sets [`IoOptions::buffers_per_writer`].
-    #[must_use]
-    pub fn buffers_per_writer(self, buffers_per_writer: usize) -> Self {
-        Self { buffers_per_writer, ..self }
-    }
-
-    /// Sets [`IoOptions::pool_bytes_max`].
-    #[must_use]
-    pub fn pool_bytes_max(self, pool_bytes_max: usize) -> Self {
-        Self { pool_bytes_max, ..self }
-    }
-}
-
-/// How a file is created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CreateOptions {
-    /// Permission bits, before the umask.
-    pub mode_bits: u32,
-    /// Empty an existing file, instead of failing with `AlreadyExists`.
-    pub replace: bool,
-    /// How long the file will get, if known: blocks are set aside in one piece. What is not
-    /// used is given back by [`Writer::finish`].
-    pub expected_len_bytes: Option<u64>,
-    /// Instead of [`IoOptions::buffer_bytes`].
-    pub buffer_bytes: Option<usize>,
-    /// Instead of [`IoOptions::buffers_per_writer`].
-    pub buffers: Option<usize>,
-}
-
-impl Default for CreateOptions {
-    fn default() -> Self {
-        Self {
-            mode_bits: 0o666,
-            replace: false,
-            expected_len_bytes: None,
-            buffer_bytes: None,
-            buffers: None,
-        }
-    }
-}
-
-impl CreateOptions {
-    /// Sets [`CreateOptions::mode_bits`].
-    #[must_use]
-    pub fn mode_bits(self, mode_bits: u32) -> Self {
-        Self { mode_bits, ..self }
-    }
-
-    /// Sets [`CreateOptions::replace`].
-    #[must_use]
-    pub fn replace(self, replace: bool) -> Self {
-        Self { replace, ..self }
-    }
-
-    /// Sets [`CreateOptions::expected_len_bytes`].
-    #[must_use]
-    pub fn expected_len_bytes(self, len_bytes: u64) -> Self {
-        Self { expected_len_bytes: Some(len_bytes), ..self }
-    }
-
-    /// Sets [`CreateOptions::buffer_bytes`].
-    #[must_use]
-    pub fn buffer_bytes(self, buffer_bytes: usize) -> Self {
-        Self { buffer_bytes: Some(buffer_bytes), ..self }
-    }
-
-    /// Sets [`CreateOptions::buffers`].
-    #[must_use]
-    pub fn buffers(self, buffers: usize) -> Self {
-        Self { buffers: Some(buffers), ..self }
-    }
-}
+use crate::target::{Target, TargetOptions};
+use crate::writer::{Opened, Resumed, Writer};
 
 /// Creates and opens files by one policy. Clones share buffers, findings and counters.
 #[derive(Debug, Clone)]
@@ -125,11 +28,18 @@ pub struct Io {
 struct Shared {
     policy: Policy,
     options: IoOptions,
-    mode: Mode,
-    /// What was found out, by filesystem.
-    found: Mutex<Vec<(u64, Mode)>>,
+    probed: Choice,
+    /// What was found out, by filesystem and by the engine that was asked for.
+    found: Mutex<Vec<Found>>,
     pool: Arc<BufferPool>,
     totals: Arc<Counters>,
+}
+
+#[derive(Debug)]
+struct Found {
+    device: u64,
+    asked: Option<EngineKind>,
+    choice: Choice,
 }
 
 impl Io {
@@ -144,7 +54,7 @@ impl Io {
         Self::probe_with(dir, policy, IoOptions::default())
     }
 
-    /// [`Io::probe`] with buffers of other sizes.
+    /// [`Io::probe`] with buffers of other sizes, or another engine.
     ///
     /// # Errors
     ///
@@ -152,23 +62,24 @@ impl Io {
     pub fn probe_with(dir: &Path, policy: Policy, options: IoOptions) -> Result<Self, Error> {
         let policy = policy.effective();
         let device = device_of(dir)?;
-        let mode = find_mode(dir, policy)?;
-        Ok(Self::new(policy, options, mode.clone(), vec![(device, mode)]))
+        let choice = choose(dir, policy, options.engine)?;
+        let found = Found { device, asked: options.engine, choice: choice.clone() };
+        Ok(Self::new(policy, options, choice, vec![found]))
     }
 
     /// For reading only: nothing is probed. A directory in which a file is created all the same
     /// is probed then.
     #[must_use]
     pub fn for_reading(policy: Policy) -> Self {
-        let reason = FallbackReason::PolicyOff;
-        Self::new(policy.effective(), IoOptions::default(), Mode::Buffered { reason }, Vec::new())
+        let choice = Choice::buffered(FallbackReason::PolicyOff);
+        Self::new(policy.effective(), IoOptions::default(), choice, Vec::new())
     }
 
-    fn new(policy: Policy, options: IoOptions, mode: Mode, found: Vec<(u64, Mode)>) -> Self {
+    fn new(policy: Policy, options: IoOptions, probed: Choice, found: Vec<Found>) -> Self {
         let shared = Shared {
             policy,
             options,
-            mode,
+            probed,
             found: Mutex::new(found),
             pool: Arc::new(BufferPool::new(options.pool_bytes_max)),
             totals: Arc::new(Counters::default()),
@@ -179,7 +90,20 @@ impl Io {
     /// How files of the probed directory are written.
     #[must_use]
     pub fn mode(&self) -> &Mode {
-        &self.shared.mode
+        &self.shared.probed.mode
+    }
+
+    /// Who writes files of the probed directory.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        self.shared.probed.engine
+    }
+
+    /// The engines that were tried for the probed directory before the one in use, in order,
+    /// and why they were not taken.
+    #[must_use]
+    pub fn tried(&self) -> &[EngineReport] {
+        &self.shared.probed.refused
     }
 
     /// The policy in force.
@@ -194,6 +118,13 @@ impl Io {
         self.shared.totals.snapshot()
     }
 
+    /// How long writes took, over all files that are no longer being written.
+    #[must_use]
+    pub fn write_latency(&self) -> LatencyHistogram {
+        let total = self.shared.totals.write_latency.lock();
+        total.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Creates the file at `path`. A directory on another filesystem than the probed one is
     /// probed in its turn.
     ///
@@ -201,27 +132,43 @@ impl Io {
     ///
     /// If the file can't be created, or not as the policy requires.
     pub fn create(&self, path: &Path, options: CreateOptions) -> Result<Writer, Error> {
-        let failed = |error: &io::Error| Error::os(Operation::Open, path, error);
-        let mode = self.mode_for(parent_of(path))?;
-        let open = |direct| sys::open_write(path, direct, options.replace, options.mode_bits);
-        let totals = Arc::clone(&self.shared.totals);
-        let may_downgrade = self.shared.policy == Policy::Prefer;
-        let file = open(mode.is_direct()).map_err(|error| failed(&error))?;
-        let (mem_align, offset_align, mut target) = match mode {
-            Mode::Direct(alignment) => {
-                let path = path.to_owned();
-                let target = Target::direct(Box::new(file), path, alignment, may_downgrade, totals);
-                (alignment.mem_align, alignment.offset_align, target)
-            }
-            Mode::Buffered { reason } => {
-                (1, 1, Target::buffered(Box::new(file), path.to_owned(), reason, totals))
-            }
-        };
-        if let Some(len_bytes) = options.expected_len_bytes {
-            target.preallocate(len_bytes);
+        let opened = self.open_new(path, &options)?;
+        Writer::new(Some(self.clone()), opened)
+    }
+
+    /// Goes on writing the file at `path` behind its first `len_bytes`: those are known to be
+    /// whole, by a [`Writer::sync_partial`] or a [`Writer::finish`] before. What is behind them is
+    /// cut off, durably. Of the options, `replace` and `mode_bits` say nothing here.
+    ///
+    /// An unaligned end is read back, and written again with what follows it, so that a direct
+    /// file stays one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooShort`] if the file has fewer bytes, and is left as it is; else if it can't be
+    /// opened, read or cut, or not written as the policy requires.
+    pub fn resume(
+        &self,
+        path: &Path,
+        len_bytes: u64,
+        options: CreateOptions,
+    ) -> Result<Writer, Error> {
+        let choice = self.choice_for(parent_of(path), options.engine)?;
+        let file = sys::open_resume(path, choice.mode.is_direct())
+            .map_err(|error| Error::os(Operation::Open, path, &error))?;
+        let there = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
+        if there.len() < len_bytes {
+            let (path, there) = (path.to_owned(), there.len());
+            return Err(Error::TooShort { path, len_bytes: there, wanted_bytes: len_bytes });
         }
-        let supply = self.supply(&options, mem_align, offset_align);
-        Ok(Writer::new(path.to_owned(), target, supply, offset_align))
+        let supply = self.supply(&options, &choice.mode);
+        let tail = read_tail(&file, path, len_bytes, &choice.mode, &supply)?;
+        if there.len() > len_bytes {
+            cut(&file, path, len_bytes)?;
+        }
+        let resumed = Some(Resumed { len_bytes, tail });
+        let opened = self.opened(file, path, &options, choice, supply, resumed);
+        Writer::new(Some(self.clone()), opened)
     }
 
     /// Opens the file at `path` for reading.
@@ -233,46 +180,126 @@ impl Io {
         Reader::open(path, self.shared.policy, Arc::clone(&self.shared.totals))
     }
 
-    fn supply(&self, options: &CreateOptions, mem_align: usize, align: usize) -> BufferSupply {
+    pub(crate) fn open_new(&self, path: &Path, options: &CreateOptions) -> Result<Opened, Error> {
+        let choice = self.choice_for(parent_of(path), options.engine)?;
+        let direct = choice.mode.is_direct();
+        let file = sys::open_write(path, direct, options.replace, options.mode_bits)
+            .map_err(|error| Error::os(Operation::Open, path, &error))?;
+        let supply = self.supply(options, &choice.mode);
+        Ok(self.opened(file, path, options, choice, supply, None))
+    }
+
+    fn opened(
+        &self,
+        file: File,
+        path: &Path,
+        options: &CreateOptions,
+        choice: Choice,
+        supply: BufferSupply,
+        resumed: Option<Resumed>,
+    ) -> Opened {
+        let asked = options.engine.or(self.shared.options.engine);
+        let engine = match choice.engine {
+            EngineKind::Thread if asked.is_none() && supply.count_max < 2 => EngineKind::Blocking,
+            engine => engine,
+        };
+        let (mem_align, offset_align) = alignment_of(&choice.mode);
+        let mut target = Target::new(
+            Box::new(file),
+            TargetOptions {
+                path: path.to_owned(),
+                mode: choice.mode,
+                may_downgrade: self.shared.policy == Policy::Prefer,
+                durability: options.durability,
+                len_bytes: resumed.as_ref().map_or(0, |resumed| resumed.len_bytes),
+                totals: Arc::clone(&self.shared.totals),
+            },
+        );
+        if let Some(len_bytes) = options.expected_len_bytes {
+            target.preallocate(len_bytes);
+        }
+        let (path, at_once) = (path.to_owned(), asked == Some(engine));
+        Opened { path, target, supply, mem_align, offset_align, engine, at_once, resumed }
+    }
+
+    fn supply(&self, options: &CreateOptions, mode: &Mode) -> BufferSupply {
         let wanted = options.buffer_bytes.unwrap_or(self.shared.options.buffer_bytes);
         let count = options.buffers.unwrap_or(self.shared.options.buffers_per_writer);
+        let (mem_align, offset_align) = alignment_of(mode);
         BufferSupply {
             pool: Arc::clone(&self.shared.pool),
             // Two blocks at least, so that a reservation fits behind a carried-over end.
-            buffer_bytes: wanted.max(2 * align).next_multiple_of(align),
+            buffer_bytes: wanted.max(2 * offset_align).next_multiple_of(offset_align),
             // Buffers of all modes come from one pool, so all are aligned to a page at least.
             mem_align: mem_align.max(DEFAULT_ALIGN),
             count_max: count.max(1),
         }
     }
 
-    fn mode_for(&self, dir: &Path) -> Result<Mode, Error> {
-        if self.shared.policy == Policy::Off {
-            return Ok(Mode::Buffered { reason: FallbackReason::PolicyOff });
-        }
+    fn choice_for(&self, dir: &Path, engine: Option<EngineKind>) -> Result<Choice, Error> {
+        let asked = engine.or(self.shared.options.engine);
         let device = device_of(dir)?;
         // Held while probing: others that create there need the same answer.
         let mut found = self.shared.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, mode)) = found.iter().find(|(of, _)| *of == device) {
-            return Ok(mode.clone());
+        if let Some(known) = found.iter().find(|it| it.device == device && it.asked == asked) {
+            return Ok(known.choice.clone());
         }
-        let mode = find_mode(dir, self.shared.policy)?;
-        found.push((device, mode.clone()));
-        Ok(mode)
+        let choice = choose(dir, self.shared.policy, asked)?;
+        found.push(Found { device, asked, choice: choice.clone() });
+        Ok(choice)
     }
 }
 
-fn find_mode(dir: &Path, policy: Policy) -> Result<Mode, Error> {
-    if policy == Policy::Off {
-        return Ok(Mode::Buffered { reason: FallbackReason::PolicyOff });
+/// Of memory, and of offsets.
+fn alignment_of(mode: &Mode) -> (usize, usize) {
+    match mode {
+        Mode::Direct(alignment) => (alignment.mem_align, alignment.offset_align),
+        Mode::DontCache { .. } | Mode::Buffered { .. } => (1, 1),
     }
-    match probe::probe(dir)? {
-        Ok(alignment) => Ok(Mode::Direct(alignment)),
-        Err(reason) if policy == Policy::Required => {
-            Err(Error::NotUncached { path: dir.to_owned(), reason })
+}
+
+/// The bytes behind the last whole block.
+fn read_tail(
+    file: &File,
+    path: &Path,
+    len_bytes: u64,
+    mode: &Mode,
+    supply: &BufferSupply,
+) -> Result<Vec<u8>, Error> {
+    let Mode::Direct(alignment) = mode else { return Ok(Vec::new()) };
+    let align = alignment.offset_align;
+    let tail_bytes = (len_bytes % align as u64) as usize;
+    if tail_bytes == 0 {
+        return Ok(Vec::new());
+    }
+    // Reads may want larger multiples than writes do.
+    let unit = align.max(alignment.read_offset_align);
+    let start = len_bytes - len_bytes % unit as u64;
+    let wanted = (len_bytes - start) as usize;
+    let mut buf = crate::AlignedBuf::with_capacity(unit, supply.mem_align);
+    let mut got = 0;
+    while got < wanted {
+        match sys::read_at(file, buf.as_mut_slice(), start) {
+            Ok(more) if more > got => got = more,
+            Ok(_) => {
+                let (path, offset_bytes) = (path.to_owned(), start);
+                let (wanted_bytes, got_bytes) = (wanted, got);
+                return Err(Error::UnexpectedEof { path, offset_bytes, wanted_bytes, got_bytes });
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::os(Operation::Read, path, &error)),
         }
-        Err(reason) => Ok(Mode::Buffered { reason }),
     }
+    Ok(buf.as_slice()[wanted - tail_bytes..wanted].to_vec())
+}
+
+/// Cuts off what is behind `len_bytes`. An unaligned cut dirties a page of the cache, so it is
+/// synced and dropped before anything is written directly.
+fn cut(file: &File, path: &Path, len_bytes: u64) -> Result<(), Error> {
+    file.set_len(len_bytes).map_err(|error| Error::os(Operation::Truncate, path, &error))?;
+    file.sync_all().map_err(|error| Error::os(Operation::Sync, path, &error))?;
+    sys::RawFile::drop_cached(file, len_bytes.saturating_sub(1), 0);
+    Ok(())
 }
 
 fn device_of(dir: &Path) -> Result<u64, Error> {

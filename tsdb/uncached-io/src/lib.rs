@@ -45,21 +45,30 @@
 //! - Only what it wrote itself is ever dropped from the cache.
 
 mod buffer;
+mod choice;
 mod engine;
 mod error;
 mod io;
+mod latency;
+mod options;
 mod page_cache;
 mod policy;
+mod prefix;
 mod probe;
 mod reader;
+mod request;
 mod stats;
 mod sys;
 mod target;
 mod writer;
 
 pub use buffer::AlignedBuf;
+pub use choice::engines;
+pub use engine::{EngineKind, EngineRefusal, EngineReport, UnknownEngine};
 pub use error::{Errno, Error, Operation};
-pub use io::{CreateOptions, Io, IoOptions};
+pub use io::Io;
+pub use latency::LatencyHistogram;
+pub use options::{CreateOptions, Durability, IoOptions};
 pub use page_cache::{CachedPages, cached_pages, cached_pages_at};
 pub use policy::{Alignment, FallbackReason, Mode, Policy};
 pub use reader::Reader;

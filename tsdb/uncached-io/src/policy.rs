@@ -1,5 +1,6 @@
 //! What the caller asks for, what a directory gives, and why it gives no more.
 
+use crate::engine::EngineKind;
 use crate::error::Errno;
 
 /// How much the caller insists on staying out of the page cache.
@@ -8,7 +9,8 @@ pub enum Policy {
     /// Ordinary buffered I/O, with write-behind so that dirty pages stay few.
     #[default]
     Off,
-    /// Uncached where it can be had, else buffered, with the [`FallbackReason`] kept.
+    /// Uncached where it can be had, else through the page cache in the way that leaves least there
+    /// ([`Mode::DontCache`], then [`Mode::Buffered`]), with the [`FallbackReason`] kept.
     Prefer,
     /// Uncached, or an error before anything is written.
     Required,
@@ -41,6 +43,11 @@ pub struct Alignment {
 pub enum Mode {
     /// Past the page cache.
     Direct(Alignment),
+    /// Through the page cache, which the kernel frees again as soon as it has written the pages.
+    DontCache {
+        /// Why not past it.
+        reason: FallbackReason,
+    },
     /// Through the page cache.
     Buffered {
         /// Why not past it.
@@ -60,7 +67,7 @@ impl Mode {
     pub fn fallback_reason(&self) -> Option<&FallbackReason> {
         match self {
             Self::Direct(_) => None,
-            Self::Buffered { reason } => Some(reason),
+            Self::DontCache { reason } | Self::Buffered { reason } => Some(reason),
         }
     }
 }
@@ -96,6 +103,9 @@ pub enum FallbackReason {
     /// Neither does the filesystem report an alignment nor can its cache be looked into.
     #[error("it cannot be measured whether direct writes are uncached here")]
     Unmeasurable(#[source] Errno),
+    /// An engine that goes through the page cache was asked for.
+    #[error("the engine {0}, which goes through the page cache, was asked for")]
+    EngineAsked(EngineKind),
     /// What was written directly did not read back the same.
     #[error("a direct write did not read back the same")]
     ReadBackDiffers,
@@ -114,6 +124,7 @@ impl FallbackReason {
             Self::ReadRefused(_) => "read_refused",
             Self::CachedAnyway { .. } => "cached_anyway",
             Self::Unmeasurable(_) => "unmeasurable",
+            Self::EngineAsked(_) => "engine_asked",
             Self::ReadBackDiffers => "read_back_differs",
         }
     }

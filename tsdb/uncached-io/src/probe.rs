@@ -5,13 +5,14 @@
 //! without a name is written and read directly, and then the kernel is asked what it cached.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 
-use crate::buffer::AlignedBuf;
+use crate::buffer::{AlignedBuf, DEFAULT_ALIGN};
+use crate::engine::EngineRefusal;
 use crate::error::{Errno, Error, Operation};
 use crate::policy::{Alignment, FallbackReason};
-use crate::sys::{self, Offer, RawFile};
+use crate::sys::{self, Offer, RawFile, WriteFlags};
 
 /// What the probe writes: enough pages to see, small enough for the first start on a full disk.
 const PROBE_BYTES: usize = 64 << 10;
@@ -30,7 +31,7 @@ pub(crate) fn probe(dir: &Path) -> Result<Result<Alignment, FallbackReason>, Err
         return Ok(Err(FallbackReason::UnsupportedPlatform));
     }
     let failed = |error: &io::Error| Error::os(Operation::Probe, dir, error);
-    let file = match sys::open_probe(dir) {
+    let file = match sys::open_probe(dir, true) {
         Ok(file) => file,
         Err(error) if is_refusal(&error) => {
             return Ok(Err(FallbackReason::OpenRefused(Errno::of(&error))));
@@ -54,6 +55,25 @@ pub(crate) fn probe(dir: &Path) -> Result<Result<Alignment, FallbackReason>, Err
     Ok(Err(FallbackReason::WriteRefused(refusal)))
 }
 
+/// Whether files of `dir` take writes with `RWF_DONTCACHE`.
+///
+/// # Errors
+///
+/// If no file can be made there at all, or the disk fails or is full.
+pub(crate) fn dontcache(dir: &Path) -> Result<Result<(), EngineRefusal>, Error> {
+    if !sys::HAS_DIRECT {
+        return Ok(Err(EngineRefusal::UnsupportedPlatform));
+    }
+    let failed = |error: &io::Error| Error::os(Operation::Probe, dir, error);
+    let file = sys::open_probe(dir, false).map_err(|error| failed(&error))?;
+    let flags = WriteFlags { dontcache: true, ..WriteFlags::default() };
+    match file.write_at(&[IoSlice::new(&[7; DEFAULT_ALIGN])], 0, flags) {
+        Ok(_) => Ok(Ok(())),
+        Err(error) if is_refusal(&error) => Ok(Err(EngineRefusal::DontCache(Errno::of(&error)))),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
 /// What to align by where the filesystem does not say.
 pub(crate) fn guessed(align: usize) -> Alignment {
     Alignment { mem_align: align, offset_align: align, read_offset_align: align }
@@ -74,7 +94,8 @@ fn try_alignment(file: &File, alignment: Alignment) -> io::Result<bool> {
     }
     let mut done = 0;
     while done < len {
-        match RawFile::write_at(file, &written.as_slice()[done..], done as u64)? {
+        let rest = IoSlice::new(&written.as_slice()[done..]);
+        match file.write_at(&[rest], done as u64, WriteFlags::default())? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             n => done += n,
         }

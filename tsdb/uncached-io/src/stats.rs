@@ -1,8 +1,11 @@
 //! Counters of what went where.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::engine::EngineRefusal;
+use crate::latency::LatencyHistogram;
 use crate::policy::FallbackReason;
 
 /// What writing one file took.
@@ -13,18 +16,31 @@ pub struct WriteStats {
     pub direct_bytes: u64,
     /// Of these, bytes that only filled the last block and were cut off again.
     pub padding_bytes: u64,
+    /// Of these, bytes that stood in the file already: the unaligned end that a partial sync or an
+    /// earlier writer had left, written again with what followed it. Counted through the page
+    /// cache too.
+    pub rewritten_bytes: u64,
     /// Bytes written through the page cache.
     pub buffered_bytes: u64,
+    /// Of these, bytes that the kernel frees again by itself (`RWF_DONTCACHE`).
+    pub dontcache_bytes: u64,
+    /// Bytes copied into buffers: what was appended by `write_all`, the ends of owned buffers that
+    /// were not a whole number of blocks, and what had to move from one buffer to the next.
+    pub copied_bytes: u64,
     /// Write calls.
     pub writes: u64,
     /// Write calls that took less than they were given and were resumed.
     pub short_writes: u64,
+    /// Write calls that were interrupted or put off, and repeated.
+    pub retries: u64,
     /// How often the caller had to wait for a free buffer.
     pub waits: u64,
     /// For how long in all.
     pub wait_time: Duration,
     /// Why the file was not written past the page cache, if it was not.
     pub fallback: Option<FallbackReason>,
+    /// Why it was not written by the engine that was wanted, if it was not.
+    pub engine_refused: Option<EngineRefusal>,
 }
 
 /// What everything opened through one [`Io`](crate::Io) took so far.
@@ -63,6 +79,8 @@ pub(crate) struct Counters {
     pub(crate) read_direct_bytes: AtomicU64,
     pub(crate) read_buffered_bytes: AtomicU64,
     pub(crate) reads: AtomicU64,
+    /// Of writes, files that are still being written not counted.
+    pub(crate) write_latency: Mutex<LatencyHistogram>,
 }
 
 impl Counters {

@@ -1,94 +1,99 @@
-//! The file under a writer: takes filled buffers in order, and the finishing touches.
+//! The file under a writer: says how each request is written, judges what became of it, and does
+//! the finishing touches.
 //!
 //! ```text
 //!  0                      k*align                    len      padded
-//!  |- buffer - buffer - ... -|-------- last buffer ---|-zeros-|
+//!  |- request - request - ... -|------- last one ----|-zeros-|
 //!  every write starts here ^ and is a multiple long;  ^ truncated to here, then synced
 //! ```
 //!
 //! Invariants: a direct file never sees a buffered write nor the reverse, except that a file
-//! whose very first direct write is refused as invalid may become buffered as a whole. Writes
-//! come in file order, so `completed_bytes` describes a prefix.
+//! whose very first direct write is refused as invalid may become buffered as a whole. What is
+//! reported as complete is a prefix, in whatever order requests complete. After a sync that
+//! failed, no sync succeeds.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use crate::buffer::AlignedBuf;
+use crate::engine::{EngineKind, EngineRefusal};
 use crate::error::{Errno, Error, Operation};
-use crate::policy::{Alignment, FallbackReason};
+use crate::latency::LatencyHistogram;
+use crate::options::Durability;
+use crate::policy::{Alignment, FallbackReason, Mode};
+use crate::prefix::Prefix;
 use crate::probe::is_refusal;
+use crate::request::{Progress, Request};
 use crate::stats::{Counters, WriteStats, add};
-use crate::sys::RawFile;
+use crate::sys::{RawFile, WriteFlags};
 
 /// Buffered pages go to the disk in stretches of this many bytes. Two of them at most are dirty
 /// or under way, plus what is filled meanwhile: 24 MiB a file.
 pub(crate) const WRITE_BEHIND_BYTES: u64 = 8 << 20;
 
-/// How often a write may come back without progress before it is given up.
-const FRUITLESS_MAX: u32 = 3;
-
-/// A buffer whose first `len` bytes belong at `offset_bytes`.
-#[derive(Debug)]
-pub(crate) struct Filled {
-    pub(crate) buf: AlignedBuf,
-    pub(crate) len: usize,
-    pub(crate) offset_bytes: u64,
+/// How the file is written.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Direct { alignment: Alignment, may_downgrade: bool },
+    DontCache,
+    Buffered { drop_cached: bool },
 }
 
-/// How the file is written.
-#[derive(Debug)]
-enum Path {
-    Direct { alignment: Alignment, may_downgrade: bool },
-    Buffered { drop_cached: bool },
+/// What a new [`Target`] is made of.
+pub(crate) struct TargetOptions {
+    pub(crate) path: PathBuf,
+    pub(crate) mode: Mode,
+    /// Whether a direct file may become buffered, before its first write has completed.
+    pub(crate) may_downgrade: bool,
+    pub(crate) durability: Durability,
+    /// Length of what is there already and is kept.
+    pub(crate) len_bytes: u64,
+    pub(crate) totals: Arc<Counters>,
 }
 
 /// One file, its policy, and how far it got.
 pub(crate) struct Target {
     file: Box<dyn RawFile>,
     path: PathBuf,
-    how: Path,
+    how: How,
+    durability: Durability,
     preallocated: bool,
-    completed_bytes: u64,
+    prefix: Prefix,
     /// End of the file as written, padding included.
     written_end: u64,
+    /// A write has completed as it was meant to: from then on a refusal is an error.
+    proven: bool,
+    sync_failed: Option<Error>,
     writeback_started: u64,
     writeback_done: u64,
     stats: WriteStats,
+    latency: LatencyHistogram,
     totals: Arc<Counters>,
 }
 
+/// What is to be done with a request after an attempt.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is written.
+    Done,
+    /// It is to be attempted again.
+    Again,
+    /// It has failed.
+    Failed(Error),
+}
+
 impl Target {
-    pub(crate) fn direct(
-        file: Box<dyn RawFile>,
-        path: PathBuf,
-        alignment: Alignment,
-        may_downgrade: bool,
-        totals: Arc<Counters>,
-    ) -> Self {
-        Self::new(file, path, Path::Direct { alignment, may_downgrade }, None, totals)
-    }
-
-    /// `reason` is kept in the statistics unless it is [`FallbackReason::PolicyOff`]; then what
-    /// was written also stays cached, as is usual with buffered files.
-    pub(crate) fn buffered(
-        file: Box<dyn RawFile>,
-        path: PathBuf,
-        reason: FallbackReason,
-        totals: Arc<Counters>,
-    ) -> Self {
-        let asked_for = reason == FallbackReason::PolicyOff;
-        let how = Path::Buffered { drop_cached: !asked_for };
-        Self::new(file, path, how, (!asked_for).then_some(reason), totals)
-    }
-
-    fn new(
-        file: Box<dyn RawFile>,
-        path: PathBuf,
-        how: Path,
-        fallback: Option<FallbackReason>,
-        totals: Arc<Counters>,
-    ) -> Self {
+    /// The mode's reason is kept in the statistics unless it is [`FallbackReason::PolicyOff`];
+    /// then what was written also stays cached, as is usual with buffered files.
+    pub(crate) fn new(file: Box<dyn RawFile>, options: TargetOptions) -> Self {
+        let TargetOptions { path, mode, may_downgrade, durability, len_bytes, totals } = options;
+        let reason = mode.fallback_reason().copied();
+        let fallback = reason.filter(|reason| *reason != FallbackReason::PolicyOff);
+        let how = match mode {
+            Mode::Direct(alignment) => How::Direct { alignment, may_downgrade },
+            Mode::DontCache { .. } => How::DontCache,
+            Mode::Buffered { .. } => How::Buffered { drop_cached: fallback.is_some() },
+        };
         if fallback.is_some() {
             add(&totals.fallbacks, 1);
         }
@@ -96,12 +101,16 @@ impl Target {
             file,
             path,
             how,
+            durability,
             preallocated: false,
-            completed_bytes: 0,
-            written_end: 0,
-            writeback_started: 0,
-            writeback_done: 0,
+            prefix: Prefix::starting_at(len_bytes),
+            written_end: len_bytes,
+            proven: false,
+            sync_failed: None,
+            writeback_started: len_bytes,
+            writeback_done: len_bytes,
             stats: WriteStats { fallback, ..WriteStats::default() },
+            latency: LatencyHistogram::new(),
             totals,
         }
     }
@@ -111,84 +120,137 @@ impl Target {
         self.preallocated = self.file.preallocate(len_bytes);
     }
 
-    /// Writes one buffer, whole; pads it if it is the last.
-    pub(crate) fn write(&mut self, filled: &mut Filled) -> Result<(), Error> {
-        debug_assert_eq!(filled.offset_bytes, self.completed_bytes, "buffers come in order");
-        if let Path::Direct { alignment, may_downgrade } = self.how {
-            match self.write_direct(filled, alignment) {
-                Err(Error::Os { operation: Operation::Write, errno, .. })
-                    if may_downgrade && self.written_end == 0 && is_invalid(errno) =>
-                {
-                    self.downgrade(errno)?;
+    /// The file itself, for an engine that issues its writes by other means.
+    pub(crate) fn file(&self) -> &dyn RawFile {
+        self.file.as_ref()
+    }
+
+    /// Whether a second write may be issued while the first is under way: not as long as the
+    /// first may turn out to be refused, and the file become buffered.
+    pub(crate) fn takes_many(&self) -> bool {
+        self.proven || !matches!(self.how, How::Direct { may_downgrade: true, .. } | How::DontCache)
+    }
+
+    /// Makes a request ready for its first attempt.
+    pub(crate) fn prepare(&self, request: &mut Request) {
+        if let How::Direct { alignment, .. } = self.how {
+            request.pad(alignment.offset_align);
+        }
+    }
+
+    /// How an attempt is to be issued.
+    pub(crate) fn flags(&self) -> WriteFlags {
+        WriteFlags {
+            dsync: self.durability == Durability::EachWrite,
+            dontcache: matches!(self.how, How::DontCache),
+        }
+    }
+
+    /// Writes one request, whole; pads it if it is the last.
+    pub(crate) fn write(&mut self, request: &mut Request) -> Result<(), Error> {
+        self.prepare(request);
+        loop {
+            let slices: Vec<IoSlice<'_>> = request.slices().collect();
+            let result = self.file.write_at(&slices, request.next_offset(), self.flags());
+            match self.judge(request, result) {
+                Verdict::Done => return Ok(()),
+                Verdict::Again => {}
+                Verdict::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Counts what an attempt did, and says how to go on.
+    pub(crate) fn judge(&mut self, request: &mut Request, result: io::Result<usize>) -> Verdict {
+        match result {
+            Ok(took) => self.took(request, took),
+            Err(error) if is_passing(&error) => {
+                self.stats.retries += 1;
+                match request.interrupted() {
+                    Some(pause) => {
+                        // An interruption is over; what was put off needs time.
+                        if error.kind() == io::ErrorKind::WouldBlock {
+                            std::thread::sleep(pause);
+                        }
+                        Verdict::Again
+                    }
+                    None => Verdict::Failed(self.failed(
+                        Operation::Write,
+                        request.next_offset(),
+                        &error,
+                    )),
                 }
-                other => return other,
+            }
+            Err(error) if !self.proven && is_refusal(&error) && self.may_leave() => {
+                match self.leave(Errno::of(&error)) {
+                    Ok(()) => {
+                        request.unpad();
+                        Verdict::Again
+                    }
+                    Err(error) => Verdict::Failed(error),
+                }
+            }
+            Err(error) => {
+                Verdict::Failed(self.failed(Operation::Write, request.next_offset(), &error))
             }
         }
-        self.write_buffered(filled)
     }
 
-    fn write_direct(&mut self, filled: &mut Filled, alignment: Alignment) -> Result<(), Error> {
-        let align = alignment.offset_align;
-        let padded = filled.len.next_multiple_of(align);
-        // What an earlier file left in the buffer must not reach the disk, not even for the
-        // moment until it is cut off: there may be a crash in between.
-        filled.buf.as_mut_slice()[filled.len..padded].fill(0);
-        let unit = align.max(alignment.mem_align);
-        self.write_fully(&filled.buf.as_slice()[..padded], filled.offset_bytes, unit)?;
-        let padding = (padded - filled.len) as u64;
-        self.completed_bytes = filled.offset_bytes + filled.len as u64;
-        self.stats.direct_bytes += padded as u64;
-        self.stats.padding_bytes += padding;
-        add(&self.totals.write_direct_bytes, padded as u64);
-        add(&self.totals.write_padding_bytes, padding);
-        Ok(())
-    }
-
-    fn write_buffered(&mut self, filled: &Filled) -> Result<(), Error> {
-        self.write_fully(&filled.buf.as_slice()[..filled.len], filled.offset_bytes, 1)?;
-        self.completed_bytes = self.written_end;
-        self.stats.buffered_bytes += filled.len as u64;
-        add(&self.totals.write_buffered_bytes, filled.len as u64);
-        self.write_behind()
-    }
-
-    /// Short writes are resumed at the last boundary that was reached, in the file and in memory.
-    fn write_fully(&mut self, bytes: &[u8], start: u64, unit: usize) -> Result<(), Error> {
-        let (mut done, mut fruitless) = (0, 0);
-        while done < bytes.len() {
-            let at = start + done as u64;
-            let took = match self.file.write_at(&bytes[done..], at) {
-                Ok(took) => took,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.failed(Operation::Write, at, &error)),
-            };
-            self.stats.writes += 1;
-            add(&self.totals.writes, 1);
-            let whole = if done + took == bytes.len() { took } else { took - took % unit };
-            if done + whole < bytes.len() {
+    fn took(&mut self, request: &mut Request, took: usize) -> Verdict {
+        self.stats.writes += 1;
+        add(&self.totals.writes, 1);
+        let unit = match self.how {
+            How::Direct { alignment, .. } => alignment.offset_align.max(alignment.mem_align),
+            How::DontCache | How::Buffered { .. } => 1,
+        };
+        let start = request.next_offset();
+        let progress = request.advance(took, unit);
+        let reached = request.next_offset();
+        self.written_end = self.written_end.max(reached);
+        self.prefix.complete(start, reached.min(request.offset_bytes + request.len() as u64));
+        self.proven |= reached > start;
+        match progress {
+            Progress::Whole => self.done(request),
+            Progress::Partial => {
                 self.stats.short_writes += 1;
+                Verdict::Again
             }
-            fruitless = if whole == 0 { fruitless + 1 } else { 0 };
-            if fruitless >= FRUITLESS_MAX {
-                return Err(Error::NoProgress { path: self.path.clone(), offset_bytes: at });
-            }
-            done += whole;
-            self.written_end = start + done as u64;
-            self.completed_bytes = self.written_end;
+            Progress::Stuck => Verdict::Failed(Error::NoProgress {
+                path: self.path.clone(),
+                offset_bytes: reached,
+                completed_bytes: self.prefix.end(),
+            }),
         }
-        Ok(())
+    }
+
+    fn done(&mut self, request: &Request) -> Verdict {
+        let (bytes, padding) = (request.len() as u64, request.padding() as u64);
+        self.latency.record(request.age());
+        self.stats.rewritten_bytes += request.rewritten as u64;
+        if matches!(self.how, How::Direct { .. }) {
+            self.stats.direct_bytes += bytes + padding;
+            self.stats.padding_bytes += padding;
+            add(&self.totals.write_direct_bytes, bytes + padding);
+            add(&self.totals.write_padding_bytes, padding);
+            return Verdict::Done;
+        }
+        self.stats.buffered_bytes += bytes;
+        add(&self.totals.write_buffered_bytes, bytes);
+        if matches!(self.how, How::DontCache) {
+            self.stats.dontcache_bytes += bytes;
+        }
+        self.write_behind().map_or_else(Verdict::Failed, |()| Verdict::Done)
     }
 
     /// Keeps dirty pages few: starts write-back of each full window, waits for the one before.
     ///
     /// An error reported here is not reported again by the sync at the end, so it must be kept.
     fn write_behind(&mut self) -> Result<(), Error> {
-        let Path::Buffered { drop_cached } = self.how else { return Ok(()) };
-        while self.written_end - self.writeback_started >= WRITE_BEHIND_BYTES {
+        while self.prefix.end().saturating_sub(self.writeback_started) >= WRITE_BEHIND_BYTES {
             let start = self.writeback_started;
             self.file
                 .start_writeback(start, WRITE_BEHIND_BYTES)
-                .map_err(|error| self.failed(Operation::Writeback, start, &error))?;
+                .map_err(|error| self.sync_has_failed(Operation::Writeback, start, &error))?;
             self.writeback_started += WRITE_BEHIND_BYTES;
             if start == self.writeback_done {
                 continue;
@@ -196,35 +258,55 @@ impl Target {
             let before = self.writeback_done;
             self.file
                 .wait_writeback(before, WRITE_BEHIND_BYTES)
-                .map_err(|error| self.failed(Operation::Writeback, before, &error))?;
+                .map_err(|error| self.sync_has_failed(Operation::Writeback, before, &error))?;
             self.writeback_done += WRITE_BEHIND_BYTES;
-            if drop_cached {
+            if !matches!(self.how, How::Buffered { drop_cached: false }) {
                 self.file.drop_cached(before, WRITE_BEHIND_BYTES);
             }
         }
         Ok(())
     }
 
-    fn downgrade(&mut self, errno: Errno) -> Result<(), Error> {
-        self.file.leave_direct().map_err(|error| self.failed(Operation::Downgrade, 0, &error))?;
-        self.how = Path::Buffered { drop_cached: true };
-        self.stats.fallback = Some(FallbackReason::WriteRefused(errno));
-        add(&self.totals.fallbacks, 1);
+    /// Whether the file may be written in another way, as long as nothing is written yet.
+    fn may_leave(&self) -> bool {
+        matches!(self.how, How::Direct { may_downgrade: true, .. } | How::DontCache)
+    }
+
+    fn leave(&mut self, errno: Errno) -> Result<(), Error> {
+        if matches!(self.how, How::DontCache) {
+            self.stats.engine_refused = Some(EngineRefusal::DontCache(errno));
+        } else {
+            self.file
+                .leave_direct()
+                .map_err(|error| self.failed(Operation::Downgrade, 0, &error))?;
+            self.stats.fallback = Some(FallbackReason::WriteRefused(errno));
+            add(&self.totals.fallbacks, 1);
+        }
+        self.how = How::Buffered { drop_cached: true };
         Ok(())
+    }
+
+    /// Makes durable what is written so far, padding and all.
+    pub(crate) fn sync_data(&mut self) -> Result<(), Error> {
+        self.check_sync()?;
+        let synced = self.file.sync_data();
+        synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))
     }
 
     /// Cuts the padding off, makes the file durable, drops what is left of it in the cache.
     ///
     /// Truncated *before* the sync: the other way round a power cut brings the padding back.
     pub(crate) fn finish(&mut self, len_bytes: u64) -> Result<(), Error> {
-        debug_assert_eq!(len_bytes, self.completed_bytes, "all buffers are written");
+        debug_assert_eq!(len_bytes, self.prefix.end(), "all requests are written");
+        self.check_sync()?;
         if self.written_end != len_bytes || self.preallocated {
             self.file
                 .truncate(len_bytes)
                 .map_err(|error| self.failed(Operation::Truncate, len_bytes, &error))?;
         }
-        self.file.sync().map_err(|error| self.failed(Operation::Sync, 0, &error))?;
-        if !matches!(self.how, Path::Buffered { drop_cached: false }) {
+        let synced = self.file.sync();
+        synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))?;
+        if !matches!(self.how, How::Buffered { drop_cached: false }) {
             // An unaligned truncate leaves its last page cached; clean only now, after the sync.
             self.file.drop_cached(0, 0);
         }
@@ -232,22 +314,69 @@ impl Target {
         Ok(())
     }
 
+    /// The engine that this amounts to, if it is one through the page cache.
+    pub(crate) fn through_cache(&self) -> Option<EngineKind> {
+        match self.how {
+            How::Direct { .. } => None,
+            How::DontCache => Some(EngineKind::DontCache),
+            How::Buffered { .. } => Some(EngineKind::Buffered),
+        }
+    }
+
+    /// Up to where the file is written without a gap.
+    pub(crate) fn completed_bytes(&self) -> u64 {
+        self.prefix.end()
+    }
+
     /// What writing took up to now.
     pub(crate) fn stats(&self) -> &WriteStats {
         &self.stats
     }
 
-    fn failed(&self, operation: Operation, offset_bytes: u64, source: &io::Error) -> Error {
+    /// How long requests took up to now, from being handed over to being written.
+    pub(crate) fn latency(&self) -> &LatencyHistogram {
+        &self.latency
+    }
+
+    /// Keeps why another engine than the wanted one writes.
+    pub(crate) fn engine_refused(&mut self, refusal: EngineRefusal) {
+        self.stats.engine_refused = Some(refusal);
+    }
+
+    /// The kernel reports a lost page once: the next sync would succeed, and mean nothing.
+    fn check_sync(&self) -> Result<(), Error> {
+        self.sync_failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn sync_has_failed(&mut self, operation: Operation, offset: u64, source: &io::Error) -> Error {
+        let error = self.failed(operation, offset, source);
+        self.sync_failed.get_or_insert(error).clone()
+    }
+
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        offset_bytes: u64,
+        source: &io::Error,
+    ) -> Error {
         Error::Os {
             operation,
             path: self.path.clone(),
             offset_bytes,
-            completed_bytes: self.completed_bytes,
+            completed_bytes: self.prefix.end(),
             errno: Errno::of(source),
         }
     }
 }
 
-fn is_invalid(errno: Errno) -> bool {
-    is_refusal(&io::Error::from_raw_os_error(errno.0))
+impl Drop for Target {
+    fn drop(&mut self) {
+        let mut total = self.totals.write_latency.lock().unwrap_or_else(PoisonError::into_inner);
+        total.merge(&self.latency);
+    }
+}
+
+/// Whether the same call may succeed when it is made again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }

@@ -3,40 +3,56 @@
 //! ```text
 //!  file    |== submitted ==|== buffer being filled ==|
 //!          0               base          base + filled = position
+//!                          |-on_disk-|   of these, written already by a partial sync
 //! ```
 //!
 //! `base` is always a multiple of the write alignment, so a header simply comes first in the
 //! first buffer and nothing is ever written unaligned.
 
+mod complete;
+mod owned;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::buffer::AlignedBuf;
-use crate::engine::{BlockingEngine, BufferSupply, Engine, SharedTarget, ThreadEngine};
+use crate::engine::{self, BlockingEngine, BufferSupply, Engine, EngineKind, SharedTarget};
 use crate::error::Error;
+use crate::io::Io;
+use crate::latency::LatencyHistogram;
 use crate::policy::FallbackReason;
+use crate::request::Request;
 use crate::stats::WriteStats;
-use crate::target::{Filled, Target};
-
-#[cfg(test)]
-mod tests;
+use crate::target::Target;
 
 /// An append-only file, written past the page cache where that is its mode.
 ///
-/// Dropped without [`Writer::finish`], it waits for the write that is under way and leaves the
+/// Dropped without [`Writer::finish`], it waits for the writes that are under way and leaves the
 /// file as it is then: not complete, not truncated, not synced.
 pub struct Writer {
+    /// Opens the next file; `None` only in tests.
+    io: Option<Io>,
     path: PathBuf,
     target: SharedTarget,
     engine: Box<dyn Engine>,
-    supply: BufferSupply,
-    /// Whether a helper thread was tried for; a file that never fills a buffer needs none.
+    /// What was asked for, and what became of it.
+    wanted: EngineKind,
+    kind: EngineKind,
+    /// Whether the engine is started; a file that never fills a buffer needs none but its caller.
     engine_chosen: bool,
+    supply: BufferSupply,
+    mem_align: usize,
     offset_align: usize,
     buf: Option<AlignedBuf>,
     filled: usize,
+    on_disk: usize,
     base: u64,
     reserved: usize,
+    /// Up to where the file was made durable, if it is known.
+    synced_to: Option<u64>,
+    copied_bytes: u64,
     failed: Option<Error>,
     /// Carries the unaligned end of one buffer over to the next.
     carry: Vec<u8>,
@@ -50,30 +66,67 @@ pub struct Finished {
     pub len_bytes: u64,
     /// What it took.
     pub stats: WriteStats,
+    /// How long its writes took, from being handed to the engine to being complete.
+    pub latency: LatencyHistogram,
+}
+
+/// A file that was just opened, and how it is to be written.
+pub(crate) struct Opened {
+    pub(crate) path: PathBuf,
+    pub(crate) target: Target,
+    pub(crate) supply: BufferSupply,
+    /// What the disk needs, which may be less than the buffers of the supply have.
+    pub(crate) mem_align: usize,
+    pub(crate) offset_align: usize,
+    pub(crate) engine: EngineKind,
+    /// Start it before a buffer is full.
+    pub(crate) at_once: bool,
+    pub(crate) resumed: Option<Resumed>,
+}
+
+/// Where writing goes on.
+pub(crate) struct Resumed {
+    pub(crate) len_bytes: u64,
+    /// The unaligned end of what is there.
+    pub(crate) tail: Vec<u8>,
 }
 
 impl Writer {
-    pub(crate) fn new(
-        path: PathBuf,
-        target: Target,
-        supply: BufferSupply,
-        offset_align: usize,
-    ) -> Self {
-        let target = SharedTarget::new(target);
-        Self {
-            path,
-            engine: Box::new(BlockingEngine::new(target.clone(), supply.clone())),
+    pub(crate) fn new(io: Option<Io>, opened: Opened) -> Result<Self, Error> {
+        let target = SharedTarget::new(opened.target);
+        let mut writer = Self {
+            io,
+            path: opened.path,
+            engine: Box::new(BlockingEngine::new(target.clone(), opened.supply.clone())),
             target,
-            engine_chosen: supply.count_max < 2,
-            supply,
-            offset_align,
+            wanted: opened.engine,
+            kind: opened.engine,
+            engine_chosen: false,
+            supply: opened.supply,
+            mem_align: opened.mem_align,
+            offset_align: opened.offset_align,
             buf: None,
             filled: 0,
+            on_disk: 0,
             base: 0,
             reserved: 0,
+            synced_to: Some(0),
+            copied_bytes: 0,
             failed: None,
             carry: Vec::new(),
+        };
+        if opened.at_once {
+            writer.choose_engine();
         }
+        if let Some(resumed) = opened.resumed {
+            writer.base = resumed.len_bytes - resumed.tail.len() as u64;
+            // Whoever wrote it may not have synced it.
+            writer.synced_to = None;
+            writer.carry = resumed.tail;
+            writer.on_disk = writer.carry.len();
+            writer.carry_over()?;
+        }
+        Ok(writer)
     }
 
     /// Where the file is.
@@ -82,16 +135,39 @@ impl Writer {
         &self.path
     }
 
-    /// How many bytes were appended so far, in flight or not.
+    /// How many bytes the file has so far, in flight or not.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.base + self.filled as u64
     }
 
-    /// Why this file goes through the page cache although it was to go past it.
+    /// Who writes this file. One that stays shorter than a buffer is written by its caller all
+    /// the same, unless the engine was asked for by name. Waits for a write under way.
+    #[must_use]
+    pub fn engine(&self) -> EngineKind {
+        self.target.lock().through_cache().unwrap_or(self.kind)
+    }
+
+    /// Why this file goes through the page cache although it was to go past it. Waits for a
+    /// write under way.
     #[must_use]
     pub fn fallback_reason(&self) -> Option<FallbackReason> {
         self.target.lock().stats().fallback
+    }
+
+    /// What writing took up to now. Waits for a write under way.
+    #[must_use]
+    pub fn stats(&self) -> WriteStats {
+        let (waits, wait_time) = self.engine.buffers().waits();
+        let copied_bytes = self.copied_bytes;
+        WriteStats { waits, wait_time, copied_bytes, ..self.target.lock().stats().clone() }
+    }
+
+    /// How long the writes up to now took, from being handed to the engine to being complete.
+    /// Waits for a write under way.
+    #[must_use]
+    pub fn latency(&self) -> LatencyHistogram {
+        self.target.lock().latency().clone()
     }
 
     /// Appends `bytes`. Waits only when all buffers are under way.
@@ -101,6 +177,7 @@ impl Writer {
     /// The first error that any write of this file met, also one of an earlier call.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         self.reserved = 0;
+        self.copied_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             let filled = self.filled;
             let room = &mut self.buffer()?.as_mut_slice()[filled..];
@@ -134,7 +211,7 @@ impl Writer {
             return Err(Error::ReservationTooLarge { requested_bytes: len_bytes, max_bytes });
         }
         if self.supply.buffer_bytes - self.filled < len_bytes {
-            self.submit_aligned()?;
+            self.submit_blocks()?;
         }
         self.reserved = len_bytes;
         let filled = self.filled;
@@ -160,31 +237,6 @@ impl Writer {
         self.advance(len_bytes)
     }
 
-    /// Writes what is left, waits for all of it, cuts the padding off, syncs, and drops what the
-    /// page cache still holds of the file.
-    ///
-    /// # Errors
-    ///
-    /// The first error of any write, or of these steps. The file is not complete then, and
-    /// after a failed sync it never can be: remove it and write it anew.
-    pub fn finish(mut self) -> Result<Finished, Error> {
-        self.check()?;
-        let len_bytes = self.position();
-        if let Some(buf) = self.buf.take() {
-            if self.filled > 0 {
-                let filled = Filled { buf, len: self.filled, offset_bytes: self.base };
-                self.engine.submit(filled)?;
-            } else {
-                self.supply.pool.give(buf);
-            }
-        }
-        self.engine.drain()?;
-        let mut target = self.target.lock();
-        target.finish(len_bytes)?;
-        let (waits, wait_time) = self.engine.waited();
-        Ok(Finished { len_bytes, stats: WriteStats { waits, wait_time, ..target.stats().clone() } })
-    }
-
     fn check(&self) -> Result<(), Error> {
         self.failed.clone().map_or(Ok(()), Err)
     }
@@ -202,20 +254,35 @@ impl Writer {
     fn advance(&mut self, len_bytes: usize) -> Result<(), Error> {
         self.check()?;
         self.filled += len_bytes;
-        if self.filled == self.supply.buffer_bytes { self.submit_aligned() } else { Ok(()) }
+        if self.filled == self.supply.buffer_bytes { self.submit_blocks() } else { Ok(()) }
     }
 
-    /// Hands over the whole blocks of the buffer; what is behind them opens the next one.
-    fn submit_aligned(&mut self) -> Result<(), Error> {
+    /// Hands over the whole blocks of the buffer.
+    fn submit_blocks(&mut self) -> Result<(), Error> {
+        self.choose_engine();
+        self.submit(self.filled - self.filled % self.offset_align)
+    }
+
+    /// Hands over the first `len` bytes of the buffer: its whole blocks, or all that is filled.
+    /// What stands behind the whole blocks opens the next buffer, in either case.
+    fn submit(&mut self, len: usize) -> Result<(), Error> {
         let Some(buf) = self.buf.take() else { return self.check() };
         let whole = self.filled - self.filled % self.offset_align;
-        self.choose_engine();
         self.carry.clear();
         self.carry.extend_from_slice(&buf.as_slice()[whole..self.filled]);
-        let submitted = self.engine.submit(Filled { buf, len: whole, offset_bytes: self.base });
+        let mut request = Request::of(buf, len, self.base);
+        request.rewritten = self.on_disk.min(len);
+        let submitted = self.engine.submit(request);
         self.sticky(submitted)?;
         self.base += whole as u64;
-        self.filled -= whole;
+        self.on_disk = if len > whole { self.carry.len() } else { 0 };
+        self.copied_bytes += self.carry.len() as u64;
+        self.carry_over()
+    }
+
+    /// Opens the next buffer with what is carried over to it.
+    fn carry_over(&mut self) -> Result<(), Error> {
+        self.filled = self.carry.len();
         if !self.carry.is_empty() {
             let carry = std::mem::take(&mut self.carry);
             self.buffer()?.as_mut_slice()[..carry.len()].copy_from_slice(&carry);
@@ -224,13 +291,16 @@ impl Writer {
         Ok(())
     }
 
-    /// With the first full buffer it is known that the file is worth a thread.
+    /// With the first full buffer it is known that the file is worth an engine beside its caller.
     fn choose_engine(&mut self) {
-        if std::mem::replace(&mut self.engine_chosen, true) {
+        if std::mem::replace(&mut self.engine_chosen, true) || self.wanted == EngineKind::Blocking {
             return;
         }
-        if let Some(engine) = ThreadEngine::start(self.target.clone(), self.supply.clone()) {
-            self.engine = Box::new(engine);
+        let started = engine::start(self.wanted, &self.target, &self.supply);
+        self.engine = started.engine;
+        self.kind = started.kind;
+        if let Some(refusal) = started.refusal {
+            self.target.lock().engine_refused(refusal);
         }
     }
 
@@ -245,7 +315,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(buf) = self.buf.take() {
-            self.supply.pool.give(buf);
+            self.engine.buffers_mut().give(buf);
         }
     }
 }
@@ -260,7 +330,8 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-/// `flush` does nothing: half a block cannot go out before it is full or the file is finished.
+/// `flush` does nothing: half a block is written by [`Writer::sync_partial`], or when the file is
+/// finished.
 impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes)?;

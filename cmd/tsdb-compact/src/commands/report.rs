@@ -51,6 +51,7 @@ fn io_text(io: &Io) -> String {
     match io.mode() {
         Mode::Direct(_) => "past the page cache".to_owned(),
         Mode::Buffered { reason } => format!("through the page cache ({reason})"),
+        Mode::DontCache { reason } => format!("through the page cache, at once freed ({reason})"),
         _ => "in an unknown way".to_owned(),
     }
 }

@@ -1,53 +1,47 @@
 //! Writes on the calling thread: for files too small to overlap anything.
 
-use std::time::Duration;
-
-use super::{BufferSupply, Engine, SharedTarget};
+use super::{BufferSupply, Buffers, Engine, SharedTarget};
 use crate::buffer::AlignedBuf;
 use crate::error::Error;
-use crate::target::Filled;
+use crate::request::Request;
 
 /// See the module.
 pub(crate) struct BlockingEngine {
     target: SharedTarget,
-    supply: BufferSupply,
-    idle: Option<AlignedBuf>,
+    buffers: Buffers,
     failed: Option<Error>,
 }
 
 impl BlockingEngine {
     pub(crate) fn new(target: SharedTarget, supply: BufferSupply) -> Self {
-        Self { target, supply, idle: None, failed: None }
+        Self { target, buffers: Buffers::new(supply), failed: None }
     }
 }
 
 impl Engine for BlockingEngine {
-    fn submit(&mut self, mut filled: Filled) -> Result<(), Error> {
+    fn submit(&mut self, mut request: Request) -> Result<(), Error> {
         self.drain()?;
-        let result = self.target.lock().write(&mut filled);
-        self.idle = Some(filled.buf);
+        let result = self.target.lock().write(&mut request);
+        self.buffers.give_all(request);
         self.failed = result.err();
         self.drain()
     }
 
     fn acquire(&mut self) -> Result<AlignedBuf, Error> {
         self.drain()?;
-        Ok(self.idle.take().unwrap_or_else(|| self.supply.take()))
+        // Nothing is ever under way, so there is always one to be had.
+        Ok(self.buffers.take(0).unwrap_or_default())
     }
 
     fn drain(&mut self) -> Result<(), Error> {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    fn waited(&self) -> (u64, Duration) {
-        (0, Duration::ZERO)
+    fn buffers(&self) -> &Buffers {
+        &self.buffers
     }
-}
 
-impl Drop for BlockingEngine {
-    fn drop(&mut self) {
-        if let Some(buf) = self.idle.take() {
-            self.supply.pool.give(buf);
-        }
+    fn buffers_mut(&mut self) -> &mut Buffers {
+        &mut self.buffers
     }
 }

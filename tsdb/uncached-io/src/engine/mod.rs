@@ -1,25 +1,35 @@
-//! Who issues the writes: the calling thread, or a helper beside it.
+//! Who issues the writes: the calling thread, a helper beside it, or the kernel's own queue.
 
 mod blocking;
+mod buffers;
+mod kind;
+mod queue;
 mod thread;
+#[cfg(target_os = "linux")]
+mod uring;
 
 pub(crate) use blocking::BlockingEngine;
+pub(crate) use buffers::{BufferSupply, Buffers};
+pub use kind::{EngineKind, EngineRefusal, EngineReport, UnknownEngine};
+#[cfg(any(target_os = "linux", test))]
+pub(crate) use queue::QueueEngine;
 pub(crate) use thread::ThreadEngine;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use crate::buffer::{AlignedBuf, BufferPool};
+use crate::buffer::AlignedBuf;
 use crate::error::Error;
-use crate::target::{Filled, Target};
+use crate::request::Request;
+use crate::target::Target;
 
-/// Takes filled buffers, writes them in order, hands empty ones out.
+/// Takes filled buffers, writes them, hands empty ones out.
 ///
 /// The first error sticks: every later call returns it, and nothing more is issued. Dropping
-/// an engine waits for the write under way and gives up those not issued yet.
+/// an engine waits for what is under way and gives up what is not issued yet. Requests under way
+/// at the same time never overlap: the writer drains before it writes a block again.
 pub(crate) trait Engine: Send {
-    /// Takes a buffer to be written behind all earlier ones. The engine owns it from here.
-    fn submit(&mut self, filled: Filled) -> Result<(), Error>;
+    /// Takes a request, which the engine owns from here; waits if too many are under way.
+    fn submit(&mut self, request: Request) -> Result<(), Error>;
 
     /// An empty buffer; waits for one if all are under way. Its content is arbitrary.
     fn acquire(&mut self) -> Result<AlignedBuf, Error>;
@@ -27,8 +37,11 @@ pub(crate) trait Engine: Send {
     /// Waits until everything submitted is written.
     fn drain(&mut self) -> Result<(), Error>;
 
-    /// How often and for how long the caller was kept waiting in `acquire`.
-    fn waited(&self) -> (u64, Duration);
+    /// Its buffers, and how long the caller was kept waiting for them.
+    fn buffers(&self) -> &Buffers;
+
+    /// The same, to be changed.
+    fn buffers_mut(&mut self) -> &mut Buffers;
 }
 
 /// A file shared between a writer and its engine. Never contended: whoever is not writing waits.
@@ -45,17 +58,53 @@ impl SharedTarget {
     }
 }
 
-/// Where buffers of one writer come from, and how many it may have.
-#[derive(Clone)]
-pub(crate) struct BufferSupply {
-    pub(crate) pool: Arc<BufferPool>,
-    pub(crate) buffer_bytes: usize,
-    pub(crate) mem_align: usize,
-    pub(crate) count_max: usize,
+/// An engine, and how it comes that it is this one.
+pub(crate) struct Started {
+    pub(crate) engine: Box<dyn Engine>,
+    pub(crate) kind: EngineKind,
+    pub(crate) refusal: Option<EngineRefusal>,
 }
 
-impl BufferSupply {
-    fn take(&self) -> AlignedBuf {
-        self.pool.take(self.buffer_bytes, self.mem_align)
+/// Starts the engine that is wanted, or the next in line, and says why not the first.
+pub(crate) fn start(kind: EngineKind, target: &SharedTarget, supply: &BufferSupply) -> Started {
+    let blocking = || Box::new(BlockingEngine::new(target.clone(), supply.clone()));
+    let through_cache = matches!(kind, EngineKind::DontCache | EngineKind::Buffered);
+    if kind == EngineKind::Blocking || (through_cache && supply.count_max < 2) {
+        return Started { engine: blocking(), kind, refusal: None };
     }
+    let mut refusal = None;
+    if kind == EngineKind::IoUring {
+        match ring(target, supply) {
+            Ok(engine) => return Started { engine, kind, refusal: None },
+            Err(refused) => refusal = Some(refused),
+        }
+    }
+    match ThreadEngine::start(target.clone(), supply.clone()) {
+        Ok(engine) => {
+            let kind = if through_cache { kind } else { EngineKind::Thread };
+            Started { engine: Box::new(engine), kind, refusal }
+        }
+        Err(refused) => {
+            let kind = if through_cache { kind } else { EngineKind::Blocking };
+            Started { engine: blocking(), kind, refusal: refusal.or(Some(refused)) }
+        }
+    }
+}
+
+/// Whether rings can be had here.
+pub(crate) fn ring_works() -> Result<(), EngineRefusal> {
+    #[cfg(target_os = "linux")]
+    return uring::works();
+    #[cfg(not(target_os = "linux"))]
+    return Err(EngineRefusal::UnsupportedPlatform);
+}
+
+#[cfg(target_os = "linux")]
+fn ring(target: &SharedTarget, supply: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
+    Ok(Box::new(uring::start(target.clone(), supply.clone())?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ring(_: &SharedTarget, _: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
+    Err(EngineRefusal::UnsupportedPlatform)
 }

@@ -3,72 +3,63 @@
 //! ```text
 //!   caller --- jobs (filled) ---> helper --- pwrite
 //!     ^                              |
-//!     '------ done (empty) <---------'     at most `count_max` buffers in the circle
+//!     '------ done (empty) <---------'     at most `count_max` requests in the circle
 //! ```
 //!
 //! One helper a file: writes that extend a file take its lock exclusively on ext4, so a second
 //! one would only wait for the first.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{BufferSupply, Engine, SharedTarget};
+use super::{BufferSupply, Buffers, Engine, EngineRefusal, SharedTarget};
 use crate::buffer::AlignedBuf;
-use crate::error::Error;
-use crate::target::Filled;
+use crate::error::{Errno, Error};
+use crate::request::Request;
 
 /// Enough for a write loop without recursion.
 const STACK_BYTES: usize = 128 << 10;
 
 struct Done {
-    buf: AlignedBuf,
+    request: Request,
     result: Result<(), Error>,
 }
 
 /// See the module.
 pub(crate) struct ThreadEngine {
     /// `None` once the helper was told to end.
-    jobs: Option<Sender<Filled>>,
+    jobs: Option<Sender<Request>>,
     /// The helper's own end of `jobs`, to take back what it has not begun.
-    backlog: Receiver<Filled>,
+    backlog: Receiver<Request>,
     done: Receiver<Done>,
     helper: Option<JoinHandle<()>>,
-    supply: BufferSupply,
-    idle: Vec<AlignedBuf>,
-    /// Buffers of ours anywhere: idle, with the writer, or under way.
-    owned: usize,
+    buffers: Buffers,
     in_flight: usize,
     failed: Option<Error>,
-    waits: u64,
-    wait_time: Duration,
 }
 
 impl ThreadEngine {
-    /// `None` if no thread could be started. The writer holds one buffer already.
-    pub(crate) fn start(target: SharedTarget, supply: BufferSupply) -> Option<Self> {
-        // Room for all buffers, so that handing one over never blocks.
-        let (jobs, backlog) = crossbeam_channel::bounded::<Filled>(supply.count_max);
+    /// Starts the helper, if that can be done.
+    pub(crate) fn start(target: SharedTarget, supply: BufferSupply) -> Result<Self, EngineRefusal> {
+        // Room for all requests, so that handing one over never blocks.
+        let (jobs, backlog) = crossbeam_channel::bounded::<Request>(supply.count_max);
         let (done_sender, done) = crossbeam_channel::bounded(supply.count_max);
         let to_write = backlog.clone();
         let helper = std::thread::Builder::new()
             .name("uncached-io".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || write_all_jobs(&target, &to_write, &done_sender))
-            .ok()?;
-        Some(Self {
+            .map_err(|error| EngineRefusal::Thread(Errno::of(&error)))?;
+        Ok(Self {
             jobs: Some(jobs),
             backlog,
             done,
             helper: Some(helper),
-            supply,
-            idle: Vec::new(),
-            owned: 1,
+            buffers: Buffers::new(supply),
             in_flight: 0,
             failed: None,
-            waits: 0,
-            wait_time: Duration::ZERO,
         })
     }
 
@@ -78,13 +69,13 @@ impl ThreadEngine {
 
     fn take_back(&mut self, done: Done) {
         self.in_flight -= 1;
-        self.idle.push(done.buf);
+        self.buffers.give_all(done.request);
         if let Err(error) = done.result {
             self.failed.get_or_insert(error);
         }
     }
 
-    /// Waits for one buffer to come back.
+    /// Waits for one request to come back.
     fn wait_for_one(&mut self) {
         match self.done.recv() {
             Ok(done) => self.take_back(done),
@@ -106,22 +97,28 @@ impl ThreadEngine {
 }
 
 /// The helper: after the first error it writes nothing more, only gives buffers back.
-fn write_all_jobs(target: &SharedTarget, jobs: &Receiver<Filled>, done: &Sender<Done>) {
+fn write_all_jobs(target: &SharedTarget, jobs: &Receiver<Request>, done: &Sender<Done>) {
     let mut failed = false;
-    for mut filled in jobs {
-        let result = if failed { Ok(()) } else { target.lock().write(&mut filled) };
+    for mut request in jobs {
+        let result = if failed { Ok(()) } else { target.lock().write(&mut request) };
         failed |= result.is_err();
-        if done.send(Done { buf: filled.buf, result }).is_err() {
+        if done.send(Done { request, result }).is_err() {
             return;
         }
     }
 }
 
 impl Engine for ThreadEngine {
-    fn submit(&mut self, filled: Filled) -> Result<(), Error> {
+    fn submit(&mut self, request: Request) -> Result<(), Error> {
         self.check()?;
+        if self.in_flight >= self.buffers.count_max() {
+            let began = Instant::now();
+            self.wait_for_one();
+            self.buffers.waited(began);
+            self.check()?;
+        }
         let sent = match &self.jobs {
-            Some(jobs) => jobs.send(filled).is_ok(),
+            Some(jobs) => jobs.send(request).is_ok(),
             None => false,
         };
         assert!(sent, "the helper lives as long as its engine");
@@ -134,21 +131,14 @@ impl Engine for ThreadEngine {
             self.take_back(done);
         }
         self.check()?;
-        if let Some(buf) = self.idle.pop() {
+        if let Some(buf) = self.buffers.take(self.in_flight) {
             return Ok(buf);
         }
-        if self.owned < self.supply.count_max {
-            self.owned += 1;
-            return Ok(self.supply.take());
-        }
         let began = Instant::now();
-        while self.idle.is_empty() && self.in_flight > 0 {
-            self.wait_for_one();
-        }
-        self.waits += 1;
-        self.wait_time += began.elapsed();
+        self.wait_for_one();
+        self.buffers.waited(began);
         self.check()?;
-        Ok(self.idle.pop().unwrap_or_else(|| self.supply.take()))
+        Ok(self.buffers.take(self.in_flight).unwrap_or_default())
     }
 
     fn drain(&mut self) -> Result<(), Error> {
@@ -158,23 +148,24 @@ impl Engine for ThreadEngine {
         self.check()
     }
 
-    fn waited(&self) -> (u64, Duration) {
-        (self.waits, self.wait_time)
+    fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    fn buffers_mut(&mut self) -> &mut Buffers {
+        &mut self.buffers
     }
 }
 
 impl Drop for ThreadEngine {
     fn drop(&mut self) {
         while let Ok(unbegun) = self.backlog.try_recv() {
-            self.supply.pool.give(unbegun.buf);
+            self.buffers.give_all(unbegun);
         }
         self.jobs = None;
         while let Ok(done) = self.done.recv() {
-            self.supply.pool.give(done.buf);
+            self.buffers.give_all(done.request);
         }
         self.join();
-        for buf in self.idle.drain(..) {
-            self.supply.pool.give(buf);
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! A disk in memory that checks every submission, keeps a log, and fails where it is told to.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use super::RawFile;
+use super::{RawFile, WriteFlags};
 
 /// What was asked of the disk, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(crate) enum Event {
     Write { offset: u64, len: usize, thread: ThreadId },
     Truncate(u64),
     Sync,
+    SyncData,
     StartWriteback(u64),
     WaitWriteback(u64),
     DropCached(u64, u64),
@@ -88,14 +89,22 @@ fn fails(fault: Option<i32>) -> io::Result<()> {
 }
 
 impl RawFile for FakeDisk {
-    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize> {
+    fn write_at(
+        &self,
+        slices: &[IoSlice<'_>],
+        offset_bytes: u64,
+        _flags: WriteFlags,
+    ) -> io::Result<usize> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         self.with(|state| {
             let number = state.writes;
             state.writes += 1;
             if let Some((mem_align, offset_align)) = state.direct {
-                assert_eq!(bytes.as_ptr().addr() % mem_align, 0, "memory");
                 assert_eq!(offset_bytes % offset_align as u64, 0, "offset");
-                assert_eq!(bytes.len() % offset_align, 0, "length");
+                for slice in slices {
+                    assert_eq!(slice.as_ptr().addr() % mem_align, 0, "memory");
+                    assert_eq!(slice.len() % offset_align, 0, "length");
+                }
             }
             let took = match state.write_faults.get(&number) {
                 Some(Fault::Errno(errno)) => return Err(io::Error::from_raw_os_error(*errno)),
@@ -130,6 +139,18 @@ impl RawFile for FakeDisk {
             state.events.push(Event::Sync);
             Ok(())
         })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.with(|state| {
+            fails(state.sync_fault)?;
+            state.events.push(Event::SyncData);
+            Ok(())
+        })
+    }
+
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
     }
 
     fn start_writeback(&self, offset_bytes: u64, _len_bytes: u64) -> io::Result<()> {

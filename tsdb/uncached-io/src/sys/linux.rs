@@ -1,7 +1,7 @@
 //! Linux.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, StatxFlags};
+use rustix::io::ReadWriteFlags;
 
-use super::{Offer, RawFile};
+use super::{Offer, RawFile, WriteFlags};
 use crate::page_cache::CachedPages;
 use crate::policy::Alignment;
 
@@ -19,6 +20,9 @@ pub(crate) const HAS_DIRECT: bool = true;
 
 /// `STATX_DIO_READ_ALIGN` (Linux 6.14), which rustix does not name yet.
 const DIO_READ_ALIGN: StatxFlags = StatxFlags::from_bits_retain(0x2_0000);
+
+/// `RWF_DONTCACHE` (Linux 6.14), which rustix does not name yet.
+const DONTCACHE: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x80);
 
 fn direct_flag(direct: bool) -> i32 {
     if direct { libc::O_DIRECT } else { 0 }
@@ -45,15 +49,20 @@ pub(crate) fn open_write(
     options.open(path)
 }
 
-/// A direct file in `dir` that has no name by the time this returns.
+/// An existing file, to be written on and its end read.
+pub(crate) fn open_resume(path: &Path, direct: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(direct_flag(direct)).open(path)
+}
+
+/// A file in `dir` that has no name by the time this returns.
 ///
 /// Never had one where the filesystem knows `O_TMPFILE`: a kill leaves nothing behind.
-pub(crate) fn open_probe(dir: &Path) -> io::Result<File> {
+pub(crate) fn open_probe(dir: &Path, direct: bool) -> io::Result<File> {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
 
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
-    let nameless = options.custom_flags(libc::O_TMPFILE | libc::O_DIRECT).open(dir);
+    let nameless = options.custom_flags(libc::O_TMPFILE | direct_flag(direct)).open(dir);
     if let Ok(file) = nameless {
         return Ok(file);
     }
@@ -61,7 +70,7 @@ pub(crate) fn open_probe(dir: &Path) -> io::Result<File> {
     let path = dir.join(format!(".uncached-io-probe-{}-{serial}.tmp", std::process::id()));
     // A killed process of the same number may have left one (number 1, in a container).
     let _ = std::fs::remove_file(&path);
-    let opened = options.custom_flags(libc::O_DIRECT).create_new(true).open(&path);
+    let opened = options.custom_flags(direct_flag(direct)).create_new(true).open(&path);
     // A refused O_DIRECT may come after the file was made, so also where opening failed.
     match (opened, std::fs::remove_file(&path)) {
         (Ok(file), removed) => removed.map(|()| file),
@@ -160,9 +169,28 @@ fn unless_not_offered(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// As the kernel has them, for `pwritev2` and for rings.
+pub(crate) fn raw_flags(flags: WriteFlags) -> ReadWriteFlags {
+    let dsync = if flags.dsync { ReadWriteFlags::DSYNC } else { ReadWriteFlags::empty() };
+    let dontcache = if flags.dontcache { DONTCACHE } else { ReadWriteFlags::empty() };
+    dsync | dontcache
+}
+
 impl RawFile for File {
-    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize> {
-        FileExt::write_at(self, bytes, offset_bytes)
+    fn write_at(
+        &self,
+        slices: &[IoSlice<'_>],
+        offset: u64,
+        flags: WriteFlags,
+    ) -> io::Result<usize> {
+        match (slices, raw_flags(flags)) {
+            ([bytes], none) if none.is_empty() => FileExt::write_at(self, bytes, offset),
+            (_, flags) => Ok(rustix::io::pwritev2(self, slices, offset, flags)?),
+        }
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(self)
     }
 
     fn truncate(&self, len_bytes: u64) -> io::Result<()> {
@@ -171,6 +199,10 @@ impl RawFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
     }
 
     fn start_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {

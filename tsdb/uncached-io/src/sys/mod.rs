@@ -2,7 +2,7 @@
 //!
 //! [`RawFile`] is the seam of the writing side: tests put a disk of their own behind it.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -19,12 +19,18 @@ pub(crate) mod fake;
 
 /// A file being written. Each call is one system call, with nothing retried.
 pub(crate) trait RawFile: Send {
-    /// Writes some of `bytes`; how many.
-    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize>;
+    /// Writes some of `slices`, one behind the other; how many bytes.
+    fn write_at(&self, slices: &[IoSlice<'_>], offset: u64, flags: WriteFlags)
+    -> io::Result<usize>;
+    /// The open file, for a ring that writes to it by itself; `None` if it is none of the system's.
+    #[cfg(target_os = "linux")]
+    fn as_file(&self) -> Option<&std::fs::File>;
     /// Sets the length.
     fn truncate(&self, len_bytes: u64) -> io::Result<()>;
-    /// Makes data and length durable.
+    /// Makes data and everything else durable.
     fn sync(&self) -> io::Result<()>;
+    /// Makes data durable, and the length if it is needed to read them.
+    fn sync_data(&self) -> io::Result<()>;
     /// Starts writing dirty pages of the range back, without waiting.
     fn start_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()>;
     /// Waits until the pages of the range are written back.
@@ -35,6 +41,15 @@ pub(crate) trait RawFile: Send {
     fn leave_direct(&self) -> io::Result<()>;
     /// Sets blocks aside without changing the length. Only a hint: false if it was not taken.
     fn preallocate(&self, len_bytes: u64) -> bool;
+}
+
+/// What is special about a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct WriteFlags {
+    /// On the disk itself before the call returns.
+    pub(crate) dsync: bool,
+    /// Not kept in the page cache once it is on the disk.
+    pub(crate) dontcache: bool,
 }
 
 /// What a file says about direct I/O on itself.

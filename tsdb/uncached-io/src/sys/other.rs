@@ -3,10 +3,10 @@
 //! Next would be macOS (`F_NOCACHE`) and Windows (`FILE_FLAG_NO_BUFFERING`).
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::{Offer, RawFile};
+use super::{Offer, RawFile, WriteFlags};
 use crate::page_cache::CachedPages;
 
 /// Whether there is anything to probe for.
@@ -40,7 +40,15 @@ pub(crate) fn open_write(
     options.open(path)
 }
 
-pub(crate) fn open_probe(_dir: &Path) -> io::Result<File> {
+/// An existing file, to be written on and its end read.
+pub(crate) fn open_resume(path: &Path, direct: bool) -> io::Result<File> {
+    if direct {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+pub(crate) fn open_probe(_dir: &Path, _direct: bool) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -78,11 +86,23 @@ pub(crate) fn cachestat(_: &File, _: u64, _: u64) -> io::Result<CachedPages> {
 }
 
 impl RawFile for File {
-    fn write_at(&self, bytes: &[u8], offset_bytes: u64) -> io::Result<usize> {
+    fn write_at(
+        &self,
+        slices: &[IoSlice<'_>],
+        offset: u64,
+        flags: WriteFlags,
+    ) -> io::Result<usize> {
+        if flags.dontcache {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         // One writer owns the file, so moving its cursor disturbs nobody.
         let mut file = self;
-        file.seek(SeekFrom::Start(offset_bytes))?;
-        file.write(bytes)
+        file.seek(SeekFrom::Start(offset))?;
+        let took = file.write_vectored(slices)?;
+        if flags.dsync {
+            File::sync_data(self)?;
+        }
+        Ok(took)
     }
 
     fn truncate(&self, len_bytes: u64) -> io::Result<()> {
@@ -91,6 +111,10 @@ impl RawFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_all()
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
     }
 
     fn start_writeback(&self, _offset_bytes: u64, _len_bytes: u64) -> io::Result<()> {

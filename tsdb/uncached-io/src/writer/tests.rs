@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::Writer;
+use super::{Opened, Writer};
 use crate::buffer::BufferPool;
-use crate::engine::BufferSupply;
+use crate::engine::{BufferSupply, EngineKind};
 use crate::error::{Error, Operation};
-use crate::policy::{Alignment, FallbackReason};
+use crate::options::Durability;
+use crate::policy::{Alignment, FallbackReason, Mode};
 use crate::stats::Counters;
 use crate::sys::fake::{Event, FakeDisk, Fault};
-use crate::target::{Target, WRITE_BEHIND_BYTES};
+use crate::target::{Target, TargetOptions, WRITE_BEHIND_BYTES};
 
 const EIO: i32 = 5;
 const EINTR: i32 = 4;
@@ -57,23 +58,34 @@ impl Setup {
             offset_align: self.align,
             read_offset_align: self.align,
         };
-        let path = PathBuf::from("fake");
-        let totals = Arc::new(Counters::default());
-        let target = Target::direct(
-            Box::new(disk.clone()),
-            path.clone(),
-            alignment,
-            self.may_downgrade,
-            totals,
-        );
-        Writer::new(path, target, self.supply(), self.align)
+        self.writer(disk, Mode::Direct(alignment), (self.mem_align, self.align))
     }
 
     fn buffered(&self, disk: &FakeDisk, reason: FallbackReason) -> Writer {
+        self.writer(disk, Mode::Buffered { reason }, (1, 1))
+    }
+
+    fn writer(&self, disk: &FakeDisk, mode: Mode, aligns: (usize, usize)) -> Writer {
         let path = PathBuf::from("fake");
-        let totals = Arc::new(Counters::default());
-        let target = Target::buffered(Box::new(disk.clone()), path.clone(), reason, totals);
-        Writer::new(path, target, self.supply(), 1)
+        let options = TargetOptions {
+            path: path.clone(),
+            mode,
+            may_downgrade: self.may_downgrade,
+            durability: Durability::Finish,
+            len_bytes: 0,
+            totals: Arc::new(Counters::default()),
+        };
+        let opened = Opened {
+            path,
+            target: Target::new(Box::new(disk.clone()), options),
+            supply: self.supply(),
+            mem_align: aligns.0,
+            offset_align: aligns.1,
+            engine: if self.buffers < 2 { EngineKind::Blocking } else { EngineKind::Thread },
+            at_once: false,
+            resumed: None,
+        };
+        Writer::new(None, opened).unwrap()
     }
 }
 
