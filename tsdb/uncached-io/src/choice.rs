@@ -116,7 +116,7 @@ fn through_cache(dir: &Path, policy: Policy, engine: EngineKind) -> Result<Choic
 }
 
 /// Through the page cache, leaving as little there as the filesystem allows.
-fn fall_back(dir: &Path, reason: FallbackReason) -> Result<Choice, Error> {
+pub(crate) fn fall_back(dir: &Path, reason: FallbackReason) -> Result<Choice, Error> {
     match probe::dontcache(dir)? {
         Ok(()) => Ok(Choice::dontcache(reason)),
         Err(refusal) => {

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::buffer::{BufferPool, DEFAULT_ALIGN};
-use crate::choice::{Choice, choose};
+use crate::choice::{Choice, choose, fall_back};
 use crate::engine::{BufferSupply, EngineKind, EngineReport};
-use crate::error::{Error, Operation};
+use crate::error::{Errno, Error, Operation};
 use crate::latency::LatencyHistogram;
 use crate::options::{CreateOptions, IoOptions};
 use crate::policy::{FallbackReason, Mode, Policy};
+use crate::probe::is_refusal;
 use crate::reader::Reader;
 use crate::stats::{Counters, IoStats};
 use crate::sys;
@@ -153,9 +154,8 @@ impl Io {
         len_bytes: u64,
         options: CreateOptions,
     ) -> Result<Writer, Error> {
-        let choice = self.choice_for(parent_of(path), options.engine)?;
-        let file = sys::open_resume(path, choice.mode.is_direct())
-            .map_err(|error| Error::os(Operation::Open, path, &error))?;
+        let (file, choice) =
+            self.open_by_choice(path, &options, |direct, _| sys::open_resume(path, direct))?;
         let there = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
         if there.len() < len_bytes {
             let (path, there) = (path.to_owned(), there.len());
@@ -181,12 +181,43 @@ impl Io {
     }
 
     pub(crate) fn open_new(&self, path: &Path, options: &CreateOptions) -> Result<Opened, Error> {
-        let choice = self.choice_for(parent_of(path), options.engine)?;
-        let direct = choice.mode.is_direct();
-        let file = sys::open_write(path, direct, options.replace, options.mode_bits)
-            .map_err(|error| Error::os(Operation::Open, path, &error))?;
+        let (file, choice) = self.open_by_choice(path, options, |direct, left_over| {
+            match sys::open_write(path, direct, options.replace, options.mode_bits) {
+                // A direct open may be refused when the file is made already; an empty file
+                // holds nothing that could be lost.
+                Err(error) if left_over && error.kind() == io::ErrorKind::AlreadyExists => {
+                    let file = sys::open_resume(path, false)?;
+                    if file.metadata()?.len() == 0 { Ok(file) } else { Err(error) }
+                }
+                other => other,
+            }
+        })?;
         let supply = self.supply(options, &choice.mode);
         Ok(self.opened(file, path, options, choice, supply, None))
+    }
+
+    /// Opens by what the directory gives; where this file is refused what others there are not,
+    /// it goes through the page cache if it may. `open` learns whether it is to be direct, and
+    /// whether it is the second attempt.
+    fn open_by_choice(
+        &self,
+        path: &Path,
+        options: &CreateOptions,
+        open: impl Fn(bool, bool) -> io::Result<File>,
+    ) -> Result<(File, Choice), Error> {
+        let failed = |error: &io::Error| Error::os(Operation::Open, path, error);
+        let choice = self.choice_for(parent_of(path), options.engine)?;
+        let direct = choice.mode.is_direct();
+        match open(direct, false) {
+            Ok(file) => Ok((file, choice)),
+            Err(error) if direct && self.shared.policy == Policy::Prefer && is_refusal(&error) => {
+                let reason = FallbackReason::OpenRefused(Errno::of(&error));
+                let choice = fall_back(parent_of(path), reason)?;
+                let file = open(false, true).map_err(|error| failed(&error))?;
+                Ok((file, choice))
+            }
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     fn opened(

@@ -348,6 +348,11 @@ impl Target {
         self.sync_failed.clone().map_or(Ok(()), Err)
     }
 
+    #[cfg(test)]
+    pub(crate) fn totals_for_test(&self) -> Arc<Counters> {
+        Arc::clone(&self.totals)
+    }
+
     fn sync_has_failed(&mut self, operation: Operation, offset: u64, source: &io::Error) -> Error {
         let error = self.failed(operation, offset, source);
         self.sync_failed.get_or_insert(error).clone()

@@ -3,6 +3,8 @@
 mod blocking;
 mod buffers;
 mod kind;
+#[cfg(test)]
+pub(crate) mod parked;
 mod queue;
 mod thread;
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use super::{RawFile, WriteFlags};
 /// What was asked of the disk, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    Write { offset: u64, len: usize, thread: ThreadId },
+    Write { offset: u64, len: usize, flags: WriteFlags, thread: ThreadId },
     Truncate(u64),
     Sync,
     SyncData,
@@ -72,6 +72,11 @@ impl FakeDisk {
         self.with(|state| state.bytes.clone())
     }
 
+    /// Panics if the disk would not take such a write.
+    pub(crate) fn check_alignment(&self, slices: &[IoSlice<'_>], offset_bytes: u64) {
+        check_alignment(self.with(|state| state.direct), slices, offset_bytes);
+    }
+
     /// The log without the writes.
     pub(crate) fn effects(&self) -> Vec<Event> {
         let is_effect = |event: &Event| !matches!(event, Event::Write { .. });
@@ -84,6 +89,15 @@ impl FakeDisk {
     }
 }
 
+fn check_alignment(direct: Option<(usize, usize)>, slices: &[IoSlice<'_>], offset_bytes: u64) {
+    let Some((mem_align, offset_align)) = direct else { return };
+    assert_eq!(offset_bytes % offset_align as u64, 0, "offset");
+    for slice in slices {
+        assert_eq!(slice.as_ptr().addr() % mem_align, 0, "memory");
+        assert_eq!(slice.len() % offset_align, 0, "length");
+    }
+}
+
 fn fails(fault: Option<i32>) -> io::Result<()> {
     fault.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
 }
@@ -93,19 +107,13 @@ impl RawFile for FakeDisk {
         &self,
         slices: &[IoSlice<'_>],
         offset_bytes: u64,
-        _flags: WriteFlags,
+        flags: WriteFlags,
     ) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         self.with(|state| {
             let number = state.writes;
             state.writes += 1;
-            if let Some((mem_align, offset_align)) = state.direct {
-                assert_eq!(offset_bytes % offset_align as u64, 0, "offset");
-                for slice in slices {
-                    assert_eq!(slice.as_ptr().addr() % mem_align, 0, "memory");
-                    assert_eq!(slice.len() % offset_align, 0, "length");
-                }
-            }
+            check_alignment(state.direct, slices, offset_bytes);
             let took = match state.write_faults.get(&number) {
                 Some(Fault::Errno(errno)) => return Err(io::Error::from_raw_os_error(*errno)),
                 Some(Fault::Short(most)) => bytes.len().min(*most),
@@ -118,7 +126,7 @@ impl RawFile for FakeDisk {
             }
             state.bytes[start..end].copy_from_slice(&bytes[..took]);
             let thread = std::thread::current().id();
-            state.events.push(Event::Write { offset: offset_bytes, len: took, thread });
+            state.events.push(Event::Write { offset: offset_bytes, len: took, flags, thread });
             state.dirty_max = state.dirty_max.max(end as u64 - state.waited);
             Ok(took)
         })
@@ -135,7 +143,8 @@ impl RawFile for FakeDisk {
 
     fn sync(&self) -> io::Result<()> {
         self.with(|state| {
-            fails(state.sync_fault)?;
+            // Like the kernel: reported once, and then forgotten.
+            fails(state.sync_fault.take())?;
             state.events.push(Event::Sync);
             Ok(())
         })
@@ -143,14 +152,19 @@ impl RawFile for FakeDisk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.with(|state| {
-            fails(state.sync_fault)?;
+            fails(state.sync_fault.take())?;
             state.events.push(Event::SyncData);
             Ok(())
         })
     }
 
+    #[cfg(target_os = "linux")]
     fn as_file(&self) -> Option<&std::fs::File> {
         None
+    }
+
+    fn as_fake(&self) -> Option<FakeDisk> {
+        Some(self.clone())
     }
 
     fn start_writeback(&self, offset_bytes: u64, _len_bytes: u64) -> io::Result<()> {
@@ -160,7 +174,7 @@ impl RawFile for FakeDisk {
 
     fn wait_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
         self.with(|state| {
-            fails(state.wait_fault)?;
+            fails(state.wait_fault.take())?;
             state.waited = offset_bytes + len_bytes;
             state.events.push(Event::WaitWriteback(offset_bytes));
             Ok(())

@@ -25,6 +25,11 @@ pub(crate) trait RawFile: Send {
     /// The open file, for a ring that writes to it by itself; `None` if it is none of the system's.
     #[cfg(target_os = "linux")]
     fn as_file(&self) -> Option<&std::fs::File>;
+    /// The disk of a test, if it is one.
+    #[cfg(test)]
+    fn as_fake(&self) -> Option<fake::FakeDisk> {
+        None
+    }
     /// Sets the length.
     fn truncate(&self, len_bytes: u64) -> io::Result<()>;
     /// Makes data and everything else durable.

@@ -59,7 +59,7 @@ impl Writer {
         Ok(finished)
     }
 
-    fn finish_in_place(&mut self) -> Result<Finished, Error> {
+    pub(super) fn finish_in_place(&mut self) -> Result<Finished, Error> {
         self.check()?;
         self.reserved = 0;
         let len_bytes = self.position();

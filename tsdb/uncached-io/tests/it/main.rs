@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use uncached_io::{CachedPages, Io, Policy, cached_pages_at};
 
 mod cache;
+mod contract;
 mod faults;
 mod policy;
 mod reader;
