@@ -128,6 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too many bytes for an interpreter")]
     fn addresses_are_aligned_whatever_the_size() {
         for align in [1, 512, 4096, 65_536] {
             for capacity in [0, 1, 511, 512, 4096, 1 << 20] {

@@ -8,7 +8,7 @@ use crate::policy::{FallbackReason, Mode, Policy};
 use crate::probe;
 
 /// Of the direct engines, the one that is used where nobody asks for another.
-pub(crate) const DIRECT_DEFAULT: EngineKind = EngineKind::Thread;
+pub(crate) const DIRECT_DEFAULT: EngineKind = EngineKind::IoUring;
 
 /// How files of a directory are written, and what was tried before.
 #[derive(Debug, Clone)]

@@ -156,14 +156,14 @@ impl Io {
     ) -> Result<Writer, Error> {
         let (file, choice) =
             self.open_by_choice(path, &options, |direct, _| sys::open_resume(path, direct))?;
-        let there = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
-        if there.len() < len_bytes {
-            let (path, there) = (path.to_owned(), there.len());
+        let there = sys::len_of(&file).map_err(|error| Error::os(Operation::Stat, path, &error))?;
+        if there < len_bytes {
+            let path = path.to_owned();
             return Err(Error::TooShort { path, len_bytes: there, wanted_bytes: len_bytes });
         }
         let supply = self.supply(&options, &choice.mode);
         let tail = read_tail(&file, path, len_bytes, &choice.mode, &supply)?;
-        if there.len() > len_bytes {
+        if there > len_bytes {
             cut(&file, path, len_bytes)?;
         }
         let resumed = Some(Resumed { len_bytes, tail });
@@ -187,7 +187,7 @@ impl Io {
                 // holds nothing that could be lost.
                 Err(error) if left_over && error.kind() == io::ErrorKind::AlreadyExists => {
                     let file = sys::open_resume(path, false)?;
-                    if file.metadata()?.len() == 0 { Ok(file) } else { Err(error) }
+                    if sys::len_of(&file)? == 0 { Ok(file) } else { Err(error) }
                 }
                 other => other,
             }
@@ -231,7 +231,9 @@ impl Io {
     ) -> Opened {
         let asked = options.engine.or(self.shared.options.engine);
         let engine = match choice.engine {
-            EngineKind::Thread if asked.is_none() && supply.count_max < 2 => EngineKind::Blocking,
+            engine if asked.is_none() && engine.is_direct() && supply.count_max < 2 => {
+                EngineKind::Blocking
+            }
             engine => engine,
         };
         let (mem_align, offset_align) = alignment_of(&choice.mode);
@@ -329,7 +331,8 @@ fn read_tail(
 fn cut(file: &File, path: &Path, len_bytes: u64) -> Result<(), Error> {
     file.set_len(len_bytes).map_err(|error| Error::os(Operation::Truncate, path, &error))?;
     file.sync_all().map_err(|error| Error::os(Operation::Sync, path, &error))?;
-    sys::RawFile::drop_cached(file, len_bytes.saturating_sub(1), 0);
+    // Only whole pages are dropped, and this is the size of the largest.
+    sys::RawFile::drop_cached(file, len_bytes - len_bytes % (64 << 10), 0);
     Ok(())
 }
 

@@ -44,6 +44,11 @@
 //!   `buffer_bytes` for each writer.
 //! - Only what it wrote itself is ever dropped from the cache.
 
+#![cfg_attr(
+    not(any(target_os = "linux", test)),
+    expect(dead_code, reason = "only Linux has an engine yet that has several writes under way")
+)]
+
 mod buffer;
 mod choice;
 mod engine;
@@ -74,6 +79,18 @@ pub use policy::{Alignment, FallbackReason, Mode, Policy};
 pub use reader::Reader;
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
+
+/// For property tests: so many cases, and under an interpreter, which is a thousand times slower and
+/// may not touch files, very few.
+#[cfg(test)]
+fn test_config(cases: u32) -> proptest::test_runner::Config {
+    let default = proptest::test_runner::Config::default();
+    if cfg!(miri) {
+        proptest::test_runner::Config { cases: 3, failure_persistence: None, ..default }
+    } else {
+        proptest::test_runner::Config { cases, ..default }
+    }
+}
 
 /// Runs the example of the README.
 #[cfg(doctest)]

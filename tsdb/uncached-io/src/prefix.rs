@@ -63,6 +63,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::test_config(256))]
+
         /// Any stretches, overlapping or not, in any order: as counted byte by byte.
         #[test]
         fn any_order_gives_the_bytes_before_the_first_gap(

@@ -31,6 +31,9 @@ use crate::sys::{RawFile, WriteFlags};
 /// or under way, plus what is filled meanwhile: 24 MiB a file.
 pub(crate) const WRITE_BEHIND_BYTES: u64 = 8 << 20;
 
+/// By how much a file grows ahead of its writes: as much again as it has, between these.
+const AHEAD_BYTES: std::ops::RangeInclusive<u64> = (8 << 20)..=(64 << 20);
+
 /// How the file is written.
 #[derive(Debug, Clone, Copy)]
 enum How {
@@ -58,6 +61,8 @@ pub(crate) struct Target {
     how: How,
     durability: Durability,
     preallocated: bool,
+    /// Up to where the file was made longer ahead of its writes; `None` if it is not to be.
+    extended_to: Option<u64>,
     prefix: Prefix,
     /// End of the file as written, padding included.
     written_end: u64,
@@ -103,6 +108,7 @@ impl Target {
             how,
             durability,
             preallocated: false,
+            extended_to: Some(len_bytes),
             prefix: Prefix::starting_at(len_bytes),
             written_end: len_bytes,
             proven: false,
@@ -118,6 +124,20 @@ impl Target {
     /// Asks for blocks ahead of need; what is not used is given back by [`Target::finish`].
     pub(crate) fn preallocate(&mut self, len_bytes: u64) {
         self.preallocated = self.file.preallocate(len_bytes);
+    }
+
+    /// Makes the file longer before it is written up to `end`, so that writes don't wait for each
+    /// other while each makes it a little longer. What is too much, [`Target::finish`] cuts off.
+    pub(crate) fn extend_ahead(&mut self, end: u64) {
+        let Some(from) = self.extended_to.filter(|from| *from < end) else { return };
+        if !matches!(self.how, How::Direct { .. }) {
+            return;
+        }
+        let from = from.max(self.written_end);
+        let to = end.max(from) + end.clamp(*AHEAD_BYTES.start(), *AHEAD_BYTES.end());
+        let extended = self.file.extend(from, to);
+        self.preallocated |= !matches!(extended, Ok(false));
+        self.extended_to = matches!(extended, Ok(true)).then_some(to);
     }
 
     /// The file itself, for an engine that issues its writes by other means.
@@ -287,10 +307,26 @@ impl Target {
     }
 
     /// Makes durable what is written so far, padding and all.
+    ///
+    /// Whoever does so wants the file to end there, should it be found after a crash: from now on
+    /// it is no longer made longer ahead of its writes.
     pub(crate) fn sync_data(&mut self) -> Result<(), Error> {
         self.check_sync()?;
+        let is_longer = self.extended_to.take().is_some_and(|to| to > self.written_end);
+        if is_longer {
+            self.truncate(self.written_end)?;
+        }
         let synced = self.file.sync_data();
-        synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))
+        synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))?;
+        if is_longer {
+            self.file.drop_cached(0, 0);
+        }
+        Ok(())
+    }
+
+    fn truncate(&self, len_bytes: u64) -> Result<(), Error> {
+        let truncated = self.file.truncate(len_bytes);
+        truncated.map_err(|error| self.failed(Operation::Truncate, len_bytes, &error))
     }
 
     /// Cuts the padding off, makes the file durable, drops what is left of it in the cache.
@@ -300,9 +336,7 @@ impl Target {
         debug_assert_eq!(len_bytes, self.prefix.end(), "all requests are written");
         self.check_sync()?;
         if self.written_end != len_bytes || self.preallocated {
-            self.file
-                .truncate(len_bytes)
-                .map_err(|error| self.failed(Operation::Truncate, len_bytes, &error))?;
+            self.truncate(len_bytes)?;
         }
         let synced = self.file.sync();
         synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))?;

@@ -30,7 +30,9 @@ use crate::target::Target;
 /// An append-only file, written past the page cache where that is its mode.
 ///
 /// Dropped without [`Writer::finish`], it waits for the writes that are under way and leaves the
-/// file as it is then: not complete, not truncated, not synced.
+/// file as it is then: not complete, not truncated, not synced. It may be longer than anything that
+/// was written, because an engine with several writes under way makes it longer ahead of them.
+/// [`Io::resume`](crate::Io::resume) goes on from a length that the caller knows to be good.
 pub struct Writer {
     /// Opens the next file; `None` only in tests.
     io: Option<Io>,

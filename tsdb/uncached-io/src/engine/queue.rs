@@ -143,7 +143,13 @@ impl<P: Port> Engine for QueueEngine<P> {
             self.wait_while(is_full)?;
             self.buffers.waited(began);
         }
-        self.target.lock().prepare(&mut request);
+        {
+            let mut target = self.target.lock();
+            target.prepare(&mut request);
+            if self.buffers.count_max() > 1 {
+                target.extend_ahead(request.next_offset() + request.left() as u64);
+            }
+        }
         self.push(request);
         self.settle()
     }

@@ -41,7 +41,8 @@ pub(crate) struct RingPort {
     ring: IoUring,
     slots: ManuallyDrop<Vec<Option<Slot>>>,
     free: Vec<usize>,
-    broken: bool,
+    /// What the ring said when it stopped working.
+    broken: Option<i32>,
 }
 
 #[expect(unsafe_code, reason = "iovecs point into the requests beside them")]
@@ -112,12 +113,12 @@ impl RingPort {
             ring,
             slots: ManuallyDrop::new((0..count).map(|_| None).collect()),
             free: (0..count).rev().collect(),
-            broken: false,
+            broken: None,
         })
     }
 
     fn broken(&mut self, error: io::Error) -> io::Error {
-        self.broken = true;
+        self.broken = Some(error.raw_os_error().unwrap_or(libc::EIO));
         error
     }
 }
@@ -174,8 +175,8 @@ impl Port for RingPort {
             if !wait || self.free.len() == self.slots.len() {
                 return Ok(None);
             }
-            if self.broken {
-                return Err(io::Error::from_raw_os_error(libc::EIO));
+            if let Some(errno) = self.broken {
+                return Err(io::Error::from_raw_os_error(errno));
             }
             retried(|| self.ring.submit_and_wait(1)).map_err(|error| self.broken(error))?;
         }

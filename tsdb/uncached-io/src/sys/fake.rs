@@ -19,6 +19,7 @@ pub(crate) enum Event {
     DropCached(u64, u64),
     LeaveDirect,
     Preallocate(u64),
+    Extend(u64),
 }
 
 /// What goes wrong.
@@ -48,6 +49,8 @@ pub(crate) struct State {
     /// Memory and offset alignment while direct.
     pub(crate) direct: Option<(usize, usize)>,
     pub(crate) writes: usize,
+    /// Whether it takes the hint to grow ahead of need.
+    pub(crate) extends: bool,
     /// Most bytes written and not yet waited for, at any time.
     pub(crate) dirty_max: u64,
     waited: u64,
@@ -191,6 +194,17 @@ impl RawFile for FakeDisk {
             state.events.push(Event::LeaveDirect);
         });
         Ok(())
+    }
+
+    fn extend(&self, from: u64, to: u64) -> io::Result<bool> {
+        self.with(|state| {
+            assert!(from >= state.bytes.len() as u64, "what is there already");
+            if state.extends {
+                state.bytes.resize(to as usize, 0);
+                state.events.push(Event::Extend(to));
+            }
+            Ok(state.extends)
+        })
     }
 
     fn preallocate(&self, len_bytes: u64) -> bool {

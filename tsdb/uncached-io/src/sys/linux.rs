@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -106,7 +106,13 @@ pub(crate) fn direct_offer(file: &File) -> Offer {
 
 /// Which filesystem a directory is on.
 pub(crate) fn device_of(dir: &Path) -> io::Result<u64> {
-    std::fs::metadata(dir).map(|metadata| metadata.dev())
+    // Not `std::fs::metadata`, which fails where `statx` does.
+    Ok(rustix::fs::stat(dir)?.st_dev)
+}
+
+/// Length of an open file.
+pub(crate) fn len_of(file: &File) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(file)?.st_size.cast_unsigned())
 }
 
 pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
@@ -229,5 +235,20 @@ impl RawFile for File {
 
     fn preallocate(&self, len_bytes: u64) -> bool {
         rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, 0, len_bytes).is_ok()
+    }
+
+    fn extend(&self, from: u64, to: u64) -> io::Result<bool> {
+        // Those take a file's lock exclusively for each write that makes it longer. btrfs does not,
+        // and is slower with blocks set aside.
+        const LOCKED_TO_GROW: [i128; 2] = [0xEF53, 0x5846_5342];
+        let magic = rustix::fs::fstatfs(self)?.f_type;
+        // Beyond a limit on the size of files not only would it fail: a signal would end the process,
+        // although what is really written may stay below it.
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        if !LOCKED_TO_GROW.contains(&i128::from(magic)) || limit.is_some_and(|limit| to > limit) {
+            return Ok(false);
+        }
+        rustix::fs::fallocate(self, FallocateFlags::empty(), from, to - from)?;
+        Ok(true)
     }
 }

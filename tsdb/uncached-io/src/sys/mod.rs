@@ -46,6 +46,9 @@ pub(crate) trait RawFile: Send {
     fn leave_direct(&self) -> io::Result<()>;
     /// Sets blocks aside without changing the length. Only a hint: false if it was not taken.
     fn preallocate(&self, len_bytes: u64) -> bool;
+    /// Makes the file longer by blocks that read as zeros, where that makes several writes at once
+    /// faster; false if it does not here. Only a hint: after an error blocks may be set aside or not.
+    fn extend(&self, from: u64, to: u64) -> io::Result<bool>;
 }
 
 /// What is special about a write.

@@ -61,6 +61,11 @@ pub(crate) fn device_of(dir: &Path) -> io::Result<u64> {
     std::fs::metadata(dir).map(|_| 0)
 }
 
+/// Length of an open file.
+pub(crate) fn len_of(file: &File) -> io::Result<u64> {
+    file.metadata().map(|metadata| metadata.len())
+}
+
 #[cfg(unix)]
 pub(crate) fn read_at(file: &File, into: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, into, offset_bytes)
@@ -133,5 +138,9 @@ impl RawFile for File {
 
     fn preallocate(&self, _len_bytes: u64) -> bool {
         false
+    }
+
+    fn extend(&self, _from: u64, _to: u64) -> io::Result<bool> {
+        Ok(false)
     }
 }

@@ -207,6 +207,27 @@ fn a_file_is_resumed_at_any_length_of_its_end() {
     }
 }
 
+/// Cutting a file in the middle of a block dirties a page of it, which does not stay.
+#[test]
+fn a_file_that_is_cut_when_it_is_resumed_leaves_nothing_cached() {
+    let dir = disk_dir();
+    for (kind, io) in every_engine(dir.path(), IoOptions::default()) {
+        if !kind.is_direct() {
+            continue;
+        }
+        let path = dir.path().join(kind.name());
+        let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+        writer.write_all(&pattern(50_000)).unwrap();
+        writer.finish().unwrap();
+        let writer = io.resume(&path, 20_001, CreateOptions::default()).unwrap();
+        let Some(pages) = crate::cached(&path) else { return };
+        assert_eq!(pages.cached, 0, "{kind}");
+        writer.finish().unwrap();
+        assert_eq!(crate::cached(&path).unwrap().cached, 0, "{kind}");
+        assert_eq!(std::fs::read(&path).unwrap(), pattern(20_001));
+    }
+}
+
 #[test]
 fn a_file_too_short_to_be_resumed_is_left_alone() {
     let dir = disk_dir();
@@ -261,6 +282,37 @@ fn a_dropped_writer_leaves_nothing_under_way() {
         assert!(left.len().is_multiple_of(256 << 10), "{kind}: not truncated");
         std::thread::sleep(std::time::Duration::from_millis(30));
         assert!(std::fs::read(&path).unwrap() == left, "{kind}");
+    }
+}
+
+const CHILD_DIR: &str = "UNCACHED_IO_CONTRACT_DIR";
+
+/// A limit on the size of files ends a process that exceeds it. A file that ends below it does
+/// not, although it may grow ahead of its writes.
+#[test]
+fn a_file_below_the_size_limit_is_written() {
+    let dir = disk_dir();
+    // In units of 512 bytes or, in some shells, of 1024.
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -f 24000; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "contract::child_writes_below_a_limit", "--ignored", "--nocapture"])
+        .env(CHILD_DIR, dir.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("1 passed"), "the child did not run: {stdout}");
+}
+
+#[test]
+#[ignore = "run by a_file_below_the_size_limit_is_written"]
+fn child_writes_below_a_limit() {
+    let Some(dir) = std::env::var_os(CHILD_DIR).map(PathBuf::from) else { return };
+    for (kind, io) in every_engine(&dir, IoOptions::default()) {
+        let mut writer = io.create(&dir.join(kind.name()), CreateOptions::default()).unwrap();
+        writer.write_all(&vec![7; 11 << 20]).unwrap();
+        writer.finish().unwrap();
     }
 }
 

@@ -11,8 +11,12 @@ use uncached_io::{CachedPages, Io, Policy, cached_pages_at};
 mod cache;
 mod contract;
 mod faults;
+mod iggy;
+mod nanos;
 mod policy;
 mod reader;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod refused;
 mod writer;
 
 /// A directory on the disk that the build is on, not on a tmpfs `/tmp`.

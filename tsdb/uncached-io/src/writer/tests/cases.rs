@@ -188,6 +188,7 @@ fn interrupted_writes_are_repeated_and_stuck_ones_given_up() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many bytes for an interpreter")]
 fn buffered_writes_leave_few_dirty_bytes_and_only_fallbacks_are_dropped() {
     let mib = 1 << 20;
     let setup = Setup { buffer_bytes: mib, ..Setup::default() };
@@ -210,6 +211,7 @@ fn buffered_writes_leave_few_dirty_bytes_and_only_fallbacks_are_dropped() {
 
 /// The kernel reports a lost page once: here, and then no longer at the final sync.
 #[test]
+#[cfg_attr(miri, ignore = "too many bytes for an interpreter")]
 fn a_failed_write_back_is_kept_although_the_sync_would_succeed() {
     let mib = 1 << 20;
     for buffers in [1, 4] {
@@ -399,7 +401,8 @@ fn a_partial_sync_is_no_work_where_nothing_was_appended() {
 #[test]
 fn several_are_under_way_and_a_gap_is_not_claimed() {
     let mut gaps = 0;
-    for seed in 1..200 {
+    let seeds = if cfg!(miri) { 4 } else { 200 };
+    for seed in 0..seeds {
         let setup = Setup { who: Who::Parked(seed), buffers: 6, ..Setup::default() };
         let disk = setup.disk();
         disk.fail_write(3, Fault::Errno(EIO));
@@ -412,9 +415,9 @@ fn several_are_under_way_and_a_gap_is_not_claimed() {
             there[..completed_bytes as usize],
             pattern(there.len())[..completed_bytes as usize]
         );
-        gaps += usize::from(there.len() > completed_bytes as usize + 64);
+        gaps += u64::from(there.len() > completed_bytes as usize + 64);
     }
-    assert!(gaps > 50, "only {gaps} of 200 had anything behind the gap");
+    assert!(gaps * 4 > seeds, "only {gaps} of {seeds} had anything behind the gap");
 }
 
 #[test]
@@ -447,5 +450,34 @@ fn latencies_are_kept_by_file_and_in_total() {
         let finished = writer.finish().unwrap();
         assert_eq!(finished.latency.count(), 5);
         assert_eq!(*totals.write_latency.lock().unwrap(), finished.latency);
+    }
+}
+
+/// Longer ahead of its writes, but not where it is synced half way, nor at its end.
+#[test]
+fn a_file_that_grew_ahead_is_cut_where_it_ends() {
+    let setup = Setup { who: Who::Parked(3), ..Setup::default() };
+    for partial in [false, true] {
+        let disk = setup.disk();
+        disk.with(|state| state.extends = true);
+        let mut writer = setup.direct(&disk);
+        writer.write_all(&pattern(1000)).unwrap();
+        let grown = Event::Extend((8 << 20) + 64);
+        assert_eq!(disk.effects(), std::slice::from_ref(&grown), "once for many writes");
+        if partial {
+            writer.sync_partial().unwrap();
+            assert_eq!(disk.bytes().len(), 1008);
+            writer.write_all(&pattern(1000)).unwrap();
+            writer.sync_partial().unwrap();
+        }
+        let len = writer.finish().unwrap().len_bytes;
+        let mut expected = vec![grown];
+        if partial {
+            let cut = [Event::Truncate(1008), Event::SyncData, Event::DropCached(0, 0)];
+            expected.extend(cut.into_iter().chain([Event::SyncData]));
+        }
+        expected.extend([Event::Truncate(len), Event::Sync, Event::DropCached(0, 0)]);
+        assert_eq!(disk.effects(), expected);
+        assert_eq!(disk.bytes().len() as u64, len);
     }
 }

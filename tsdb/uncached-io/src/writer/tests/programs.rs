@@ -67,6 +67,7 @@ impl Files {
 
     fn next_disk(&mut self) -> FakeDisk {
         let disk = if self.mode.is_direct() { self.setup.disk() } else { FakeDisk::default() };
+        disk.with(|state| state.extends = self.setup.buffers.is_multiple_of(2));
         if self.disks.is_empty() {
             self.faults.iter().for_each(|&(number, fault)| disk.fail_write(number, fault));
         }
@@ -216,14 +217,6 @@ fn any_mode() -> impl Strategy<Value = Option<Mode>> {
     ]
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    // The interpreter is a thousand times slower, and may not touch files.
-    let cases = if cfg!(miri) { 3 } else { cases };
-    let failure_persistence =
-        if cfg!(miri) { None } else { ProptestConfig::default().failure_persistence };
-    ProptestConfig { cases, failure_persistence, ..ProptestConfig::default() }
-}
-
 /// Interruptions, and writes cut short; a direct disk gets on by a block at least.
 fn passing_faults(unit: usize) -> impl Strategy<Value = Vec<(usize, Fault)>> {
     let fault = prop_oneof![
@@ -235,7 +228,7 @@ fn passing_faults(unit: usize) -> impl Strategy<Value = Vec<(usize, Fault)>> {
 }
 
 proptest! {
-    #![proptest_config(config(700))]
+    #![proptest_config(crate::test_config(700))]
 
     /// Every engine, every mode, any alignment, any program, with writes cut short or interrupted
     /// anywhere: the bytes are the model's. The fake disk checks the alignment of each submission,
