@@ -68,15 +68,19 @@ pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
         }
         Err(error) => error,
     };
-    let kind = error.kind();
-    if kind == io::ErrorKind::Unsupported {
+    if error.kind() == io::ErrorKind::Unsupported {
         let advice = "--uncached-io=prefer goes through the page cache where it has to; or write \
                       to another filesystem";
         return Err(anyhow!("{}\n  {advice}", chain(&error)));
     }
-    let cause = io::Error::from(kind);
+    Err(cannot_write(dest, &error))
+}
+
+/// That `dest` takes no files, why, and what to do.
+pub(crate) fn cannot_write(dest: &Path, error: &uncached_io::Error) -> anyhow::Error {
+    let cause = io::Error::from(error.kind());
     let advice = advice_on_io(&cause).map_or_else(String::new, |advice| format!("\n  {advice}"));
-    Err(anyhow!("cannot write to {}: {cause}{advice}", dest.display()))
+    anyhow!("cannot write to {}: {cause}{advice}", dest.display())
 }
 
 /// A compactor that only looks: for plans and dry runs, also of directories that can't be written.
