@@ -267,6 +267,7 @@ fn a_panic_of_the_helper_reaches_the_caller() {
 
 /// Of an interruption that never ends, and a write that is put off for ever.
 #[test]
+#[cfg_attr(miri, ignore = "pauses too often for an interpreter")]
 fn interruptions_end_as_errors() {
     for (errno, setup) in [EINTR, EAGAIN]
         .into_iter()
