@@ -21,6 +21,8 @@ struct Parked {
     disk: FakeDisk,
     flags: WriteFlags,
     hash: u64,
+    /// As the disk was when it was submitted, so it will be answered.
+    refused: bool,
 }
 
 /// FNV-1a over addresses, lengths and bytes.
@@ -60,7 +62,8 @@ impl Port for ParkedPort {
             assert!(end <= from || to <= start, "{start}..{end} while {from}..{to} is under way");
         }
         let hash = hash(&request);
-        self.parked.push(Parked { request, disk, flags, hash });
+        let refused = disk.refuses();
+        self.parked.push(Parked { request, disk, flags, hash, refused });
         self.depth_seen.fetch_max(self.parked.len(), std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
@@ -70,10 +73,13 @@ impl Port for ParkedPort {
             return Ok(None);
         }
         let at = self.random(self.parked.len());
-        let Parked { request, disk, flags, hash: before } = self.parked.swap_remove(at);
+        let Parked { request, disk, flags, hash: before, refused } = self.parked.swap_remove(at);
         assert_eq!(hash(&request), before, "a buffer was touched while it was under way");
         let slices: Vec<IoSlice<'_>> = request.slices().collect();
-        let result = disk.write_at(&slices, request.next_offset(), flags);
+        let result = match refused {
+            true => Err(io::ErrorKind::InvalidInput.into()),
+            false => disk.write_at(&slices, request.next_offset(), flags),
+        };
         drop(slices);
         Ok(Some(Completion { request, result }))
     }

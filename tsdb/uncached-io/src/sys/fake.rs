@@ -77,6 +77,11 @@ impl FakeDisk {
         self.with(|state| state.bytes.clone())
     }
 
+    /// Whether it would refuse any write now.
+    pub(crate) fn refuses(&self) -> bool {
+        self.with(|state| state.refuses_direct && state.direct.is_some())
+    }
+
     /// Panics if the disk would not take such a write.
     pub(crate) fn check_alignment(&self, slices: &[IoSlice<'_>], offset_bytes: u64) {
         check_alignment(self.with(|state| state.direct), slices, offset_bytes);

@@ -123,7 +123,9 @@ fn a_failed_truncate_is_an_error_and_leaves_zeros_for_padding() {
 
 #[test]
 fn invalid_at_the_first_write_makes_the_whole_file_buffered_where_that_is_allowed() {
-    for setup in (Setup { may_downgrade: true, ..Setup::default() }).with_everyone() {
+    let setup = Setup { may_downgrade: true, ..Setup::default() };
+    let orders = (0..20).map(|seed| Setup { who: Who::Parked(seed), ..setup });
+    for setup in setup.with_everyone().into_iter().chain(orders) {
         let disk = FakeDisk::direct(setup.mem_align, setup.align);
         // As a real one: not only the first, but all that are under way with it.
         disk.with(|state| state.refuses_direct = true);
@@ -265,6 +267,7 @@ fn a_panic_of_the_helper_reaches_the_caller() {
 
 /// Of an interruption that never ends, and a write that is put off for ever.
 #[test]
+#[cfg_attr(miri, ignore = "pauses too often for an interpreter")]
 fn interruptions_end_as_errors() {
     for (errno, setup) in [EINTR, EAGAIN]
         .into_iter()
