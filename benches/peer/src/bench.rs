@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use tsdb_bench_harness::cache;
+use tsdb_bench_harness::cgroup::Cgroups;
+use tsdb_bench_harness::measure::{self, Cost, Limits};
 
 use crate::args::{Args, Arm};
-use crate::cache;
-use crate::cgroup::Cgroups;
-use crate::measure::{self, Cost, Limits};
 use crate::programs::Programs;
 use crate::verify;
 use crate::workload::{Row, Sources};
@@ -42,14 +42,13 @@ fn arm_name<S: serde::Serializer>(arm: &Arm, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(arm.name())
 }
 
-/// Runs benches; numbers the runs of a session.
+/// Runs benches.
 pub(crate) struct Bench<'a> {
     pub(crate) args: &'a Args,
     pub(crate) programs: &'a Programs,
     pub(crate) cgroups: Option<&'a Cgroups>,
     /// Outputs go here and are deleted after each run.
     pub(crate) output: PathBuf,
-    pub(crate) runs: usize,
 }
 
 impl Bench<'_> {
@@ -98,10 +97,8 @@ impl Bench<'_> {
                 eprintln!("  {left} pages of the sources stayed in the page cache");
             }
         }
-        self.runs += 1;
         let limits = Limits {
             cgroups: self.cgroups,
-            number: self.runs,
             memory_bytes: self.args.memory_limit.map(|mib| mib << 20),
             timeout: Duration::from_secs(self.args.timeout),
         };

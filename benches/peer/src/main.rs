@@ -2,13 +2,8 @@
 
 mod args;
 mod bench;
-mod cache;
-mod cgroup;
-mod machine;
-mod measure;
 mod programs;
 mod report;
-mod stats;
 mod verify;
 mod workload;
 
@@ -17,11 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use tsdb_bench_harness::cgroup::Cgroups;
+use tsdb_bench_harness::machine::Machine;
 
 use crate::args::Args;
 use crate::bench::Bench;
-use crate::cgroup::Cgroups;
-use crate::machine::Machine;
 use crate::programs::Programs;
 use crate::report::Report;
 
@@ -30,12 +25,12 @@ fn main() -> Result<()> {
     fs::create_dir_all(&args.work_dir)
         .with_context(|| format!("creating {}", args.work_dir.display()))?;
     let work_dir = args.work_dir.canonicalize()?;
-    let machine = Machine::describe(&work_dir);
+    let machine = Machine::describe(&programs::root(), &work_dir);
     if machine.filesystem == "tmpfs" {
         eprintln!("{} is in memory: cold runs and direct I/O mean little", work_dir.display());
     }
     let programs = Programs::build(&args)?;
-    let cgroups = Cgroups::open();
+    let cgroups = Cgroups::open("tsdb-peer");
     let no_cgroup = cgroups.as_ref().err().map(|error| format!("{error:#}"));
     if let Some(why) = &no_cgroup {
         anyhow::ensure!(args.memory_limit.is_none(), "--memory-limit needs a cgroup: {why}");
@@ -50,7 +45,6 @@ fn main() -> Result<()> {
         programs: &programs,
         cgroups: cgroups.as_ref(),
         output: output.clone(),
-        runs: 0,
     };
     let mut workloads = Vec::new();
     for seed in seeds(&args) {

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use tsdb_bench_harness::machine::Machine;
+use tsdb_bench_harness::measure::Cost;
+use tsdb_bench_harness::stats::{Spread, show};
+use tsdb_bench_harness::table::Table;
 
 use crate::args::Arm;
 use crate::bench::{Measured, Runs};
-use crate::machine::Machine;
-use crate::measure::Cost;
-use crate::stats::Spread;
 use crate::workload::Size;
 
 /// Everything that was measured.
@@ -38,11 +39,6 @@ const COLUMNS: [Column; 5] = [
     ("anon MiB", |cost| Some(cost.anon_peak_bytes? as f64 / MIB), 1),
     ("all MiB", |cost| Some(cost.usage_peak_bytes? as f64 / MIB), 1),
 ];
-
-/// A table of texts, the first row its head.
-struct Table {
-    rows: Vec<Vec<String>>,
-}
 
 impl Report {
     /// For a terminal.
@@ -74,7 +70,7 @@ impl Report {
         let mut head = vec!["workload".to_owned(), "program".to_owned()];
         head.extend(COLUMNS.iter().map(|(name, ..)| (*name).to_owned()));
         head.push("bytes".to_owned());
-        let mut rows = vec![head];
+        let mut table = Table::new(head);
         for workload in &self.workloads {
             for (number, runs) in workload.arms.iter().enumerate() {
                 let mut row = vec![workload.title(), runs.arm.name().to_owned()];
@@ -82,17 +78,17 @@ impl Report {
                     Spread::of(runs.values(*value)).map_or("-".to_owned(), |s| show(s, *digits))
                 }));
                 row.push(runs.verdict(number == 0).to_owned());
-                rows.push(row);
+                table.row(row);
             }
         }
-        Table { rows }
+        table
     }
 
     /// Ours against theirs; below 1 is less.
     fn ratios(&self) -> Table {
         let mut head = vec!["workload".to_owned(), "ratio (below 1 is less)".to_owned()];
         head.extend(COLUMNS.iter().map(|(name, ..)| name.replace(" s", "").replace(" MiB", "")));
-        let mut rows = vec![head];
+        let mut table = Table::new(head);
         for workload in &self.workloads {
             for (candidate, baseline) in [
                 (Arm::OursUncached, Arm::Prometheus),
@@ -109,10 +105,10 @@ impl Report {
                     Spread::ratio(&candidate.values(*value), &baseline.values(*value))
                         .map_or("-".to_owned(), |ratio| show(ratio, 3))
                 }));
-                rows.push(row);
+                table.row(row);
             }
         }
-        Table { rows }
+        table
     }
 }
 
@@ -136,51 +132,5 @@ impl Runs {
             (false, false, true) => "reference",
             (false, false, false) => "not compared",
         }
-    }
-}
-
-fn show(spread: Spread, digits: usize) -> String {
-    let Spread { median, min, max } = spread;
-    format!("{median:.digits$} ({min:.digits$}-{max:.digits$})")
-}
-
-impl Table {
-    /// The cells of a row; a title is not said twice.
-    fn cells(&self, number: usize) -> impl Iterator<Item = &str> {
-        let title = |row: &Vec<String>| row.first().cloned();
-        let above = number.checked_sub(1).and_then(|above| self.rows.get(above)).and_then(title);
-        let row = self.rows.get(number).map(Vec::as_slice).unwrap_or_default();
-        row.iter().enumerate().map(move |(column, cell)| {
-            if column == 0 && above.as_ref() == Some(cell) { "" } else { cell.as_str() }
-        })
-    }
-
-    fn text(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max()
-        };
-        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-        let mut out = String::new();
-        for number in 0..self.rows.len() {
-            let mut line = String::new();
-            for (cell, width) in self.cells(number).zip(&widths) {
-                let _ = write!(line, "{cell:<width$}  ");
-            }
-            let _ = writeln!(out, "{}", line.trim_end());
-        }
-        out
-    }
-
-    fn markdown(&self) -> String {
-        let mut out = String::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            let cells: Vec<&str> = self.cells(number).collect();
-            let _ = writeln!(out, "| {} |", cells.join(" | "));
-            if number == 0 {
-                let _ = writeln!(out, "|{}", "---|".repeat(row.len()));
-            }
-        }
-        out
     }
 }

@@ -5,8 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::cache;
+use tsdb_bench_harness::cache;
 
 /// The one block in a directory.
 ///

@@ -124,7 +124,7 @@ pub(crate) fn prepare(
     let written: Written = serde_json::from_slice(&fs::read(&list)?)?;
     let mut bytes = 0;
     for block in &written.blocks {
-        for file in crate::cache::files(block)? {
+        for file in tsdb_bench_harness::cache::files(block)? {
             bytes += fs::metadata(&file)?.len();
         }
     }

@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use rustix::fs::{Advice, fadvise};
 
 /// Every file under `dir`, sorted.
-pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// If a directory can't be read.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
     while let Some(dir) = open.pop() {
@@ -26,25 +29,37 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Writes the files back and drops them from the page cache. Returns how many pages stayed, where
-/// the kernel can tell.
-pub(crate) fn evict(dirs: &[PathBuf]) -> Result<u64> {
+/// Writes the files under `dirs` back and drops them from the page cache. Returns how many pages
+/// stayed, where the kernel can tell.
+///
+/// # Errors
+/// If one can't be opened or synced.
+pub fn evict(dirs: &[PathBuf]) -> Result<u64> {
     let mut left = 0;
     for dir in dirs {
         for path in files(dir)? {
-            let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
-            file.sync_all()?;
-            fadvise(&file, 0, None, Advice::DontNeed)?;
-            if let Some(pages) = uncached_io::cached_pages(&file)? {
-                left += pages.cached;
-            }
+            left += evict_file(&path)?;
         }
     }
     Ok(left)
 }
 
+/// Writes one file back and drops it from the page cache; returns how many pages stayed.
+///
+/// # Errors
+/// If it can't be opened or synced.
+pub fn evict_file(path: &Path) -> Result<u64> {
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    file.sync_all()?;
+    fadvise(&file, 0, None, Advice::DontNeed)?;
+    Ok(uncached_io::cached_pages(&file)?.map_or(0, |pages| pages.cached))
+}
+
 /// Reads the files, so that they stand in the page cache, charged to this process.
-pub(crate) fn warm(dirs: &[PathBuf]) -> Result<()> {
+///
+/// # Errors
+/// If one can't be read.
+pub fn warm(dirs: &[PathBuf]) -> Result<()> {
     for dir in dirs {
         for path in files(dir)? {
             let mut file = File::open(&path)?;
@@ -56,7 +71,10 @@ pub(crate) fn warm(dirs: &[PathBuf]) -> Result<()> {
 }
 
 /// Writes back what the filesystem of `dir` has pending, so that no run pays for the one before.
-pub(crate) fn settle(dir: &Path) -> Result<()> {
+///
+/// # Errors
+/// If it can't be opened or synced.
+pub fn settle(dir: &Path) -> Result<()> {
     let dir = File::open(dir).with_context(|| format!("opening {}", dir.display()))?;
     rustix::fs::syncfs(&dir)?;
     Ok(())

@@ -1,18 +1,22 @@
 //! Medians and spreads.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Median and range of some values.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The middle one, or the mean of the two in the middle.
+    pub median: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
 }
 
 impl Spread {
     /// Of all values; `None` if there are none.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    #[must_use]
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -22,13 +26,21 @@ impl Spread {
     }
 
     /// Ratios of values from the same round, around the ratio of the medians.
-    pub(crate) fn ratio(candidate: &[f64], baseline: &[f64]) -> Option<Self> {
+    #[must_use]
+    pub fn ratio(candidate: &[f64], baseline: &[f64]) -> Option<Self> {
         let pairs = candidate.iter().zip(baseline).filter(|(_, base)| **base > 0.0);
         let rounds = Self::of(pairs.map(|(value, base)| value / base))?;
         let median = Self::of(candidate.iter().copied())?.median
             / Self::of(baseline.iter().copied())?.median;
         median.is_finite().then_some(Self { median, ..rounds })
     }
+}
+
+/// `1.23 (1.10-1.40)`, with that many digits behind the point.
+#[must_use]
+pub fn show(spread: Spread, digits: usize) -> String {
+    let Spread { median, min, max } = spread;
+    format!("{median:.digits$} ({min:.digits$}-{max:.digits$})")
 }
 
 #[cfg(test)]

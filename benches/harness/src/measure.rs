@@ -10,63 +10,71 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
-use crate::cgroup::{Cgroup, Cgroups, Usage};
+use crate::cgroup::{Cgroup, Cgroups, Usage, join};
 
 /// How often memory is looked at.
-const SAMPLE_EVERY: Duration = Duration::from_millis(20);
-
-/// Joins the groups, then becomes the program. `$1` says how many groups follow.
-const JOIN: &str = r#"
-n=$1; shift
-while [ "$n" -gt 0 ]; do
-    echo $$ > "$1" || exit 125
-    shift; n=$((n - 1))
-done
-exec "$@"
-"#;
+const SAMPLE_EVERY: Duration = Duration::from_millis(10);
 
 /// What a run cost. What could not be measured is absent.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Cost {
-    pub(crate) wall_seconds: f64,
-    pub(crate) cpu_seconds: Option<f64>,
+pub struct Cost {
+    /// From the start of the process to its end.
+    pub wall_seconds: f64,
+    /// CPU time of the run's cgroup, or of the process where there is none.
+    pub cpu_seconds: Option<f64>,
     /// Highest page cache charged to the run's cgroup.
-    pub(crate) cache_peak_bytes: Option<u64>,
+    pub cache_peak_bytes: Option<u64>,
     /// Highest anonymous memory.
-    pub(crate) anon_peak_bytes: Option<u64>,
+    pub anon_peak_bytes: Option<u64>,
     /// Highest sum of all, kernel memory included.
-    pub(crate) usage_peak_bytes: Option<u64>,
+    pub usage_peak_bytes: Option<u64>,
     /// How often the cgroup's limit was hit.
-    pub(crate) limit_hits: Option<u64>,
+    pub limit_hits: Option<u64>,
 }
 
 /// A finished run.
-pub(crate) struct Outcome {
-    pub(crate) cost: Cost,
-    pub(crate) stdout: Vec<u8>,
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it cost.
+    pub cost: Cost,
+    /// What it printed.
+    pub stdout: Vec<u8>,
     /// The run was stopped.
-    pub(crate) timed_out: bool,
+    pub timed_out: bool,
 }
 
 /// What to run it under.
-pub(crate) struct Limits<'a> {
-    pub(crate) cgroups: Option<&'a Cgroups>,
-    pub(crate) number: usize,
-    pub(crate) memory_bytes: Option<u64>,
-    pub(crate) timeout: Duration,
+#[derive(Debug)]
+pub struct Limits<'a> {
+    /// Where its group is made; without, no figures of the page cache.
+    pub cgroups: Option<&'a Cgroups>,
+    /// Of the group; needs one.
+    pub memory_bytes: Option<u64>,
+    /// After which the run is stopped.
+    pub timeout: Duration,
 }
 
-/// Runs the command to its end.
+/// Runs the command to its end, in a cgroup of its own.
 ///
 /// # Errors
 /// If it can't be started, or ends with anything but success in time.
-pub(crate) fn run(command: &Command, limits: &Limits<'_>) -> Result<Outcome> {
+pub fn run(command: &Command, limits: &Limits<'_>) -> Result<Outcome> {
     let group = match limits.cgroups {
-        Some(cgroups) => Some(cgroups.create(limits.number, limits.memory_bytes)?),
+        Some(cgroups) => Some(cgroups.create(limits.memory_bytes)?),
         None => None,
     };
-    let mut joined = join(command, group.as_ref());
+    run_in(command, group.as_ref(), limits)
+}
+
+/// Runs the command to its end in `group`, whose other processes are counted with it.
+///
+/// # Errors
+/// If it can't be started, or ends with anything but success in time.
+pub fn run_in(command: &Command, group: Option<&Cgroup>, limits: &Limits<'_>) -> Result<Outcome> {
+    let mut joined = join(command, group);
+    joined.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let children_before = children_cpu_seconds();
+    let group_before = group.and_then(Cgroup::cpu_seconds);
     let started = Instant::now();
     let child = joined.spawn().with_context(|| format!("starting {command:?}"))?;
     let pid = child.id();
@@ -74,7 +82,7 @@ pub(crate) fn run(command: &Command, limits: &Limits<'_>) -> Result<Outcome> {
     tell(pid);
     let done = AtomicBool::new(false);
     let (output, wall, watched) = thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(pid, group.as_ref(), &done, started, limits.timeout));
+        let watcher = scope.spawn(|| watch(pid, group, &done, started, limits.timeout));
         let output = child.wait_with_output();
         let wall = started.elapsed();
         done.store(true, Ordering::Release);
@@ -86,25 +94,16 @@ pub(crate) fn run(command: &Command, limits: &Limits<'_>) -> Result<Outcome> {
     if !watched.timed_out && !output.status.success() {
         bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    let cpu = group.as_ref().and_then(Cgroup::cpu_seconds);
+    let group_cpu = || Some(group.and_then(Cgroup::cpu_seconds)? - group_before?);
     let cost = Cost {
         wall_seconds: wall.as_secs_f64(),
-        cpu_seconds: cpu.or_else(|| Some(children_cpu_seconds()? - children_before?)),
-        cache_peak_bytes: group.as_ref().map(|_| watched.peak.cache_bytes),
+        cpu_seconds: group_cpu().or_else(|| Some(children_cpu_seconds()? - children_before?)),
+        cache_peak_bytes: group.map(|_| watched.peak.cache_bytes),
         anon_peak_bytes: Some(watched.peak.anon_bytes),
-        usage_peak_bytes: group.as_ref().and_then(Cgroup::peak_bytes),
-        limit_hits: group.as_ref().and_then(Cgroup::limit_hits),
+        usage_peak_bytes: group.and_then(Cgroup::peak_bytes),
+        limit_hits: group.and_then(Cgroup::limit_hits),
     };
     Ok(Outcome { cost, stdout: output.stdout, timed_out: watched.timed_out })
-}
-
-fn join(command: &Command, group: Option<&Cgroup>) -> Command {
-    let files = group.map(Cgroup::procs_files).unwrap_or_default();
-    let mut joined = Command::new("sh");
-    joined.args(["-c", JOIN, "tsdb-peer-run"]).arg(files.len().to_string()).args(files);
-    joined.arg(command.get_program()).args(command.get_args());
-    joined.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    joined
 }
 
 struct Watched {

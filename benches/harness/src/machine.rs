@@ -6,24 +6,32 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use crate::programs::root;
-
 /// Machine, kernel, compilers and commit.
 #[derive(Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) cpu: String,
-    pub(crate) cores: usize,
-    pub(crate) memory_mib: u64,
-    pub(crate) kernel: String,
-    pub(crate) filesystem: String,
-    pub(crate) rustc: String,
-    pub(crate) go: String,
-    pub(crate) commit: String,
+pub struct Machine {
+    /// Its name, as the kernel has it.
+    pub cpu: String,
+    /// That this process may use.
+    pub cores: usize,
+    /// All of it.
+    pub memory_mib: u64,
+    /// Its release.
+    pub kernel: String,
+    /// On which the work is done.
+    pub filesystem: String,
+    /// Its version.
+    pub rustc: String,
+    /// Its version; empty where there is none.
+    pub go: String,
+    /// What was checked out, and whether it was changed.
+    pub commit: String,
 }
 
 impl Machine {
-    /// Of this machine, with the filesystem that `work_dir` lies on.
-    pub(crate) fn describe(work_dir: &Path) -> Self {
+    /// Of this machine, with the filesystem that `work_dir` lies on and the commit of `root`.
+    #[must_use]
+    pub fn describe(root: &Path, work_dir: &Path) -> Self {
+        let say = |program, args| say(root, program, args);
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -46,7 +54,8 @@ impl Machine {
     }
 
     /// One line for people.
-    pub(crate) fn line(&self) -> String {
+    #[must_use]
+    pub fn line(&self) -> String {
         let Self { cpu, cores, memory_mib, kernel, filesystem, rustc, go, commit } = self;
         format!(
             "{cpu}, {cores} cores, {memory_mib} MiB; Linux {kernel}, {filesystem}; {rustc}; {go}; \
@@ -56,14 +65,15 @@ impl Machine {
 }
 
 /// What a command prints, or nothing.
-fn say(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).current_dir(root()).output();
+fn say(root: &Path, program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(root).output();
     let Ok(output) = output else { return String::new() };
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The type of the mount with the longest path that holds `dir`.
-fn filesystem(dir: &Path) -> String {
+/// The type of the mount with the longest path that holds `dir`, which is absolute.
+#[must_use]
+pub fn filesystem(dir: &Path) -> String {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let mut best = ("", "unknown");
     for mount in mounts.lines() {

@@ -1,7 +1,7 @@
 //! A memory cgroup for each run, version 1 or 2, and what it counts.
 //!
 //! ```text
-//! own cgroup (version 2: its parent) / tsdb-peer-PID / run-N
+//! own cgroup (version 2: its parent) / NAME-PID / run-N
 //! ```
 //!
 //! A reaper, a shell in a process group of its own, waits for this process to end, however it
@@ -13,22 +13,36 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+/// Joins the groups, then becomes the program. `$1` says how many groups follow.
+const JOIN: &str = r#"
+n=$1; shift
+while [ "$n" -gt 0 ]; do
+    echo $$ > "$1" || exit 125
+    shift; n=$((n - 1))
+done
+exec "$@"
+"#;
+
 /// Where groups are made.
-pub(crate) struct Cgroups {
+#[derive(Debug)]
+pub struct Cgroups {
     version: u8,
     memory: PathBuf,
     /// Version 1 counts CPU time in another hierarchy.
     cpu: Option<PathBuf>,
+    groups: AtomicUsize,
     reaper: Mutex<Option<(Child, ChildStdin)>>,
 }
 
 /// One group; it is removed when dropped.
-pub(crate) struct Cgroup {
+#[derive(Debug)]
+pub struct Cgroup {
     version: u8,
     memory: PathBuf,
     cpu: Option<PathBuf>,
@@ -36,18 +50,20 @@ pub(crate) struct Cgroup {
 
 /// What a group holds at one moment.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    pub(crate) cache_bytes: u64,
-    pub(crate) anon_bytes: u64,
+pub struct Usage {
+    /// Page cache charged to it, mapped files included.
+    pub cache_bytes: u64,
+    /// Anonymous memory.
+    pub anon_bytes: u64,
 }
 
 impl Cgroups {
-    /// Finds a place where groups can be made.
+    /// Finds a place where groups can be made; theirs starts with `name`.
     ///
     /// # Errors
     /// If there is none, with what was tried.
-    pub(crate) fn open() -> Result<Self> {
-        let name = format!("tsdb-peer-{}", std::process::id());
+    pub fn open(name: &str) -> Result<Self> {
+        let name = format!("{name}-{}", std::process::id());
         let mut tried = Vec::new();
         for (version, parent) in candidates("memory")? {
             match make(&parent.join(&name), version) {
@@ -55,7 +71,7 @@ impl Cgroups {
                     let cpu = if version == 1 { cpuacct(&name) } else { None };
                     let dirs = [Some(&memory), cpu.as_ref()].into_iter().flatten();
                     let reaper = Mutex::new(Some(start_reaper(dirs)?));
-                    return Ok(Self { version, memory, cpu, reaper });
+                    return Ok(Self { version, memory, cpu, groups: AtomicUsize::new(0), reaper });
                 }
                 Err(error) => tried.push(format!("{}: {error:#}", parent.display())),
             }
@@ -63,8 +79,12 @@ impl Cgroups {
         bail!("no memory cgroup can be made ({})", tried.join("; "))
     }
 
-    /// Makes a group for one run.
-    pub(crate) fn create(&self, number: usize, limit_bytes: Option<u64>) -> Result<Cgroup> {
+    /// Makes a group for one run, with a limit of all its memory if one is given.
+    ///
+    /// # Errors
+    /// If it can't be made or limited.
+    pub fn create(&self, limit_bytes: Option<u64>) -> Result<Cgroup> {
+        let number = self.groups.fetch_add(1, Ordering::Relaxed);
         let memory = self.memory.join(format!("run-{number}"));
         fs::create_dir(&memory).with_context(|| format!("creating {}", memory.display()))?;
         let mut group = Cgroup { version: self.version, memory, cpu: None };
@@ -81,7 +101,7 @@ impl Cgroups {
     }
 
     /// Tells the reaper which process to end if this one vanishes; 0 for none.
-    pub(crate) fn running(&self, pid: u32) {
+    pub fn running(&self, pid: u32) {
         if let Ok(mut reaper) = self.reaper.lock()
             && let Some((_, stdin)) = reaper.as_mut()
         {
@@ -103,14 +123,22 @@ impl Drop for Cgroups {
 }
 
 impl Cgroup {
+    /// `command` as a command that joins the group first. Its standard streams are the default
+    /// ones again; its environment and directory are those of this process.
+    #[must_use]
+    pub fn join(&self, command: &Command) -> Command {
+        join(command, Some(self))
+    }
+
     /// Files into which a process writes its id to join.
-    pub(crate) fn procs_files(&self) -> Vec<PathBuf> {
+    fn procs_files(&self) -> Vec<PathBuf> {
         let dirs = [Some(&self.memory), self.cpu.as_ref()].into_iter().flatten();
         dirs.map(|dir| dir.join("cgroup.procs")).collect()
     }
 
-    /// Page cache and anonymous memory charged now.
-    pub(crate) fn usage(&self) -> Option<Usage> {
+    /// Page cache and anonymous memory charged now; absent where the kernel does not tell.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
         let text = fs::read_to_string(self.memory.join("memory.stat")).ok()?;
         let (cache, anon) =
             if self.version == 1 { ("total_cache", "total_rss") } else { ("file", "anon") };
@@ -118,13 +146,15 @@ impl Cgroup {
     }
 
     /// The highest sum of everything charged, kept by the kernel.
-    pub(crate) fn peak_bytes(&self) -> Option<u64> {
+    #[must_use]
+    pub fn peak_bytes(&self) -> Option<u64> {
         let file = if self.version == 1 { "memory.max_usage_in_bytes" } else { "memory.peak" };
         fs::read_to_string(self.memory.join(file)).ok()?.trim().parse().ok()
     }
 
     /// How often the limit was hit.
-    pub(crate) fn limit_hits(&self) -> Option<u64> {
+    #[must_use]
+    pub fn limit_hits(&self) -> Option<u64> {
         if self.version == 1 {
             return fs::read_to_string(self.memory.join("memory.failcnt"))
                 .ok()?
@@ -136,7 +166,8 @@ impl Cgroup {
     }
 
     /// CPU time of everything that ran in the group.
-    pub(crate) fn cpu_seconds(&self) -> Option<f64> {
+    #[must_use]
+    pub fn cpu_seconds(&self) -> Option<f64> {
         if self.version == 1 {
             let text = fs::read_to_string(self.cpu.as_ref()?.join("cpuacct.usage")).ok()?;
             return Some(text.trim().parse::<f64>().ok()? / 1e9);
@@ -158,6 +189,15 @@ impl Drop for Cgroup {
             }
         }
     }
+}
+
+/// `command` by way of a shell that joins `group`, if there is one.
+pub(crate) fn join(command: &Command, group: Option<&Cgroup>) -> Command {
+    let files = group.map(Cgroup::procs_files).unwrap_or_default();
+    let mut joined = Command::new("sh");
+    joined.args(["-c", JOIN, "bench-run"]).arg(files.len().to_string()).args(files);
+    joined.arg(command.get_program()).args(command.get_args());
+    joined
 }
 
 /// `name 123` in lines of text.
@@ -261,7 +301,7 @@ done
 
 fn start_reaper<'a>(dirs: impl Iterator<Item = &'a PathBuf>) -> Result<(Child, ChildStdin)> {
     let mut child = Command::new("sh")
-        .args(["-c", REAPER, "tsdb-peer-reaper"])
+        .args(["-c", REAPER, "bench-reaper"])
         .args(dirs)
         .stdin(Stdio::piped())
         .process_group(0)

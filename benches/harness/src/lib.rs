@@ -1,0 +1,19 @@
+//! What the benches share.
+//!
+//! ```text
+//!  benches/peer   benches/uncached-io   (cmd/tsdb-compact: a comparison on a user's own blocks)
+//!        \               |               /
+//!         this crate: cgroup  measure  neighbour  latency  cache  machine  stats  table
+//! ```
+//!
+//! It knows nothing of blocks and of writers: a load is a command line. A crate of its own, so
+//! that neither a bench depends on another bench nor a program on any bench's rivals and plots.
+
+pub mod cache;
+pub mod cgroup;
+pub mod latency;
+pub mod machine;
+pub mod measure;
+pub mod neighbour;
+pub mod stats;
+pub mod table;
