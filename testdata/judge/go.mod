@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/oklog/ulid/v2 v2.1.2
 	github.com/prometheus/prometheus v0.315.0
+	golang.org/x/sys v0.47.0
 )
 
 require (
@@ -227,7 +228,6 @@ require (
 	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/term v0.45.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	golang.org/x/time v0.15.0 // indirect

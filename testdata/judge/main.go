@@ -18,6 +18,7 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   digest [--series] BLOCK...           every sample read and hashed
   plan                                 sets of metas as JSON lines, planned
   promql [--prometheus PATH] DIR DIR   two servers, the same queries
+  directwrite [--writer W ...] FILE    one file, timed call by call
 `
 
 var commands = map[string]func([]string) error{
@@ -29,6 +30,7 @@ var commands = map[string]func([]string) error{
 	"digest":       digestCommand,
 	"compact":      compactCommand,
 	"compact-many": compactManyCommand,
+	"directwrite":  directwriteCommand,
 }
 
 func main() {
