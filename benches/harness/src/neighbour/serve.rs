@@ -70,7 +70,7 @@ fn answer_queries(
     lines: &Receiver<()>,
 ) -> Result<()> {
     let period = Duration::from_secs_f64(1.0 / spec.queries_per_second);
-    let mut random = Random(spec.seed);
+    let mut random = Random(spec.seed | 1);
     let mut due = Instant::now();
     let mut latencies = Latencies::default();
     let (mut began, mut faults) = (Instant::now(), major_faults()?);
@@ -124,12 +124,12 @@ fn say(line: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Numbers that look random (Marsaglia's xorshift).
+/// Numbers that look random (Marsaglia's xorshift); must not start with 0.
 struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        let mut x = self.0 | 1;
+        let mut x = self.0;
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;

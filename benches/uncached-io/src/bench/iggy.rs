@@ -1,0 +1,46 @@
+//! Iggy's ways to persist a batch of messages: direct, direct with each write durable, buffered
+//! with fsync, deferred.
+
+use anyhow::Result;
+use uncached_io::EngineKind;
+
+use super::{Write, engine_name};
+use crate::child::sink::SinkSpec;
+use crate::context::Context;
+use crate::interleave::{Arm, interleave};
+use crate::run::Record;
+use crate::size::ODD_BYTES;
+
+pub(crate) const NAME: &str = "iggy";
+
+/// A batch that is no whole number of blocks, as batches are.
+const BATCH_BYTES: u64 = 50_000;
+
+pub(crate) fn run(context: &Context, engine: EngineKind, repeats: u32) -> Result<Vec<Record>> {
+    let reader = context.data_file("read-meanwhile", 256 << 20)?;
+    let blocking = EngineKind::Blocking.name().to_owned();
+    let ours = |each_write, buffer_bytes| SinkSpec::Ours {
+        engine: blocking.clone(),
+        each_write,
+        owned: false,
+        buffer_bytes,
+    };
+    // One buffer of a batch: the caller waits for the disk with each call.
+    let one_batch = Some(52 << 10);
+    let ways = [
+        ("direct".to_owned(), ours(false, one_batch), false),
+        ("direct, each batch durable".to_owned(), ours(true, one_batch), true),
+        ("buffered, each batch durable".to_owned(), SinkSpec::BufWriter, true),
+        (format!("deferred, {}", engine_name(engine)), SinkSpec::engine(engine), false),
+        ("deferred, BufWriter".to_owned(), SinkSpec::BufWriter, false),
+    ];
+    let mut arms = Vec::new();
+    for (name, sink, sync_calls) in ways {
+        let mut write = Write::new(context, sink, BATCH_BYTES);
+        write.len_bytes = context.plan.sync_bytes + ODD_BYTES;
+        write.sync_calls = sync_calls;
+        write.reader = Some(reader.clone());
+        arms.push(Arm::new("batches of 50,000 bytes", name, move || write.run(context)));
+    }
+    interleave(NAME, &arms, repeats)
+}

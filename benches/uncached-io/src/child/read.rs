@@ -1,0 +1,97 @@
+//! One file, read at random by some threads for some time.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tsdb_bench_harness::latency::Latencies;
+use uncached_io::{AlignedBuf, Io, Policy, Reader};
+
+use super::{Random, print, process_cpu};
+use crate::run::Run;
+
+const BLOCK_BYTES: usize = 4096;
+
+/// What to read, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ReadSpec {
+    pub(crate) file: PathBuf,
+    pub(crate) threads: u64,
+    pub(crate) seconds: f64,
+    pub(crate) how: How,
+}
+
+/// Ways to read 4 KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) enum How {
+    /// `pread` through the page cache, which has seen the file once.
+    Buffered,
+    /// The crate's reader, past the page cache.
+    Direct,
+}
+
+enum Source {
+    File(File),
+    Reader(Reader),
+}
+
+pub(crate) fn main(spec: &str) -> Result<()> {
+    let spec: ReadSpec = serde_json::from_str(spec).context("what to read")?;
+    let source = match spec.how {
+        How::Buffered => {
+            let mut file = File::open(&spec.file)?;
+            // As much of it as fits is cached when the clock starts.
+            io::copy(&mut file.by_ref(), &mut io::sink())?;
+            Source::File(file)
+        }
+        How::Direct => Source::Reader(Io::for_reading(Policy::Required).open(&spec.file)?),
+    };
+    let len = std::fs::metadata(&spec.file)?.len();
+    let until = Duration::from_secs_f64(spec.seconds);
+    let (cpu, begin) = (process_cpu(), Instant::now());
+    let latencies = thread::scope(|scope| -> Result<Vec<Latencies>> {
+        let read = |seed| read(&source, len, begin + until, seed);
+        let threads: Vec<_> =
+            (0..spec.threads).map(|seed| scope.spawn(move || read(seed * 77 + 1))).collect();
+        let joined = threads.into_iter().map(|thread| {
+            thread.join().map_err(|_| anyhow::anyhow!("a reading thread panicked"))?
+        });
+        joined.collect()
+    })?;
+    let (seconds, cpu) = (begin.elapsed(), process_cpu().saturating_sub(cpu));
+    let calls = Latencies::merge(latencies).take();
+    print(&Run {
+        seconds: seconds.as_secs_f64(),
+        bytes: calls.as_ref().map_or(0, |calls| calls.count) * BLOCK_BYTES as u64,
+        cpu_seconds: Some(cpu.as_secs_f64()),
+        calls,
+        ..Run::default()
+    })
+}
+
+fn read(source: &Source, len: u64, until: Instant, seed: u64) -> Result<Latencies> {
+    let blocks = (len / BLOCK_BYTES as u64).max(1);
+    let mut random = Random(seed);
+    let mut latencies = Latencies::default();
+    let (mut aligned, mut plain) = (AlignedBuf::new(), vec![0; BLOCK_BYTES]);
+    loop {
+        let at = random.next() % blocks * BLOCK_BYTES as u64;
+        let call = Instant::now();
+        match source {
+            Source::File(file) => file.read_exact_at(&mut plain, at)?,
+            Source::Reader(reader) => {
+                reader.read_exact_at(at, BLOCK_BYTES, &mut aligned)?;
+            }
+        }
+        let now = Instant::now();
+        latencies.record(now - call);
+        if now >= until {
+            return Ok(latencies);
+        }
+    }
+}

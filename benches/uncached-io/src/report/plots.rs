@@ -1,0 +1,193 @@
+//! The plots: SVG, one file for each.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+
+use super::Report;
+use crate::bench::{hedgedb, jitter, neighbour, sequential};
+use crate::run::{Figure, Record, Run, of_bench};
+
+/// A line or a group of bars: its name and a value for each category.
+type Series = (String, Vec<Option<f64>>);
+
+/// What one plot shows.
+struct Plot {
+    title: String,
+    unit: &'static str,
+    categories: Vec<String>,
+    series: Vec<Series>,
+    logarithmic: bool,
+}
+
+const SIZE: (u32, u32) = (960, 480);
+
+/// Draws what was measured; returns the files.
+pub(super) fn draw(report: &Report, json: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for (name, plot) in [
+        ("sequential", throughput(report)),
+        ("jitter", latencies(report)),
+        ("random-reads", reads(report)),
+        ("neighbour", kept(report)),
+    ] {
+        if plot.series.is_empty() {
+            continue;
+        }
+        let stem = json.file_stem().unwrap_or_default().to_string_lossy();
+        let file = json.with_file_name(format!("{stem}-{name}.svg"));
+        plot.draw(&file).map_err(|error| anyhow!("drawing {}: {error}", file.display()))?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for name in names {
+        if !out.iter().any(|seen| seen == name) {
+            out.push(name.to_owned());
+        }
+    }
+    out
+}
+
+/// A series for each arm, a category for each case.
+fn by_case(records: &[&Record], value: Figure) -> (Vec<String>, Vec<Series>) {
+    let cases = distinct(records.iter().map(|record| record.case.as_str()));
+    let arms = distinct(records.iter().map(|record| record.arm.as_str()));
+    let series = arms.into_iter().map(|arm| {
+        let find = |case: &String| {
+            records.iter().find(|record| record.arm == arm && record.case == *case)?.median(value)
+        };
+        let values = cases.iter().map(find).collect();
+        (arm, values)
+    });
+    let series = series.collect();
+    (cases, series)
+}
+
+fn throughput(report: &Report) -> Plot {
+    let records: Vec<&Record> = of_bench(&report.records, sequential::NAME)
+        .filter(|record| record.case != sequential::DEVICE)
+        .collect();
+    let (categories, series) = by_case(&records, |run| Some(run.mib_per_second()));
+    let title = "Sequential writes, final fsync counted".to_owned();
+    Plot { title, unit: "MiB/s", categories, series, logarithmic: false }
+}
+
+fn latencies(report: &Report) -> Plot {
+    let records: Vec<&Record> = of_bench(&report.records, jitter::NAME).collect();
+    let case = records.last().map(|record| record.case.clone()).unwrap_or_default();
+    let values: [(&str, Figure); 6] = [
+        ("p50", |run| Some(run.calls.as_ref()?.p50)),
+        ("p90", |run| Some(run.calls.as_ref()?.p90)),
+        ("p99", |run| Some(run.calls.as_ref()?.p99)),
+        ("p99.9", |run| Some(run.calls.as_ref()?.p999)),
+        ("p99.99", |run| Some(run.calls.as_ref()?.p9999)),
+        ("max", |run| Some(run.calls.as_ref()?.max)),
+    ];
+    let series = records.iter().filter(|record| record.case == case).map(|record| {
+        (record.arm.clone(), values.iter().map(|(_, value)| record.median(value)).collect())
+    });
+    Plot {
+        title: format!("A call as its caller sees it: {case}"),
+        unit: "microseconds",
+        categories: values.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        series: series.collect(),
+        logarithmic: true,
+    }
+}
+
+fn reads(report: &Report) -> Plot {
+    let records: Vec<&Record> = of_bench(&report.records, hedgedb::NAME)
+        .filter(|record| record.case.starts_with(hedgedb::RANDOM_READS))
+        .collect();
+    let iops = |run: &Run| Some(run.calls.as_ref()?.count as f64 / run.seconds);
+    let (cases, series) = by_case(&records, iops);
+    let categories = hedgedb::LIMITS_PERMILLE.map(|limit| format!("{} %", limit as f64 / 10.0));
+    Plot {
+        title: "Random reads of 4 KiB, by memory limit as a share of the file".to_owned(),
+        unit: "reads a second",
+        categories: categories.into_iter().take(cases.len()).collect(),
+        series,
+        logarithmic: true,
+    }
+}
+
+fn kept(report: &Report) -> Plot {
+    let records: Vec<&Record> = of_bench(&report.records, neighbour::NAME).collect();
+    let (categories, series) = by_case(&records, |run| Some(run.kept_share? * 100.0));
+    let title = "A neighbour's hot pages kept in memory, at the lowest".to_owned();
+    Plot { title, unit: "%", categories, series, logarithmic: false }
+}
+
+impl Plot {
+    /// Bars, grouped by category.
+    fn draw(&self, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let values = || self.series.iter().flat_map(|(_, values)| values).flatten().copied();
+        let highest = values().fold(1.0, f64::max) * 1.1;
+        let lowest = values().filter(|value| *value > 0.0).fold(highest, f64::min) / 2.0;
+        let root = SVGBackend::new(file, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let mut builder = ChartBuilder::on(&root);
+        builder.caption(&self.title, ("sans-serif", 20)).margin(12);
+        builder.x_label_area_size(40).y_label_area_size(70).right_y_label_area_size(8);
+        let across = 0.0..self.categories.len() as f64;
+        if self.logarithmic {
+            let mut chart = builder.build_cartesian_2d(across, (lowest..highest).log_scale())?;
+            self.fill(&mut chart, lowest)?;
+        } else {
+            let mut chart = builder.build_cartesian_2d(across, 0.0..highest)?;
+            self.fill(&mut chart, 0.0)?;
+        }
+        root.present()?;
+        Ok(())
+    }
+
+    fn fill<'a, Y>(
+        &self,
+        chart: &mut ChartContext<
+            'a,
+            SVGBackend<'a>,
+            Cartesian2d<plotters::coord::types::RangedCoordf64, Y>,
+        >,
+        floor: f64,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        Y: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
+    {
+        let name = |at: &f64| {
+            let category = self.categories.get(at.floor() as usize).cloned().unwrap_or_default();
+            // Labels stand at whole numbers, the left edges of their groups.
+            if at.fract() == 0.0 { category } else { String::new() }
+        };
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(self.categories.len() + 1)
+            .x_label_formatter(&name)
+            .y_desc(self.unit)
+            .draw()?;
+        let width = 0.9 / self.series.len() as f64;
+        for (number, (arm, values)) in self.series.iter().enumerate() {
+            let color = Palette99::pick(number).to_rgba();
+            let left = |group: usize| group as f64 + width * number as f64;
+            let bars = values.iter().enumerate().filter_map(|(group, value)| {
+                let corners = [(left(group), floor), (left(group) + width * 0.9, (*value)?)];
+                Some(Rectangle::new(corners, color.filled()))
+            });
+            chart.draw_series(bars)?.label(arm.as_str()).legend(move |(x, y)| {
+                Rectangle::new([(x, y - 4), (x + 10, y + 4)], color.filled())
+            });
+        }
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .position(SeriesLabelPosition::UpperRight)
+            .draw()?;
+        Ok(())
+    }
+}
