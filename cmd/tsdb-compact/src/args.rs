@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Verify(commands::verify::VerifyArgs),
     Dump(commands::dump::DumpArgs),
     Query(commands::query::QueryArgs),
+    Probe(commands::probe::ProbeArgs),
     Generate(commands::generate::GenerateArgs),
     #[command(hide = true)]
     Completions(commands::manual::CompletionsArgs),

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::List(args) => commands::list::run(&args, global),
         Command::Dump(args) => commands::dump::run(&args, global),
         Command::Query(args) => commands::query::run(&args, global),
+        Command::Probe(args) => commands::probe::run(&args, global),
         Command::Generate(args) => commands::generate::run(&args, global),
         Command::Completions(args) => commands::manual::completions(&args),
         Command::Man(args) => commands::manual::man(&args),

@@ -56,7 +56,8 @@ pub(crate) fn require_dir_or_block(dir: &Path) -> Result<(), UsageError> {
     require_directory(dir, "a block or a directory of blocks")
 }
 
-fn require_directory(dir: &Path, wanted: &str) -> Result<(), UsageError> {
+/// Requires a directory; `wanted` says what kind of one, where there is a file.
+pub(crate) fn require_directory(dir: &Path, wanted: &str) -> Result<(), UsageError> {
     match fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(UsageError(format!("{} is a file, not {wanted}", dir.display()))),

@@ -7,6 +7,7 @@ pub(crate) mod list;
 pub(crate) mod manual;
 pub(crate) mod merge;
 pub(crate) mod plan;
+pub(crate) mod probe;
 pub(crate) mod query;
 pub(crate) mod report;
 pub(crate) mod verify;
