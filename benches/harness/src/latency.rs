@@ -45,12 +45,6 @@ impl Latencies {
         self.nanos.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Those of several threads together.
-    #[must_use]
-    pub fn merge(parts: impl IntoIterator<Item = Self>) -> Self {
-        Self { nanos: parts.into_iter().flat_map(|part| part.nanos).collect() }
-    }
-
     /// How long all calls took together.
     #[must_use]
     pub fn total(&self) -> Duration {

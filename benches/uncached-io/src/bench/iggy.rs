@@ -9,6 +9,7 @@ use crate::child::sink::SinkSpec;
 use crate::context::Context;
 use crate::interleave::{Arm, interleave};
 use crate::run::Record;
+use crate::size::ODD_BYTES;
 
 pub(crate) const NAME: &str = "iggy";
 
@@ -36,7 +37,7 @@ pub(crate) fn run(context: &Context, engine: EngineKind, repeats: u32) -> Result
     let mut arms = Vec::new();
     for (name, sink, sync_calls) in ways {
         let mut write = Write::new(context, sink, BATCH_BYTES);
-        write.len_bytes = context.plan.sync_bytes;
+        write.len_bytes = context.plan.sync_bytes + ODD_BYTES;
         write.sync_calls = sync_calls;
         write.reader = Some(reader.clone());
         arms.push(Arm::new("batches of 50,000 bytes", name, move || write.run(context)));

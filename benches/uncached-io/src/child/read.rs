@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use tsdb_bench_harness::latency::Latencies;
-use uncached_io::{AlignedBuf, Io, Policy, Reader};
+use tsdb_bench_harness::latency::Latency;
+use uncached_io::{AlignedBuf, Io, LatencyHistogram, Policy, Reader};
 
 use super::{Random, print, process_cpu};
 use crate::run::Run;
@@ -54,7 +54,7 @@ pub(crate) fn main(spec: &str) -> Result<()> {
     let len = std::fs::metadata(&spec.file)?.len();
     let until = Duration::from_secs_f64(spec.seconds);
     let (cpu, begin) = (process_cpu(), Instant::now());
-    let latencies = thread::scope(|scope| -> Result<Vec<Latencies>> {
+    let latencies = thread::scope(|scope| -> Result<Vec<LatencyHistogram>> {
         let read = |seed| read(&source, len, begin + until, seed);
         let threads: Vec<_> =
             (0..spec.threads).map(|seed| scope.spawn(move || read(seed * 77 + 1))).collect();
@@ -64,20 +64,22 @@ pub(crate) fn main(spec: &str) -> Result<()> {
         joined.collect()
     })?;
     let (seconds, cpu) = (begin.elapsed(), process_cpu().saturating_sub(cpu));
-    let calls = Latencies::merge(latencies).take();
+    let mut calls = LatencyHistogram::new();
+    latencies.iter().for_each(|part| calls.merge(part));
     print(&Run {
         seconds: seconds.as_secs_f64(),
-        bytes: calls.as_ref().map_or(0, |calls| calls.count) * BLOCK_BYTES as u64,
+        bytes: calls.count() * BLOCK_BYTES as u64,
         cpu_seconds: Some(cpu.as_secs_f64()),
-        calls,
+        calls: Some(latency(&calls)),
         ..Run::default()
     })
 }
 
-fn read(source: &Source, len: u64, until: Instant, seed: u64) -> Result<Latencies> {
+fn read(source: &Source, len: u64, until: Instant, seed: u64) -> Result<LatencyHistogram> {
     let blocks = (len / BLOCK_BYTES as u64).max(1);
     let mut random = Random(seed);
-    let mut latencies = Latencies::default();
+    // Of a fixed size: what is kept of each call would compete with what is cached.
+    let mut latencies = LatencyHistogram::new();
     let (mut aligned, mut plain) = (AlignedBuf::new(), vec![0; BLOCK_BYTES]);
     loop {
         let at = random.next() % blocks * BLOCK_BYTES as u64;
@@ -93,5 +95,21 @@ fn read(source: &Source, len: u64, until: Instant, seed: u64) -> Result<Latencie
         if now >= until {
             return Ok(latencies);
         }
+    }
+}
+
+fn latency(calls: &LatencyHistogram) -> Latency {
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    let percentile = |percent| micros(calls.percentile(percent));
+    Latency {
+        count: calls.count(),
+        mean: micros(calls.mean()),
+        stddev: micros(calls.stddev()),
+        p50: percentile(50.0),
+        p90: percentile(90.0),
+        p99: percentile(99.0),
+        p999: percentile(99.9),
+        p9999: percentile(99.99),
+        max: micros(calls.max()),
     }
 }

@@ -23,6 +23,9 @@ struct Plot {
 
 const SIZE: (u32, u32) = (960, 480);
 
+/// Width of the plot, in those of its bars.
+const LEGEND_ROOM: f64 = 1.4;
+
 /// Draws what was measured; returns the files.
 pub(super) fn draw(report: &Report, json: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
@@ -112,7 +115,7 @@ fn reads(report: &Report) -> Plot {
         unit: "reads a second",
         categories: categories.into_iter().take(cases.len()).collect(),
         series,
-        logarithmic: true,
+        logarithmic: false,
     }
 }
 
@@ -133,8 +136,10 @@ impl Plot {
         root.fill(&WHITE)?;
         let mut builder = ChartBuilder::on(&root);
         builder.caption(&self.title, ("sans-serif", 20)).margin(12);
-        builder.x_label_area_size(40).y_label_area_size(70).right_y_label_area_size(8);
-        let across = 0.0..self.categories.len() as f64;
+        builder.x_label_area_size(40).y_label_area_size(70);
+        // Groups stand around 1, 2, ...; behind them there is room for the legend.
+        let groups = self.categories.len() as f64;
+        let across = 0.45..0.55 + groups * LEGEND_ROOM;
         if self.logarithmic {
             let mut chart = builder.build_cartesian_2d(across, (lowest..highest).log_scale())?;
             self.fill(&mut chart, lowest)?;
@@ -144,6 +149,12 @@ impl Plot {
         }
         root.present()?;
         Ok(())
+    }
+
+    /// How many bars a group has of the first `series` series.
+    fn bars(&self, group: usize, series: usize) -> usize {
+        let values = self.series.iter().take(series).map(|(_, values)| values.get(group));
+        values.filter(|value| matches!(value, Some(Some(_)))).count()
     }
 
     fn fill<'a, Y>(
@@ -159,23 +170,24 @@ impl Plot {
         Y: Ranged<ValueType = f64> + plotters::coord::ranged1d::ValueFormatter<f64>,
     {
         let name = |at: &f64| {
-            let category = self.categories.get(at.floor() as usize).cloned().unwrap_or_default();
-            // Labels stand at whole numbers, the left edges of their groups.
-            if at.fract() == 0.0 { category } else { String::new() }
+            let whole = (at - at.round()).abs() < 1e-6 && *at >= 1.0;
+            let category = whole.then(|| self.categories.get(at.round() as usize - 1)).flatten();
+            category.cloned().unwrap_or_default()
         };
         chart
             .configure_mesh()
             .disable_x_mesh()
-            .x_labels(self.categories.len() + 1)
+            .x_labels(2 * self.categories.len() + 4)
             .x_label_formatter(&name)
             .y_desc(self.unit)
             .draw()?;
-        let width = 0.9 / self.series.len() as f64;
+        let most = (0..self.categories.len()).map(|group| self.bars(group, usize::MAX)).max();
+        let width = 0.9 / most.unwrap_or(1).max(1) as f64;
         for (number, (arm, values)) in self.series.iter().enumerate() {
             let color = Palette99::pick(number).to_rgba();
-            let left = |group: usize| group as f64 + width * number as f64;
             let bars = values.iter().enumerate().filter_map(|(group, value)| {
-                let corners = [(left(group), floor), (left(group) + width * 0.9, (*value)?)];
+                let left = group as f64 + 0.55 + width * self.bars(group, number) as f64;
+                let corners = [(left, floor), (left + width * 0.9, (*value)?)];
                 Some(Rectangle::new(corners, color.filled()))
             });
             chart.draw_series(bars)?.label(arm.as_str()).legend(move |(x, y)| {

@@ -18,7 +18,7 @@ pub(crate) struct Programs {
     /// A directory that everybody may enter.
     dir: TempDir,
     locks: Vec<File>,
-    memory: Option<TempDir>,
+    memories: Vec<TempDir>,
 }
 
 /// Makes the sandbox of the session `name` in `dir`; false, said aloud, if it can't be replayed
@@ -53,7 +53,7 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "lock" => programs.hold_lock(&data),
         "midway" => midway(dir),
         "disk-full" => return disk_full(dir),
-        "uncached" => return programs.uncached(dir),
+        "uncached" | "probe" => return programs.uncached(name, dir),
         "unprivileged" => return unprivileged(dir),
         other => panic!("tests/it/sandboxes.rs has no sandbox for the session {other}"),
     }
@@ -280,18 +280,19 @@ impl Programs {
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("it-").tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Self { dir, locks: Vec::new(), memory: None }
+        Self { dir, locks: Vec::new(), memories: Vec::new() }
     }
 
     /// A directory in memory, which has a page cache and nothing else.
-    fn uncached(&mut self, dir: &Path) -> bool {
+    fn uncached(&mut self, name: &str, dir: &Path) -> bool {
         copy_case("basic", &dir.join("data"));
         let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
-            fixtures::skip("TSDB_CLI_TESTS", "session uncached: no /dev/shm to write to");
+            let why = format!("session {name}: no /dev/shm to write to");
+            fixtures::skip("TSDB_CLI_TESTS", &why);
             return false;
         };
         symlink(memory.path(), dir.join("memory")).unwrap();
-        self.memory = Some(memory);
+        self.memories.push(memory);
         true
     }
 

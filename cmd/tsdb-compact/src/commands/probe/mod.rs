@@ -4,7 +4,8 @@ mod filesystem;
 mod measure;
 mod report;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -16,12 +17,13 @@ use uncached_io::{Alignment, EngineKind, EngineReport, Error, Io, engines};
 use self::filesystem::Filesystem;
 use self::measure::{Measured, Slices};
 use crate::args::GlobalArgs;
-use crate::engine::{cancel_on_signal, cannot_write};
+use crate::engine::cancel_on_signal;
+use crate::errors::advice_on_io;
 use crate::output::{Outcome, UsageError, print_json};
 use crate::paths::require_directory;
 use crate::units::{display_bytes, parse_bytes};
 
-/// Find out what a directory can do: whether it takes uncached I/O, by which engines, how fast
+/// Find out whether a directory takes uncached I/O, by which engines, and how fast
 ///
 /// Writes a file there with each engine in turn and deletes it again, looks into the page cache
 /// meanwhile, and says which flags to use.
@@ -103,7 +105,7 @@ fn look(args: &ProbeArgs) -> anyhow::Result<(Result<Alignment, FallbackReason>, 
         }
         // Built with the feature forcedirectio there is no way around it.
         Err(Error::NotUncached { reason, .. }) => Ok((Err(reason), EngineKind::Buffered)),
-        Err(error) => Err(cannot_write(&args.dir, &error)),
+        Err(error) => Err(refused(&args.dir, &error)),
     }
 }
 
@@ -143,7 +145,7 @@ fn measure(args: &ProbeArgs, global: &GlobalArgs, probed: &mut Probed) -> anyhow
         quiet: global.no_progress(),
     };
     let measured = slices.run(&kinds).map_err(|error| match error.downcast::<Error>() {
-        Ok(error) => cannot_write(&args.dir, &error),
+        Ok(error) => refused(&args.dir, &error),
         Err(error) => error,
     })?;
     for (kind, measured) in measured {
@@ -153,6 +155,19 @@ fn measure(args: &ProbeArgs, global: &GlobalArgs, probed: &mut Probed) -> anyhow
         }
     }
     Ok(())
+}
+
+/// That `dir` takes no files at all, why, and what to do.
+fn refused(dir: &Path, error: &Error) -> anyhow::Error {
+    let cause = io::Error::from(error.kind());
+    let advice = match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or give a smaller --file-size"
+        }
+        _ => advice_on_io(&cause)
+            .unwrap_or("nothing can be written there; name a directory of the disk in question"),
+    };
+    anyhow!("cannot write to {}: {cause}\n  {advice}", dir.display())
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
