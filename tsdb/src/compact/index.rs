@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tsdb_format::checksum::{crc32c, crc32c_append};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES};
-use tsdb_format::varint::{put_uvarint, put_varint};
+use tsdb_format::varint::{put_uvarint, put_varint, uvarint_len};
 
 use super::error::{CompactError, LedgerMismatch};
 use super::ledger::Tally;
@@ -33,6 +33,10 @@ use super::symbols::{MergedSymbols, SymbolCursor};
 use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
 
 const VERSION: u8 = 2;
+/// One part in this many of the writer's buffer: what stays in memory of one series' entry.
+const ENTRY_PART: usize = 4;
+/// The longest series entry that is written; longer ones would not be read, either.
+const ENTRY_BYTES_MAX: u64 = 1 << 30;
 /// Series references count in units of 16 bytes and have 32 bits.
 pub(super) const INDEX_BYTES_MAX: u64 = 16 * (u32::MAX as u64);
 
@@ -146,13 +150,19 @@ impl IndexWriter {
             return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
         }
         let reference = (self.out.position / SERIES_ALIGN_BYTES) as u32;
-        let scratch = &mut self.scratch;
-        let chunks = self.entry.encode(labels, scratch);
+        let earlier = self.entry.take_earlier();
         if !self.mutations.index() {
+            self.entry.encode(labels, &mut self.scratch);
             return Ok(reference);
         }
-        self.chunks += chunks;
-        self.out.write(scratch)?;
+        self.chunks += match earlier {
+            Some(earlier) => self.write_long_entry(labels, earlier)?,
+            None => {
+                let chunks = self.entry.encode(labels, &mut self.scratch);
+                self.out.write(&self.scratch)?;
+                chunks
+            }
+        };
         self.series += 1;
         tally_posting(&mut self.listed, None, reference);
         for pair in labels.chunks_exact(2) {
@@ -160,6 +170,50 @@ impl IndexWriter {
         }
         self.postings.add(reference, self.mutations.postings(labels))?;
         Ok(reference)
+    }
+
+    /// Takes what there is of the current series' entry out of memory, if it is long.
+    pub(super) fn relieve(&mut self) -> Result<(), CompactError> {
+        let options = &self.options;
+        self.entry.relieve(options.buffer_bytes / ENTRY_PART, || {
+            SpillWriter::new(
+                Arc::clone(&options.vfs),
+                SpillOptions {
+                    path: options.spill_dir.join("series-entry"),
+                    memory_bytes_max: 0,
+                    buffer_bytes: 64 << 10,
+                },
+            )
+        })
+    }
+
+    /// Writes an entry whose first chunks were spilled; how many it has.
+    #[cold]
+    fn write_long_entry(
+        &mut self,
+        labels: &[u32],
+        mut earlier: SpillWriter,
+    ) -> Result<u64, CompactError> {
+        let (count, rest) = self.entry.encode_parts(labels, &mut self.scratch);
+        earlier.write_all(&rest)?;
+        let len = self.scratch.len() as u64 + earlier.len_bytes();
+        if len > ENTRY_BYTES_MAX {
+            let what = "bytes of one series' index entry";
+            return Err(CompactError::limit(what, len, ENTRY_BYTES_MAX));
+        }
+        let earlier = earlier.finish()?;
+        let mut head = Vec::new();
+        put_uvarint(&mut head, len);
+        self.out.write(&head)?;
+        self.out.write(&self.scratch)?;
+        let mut crc = crc32c(&self.scratch);
+        earlier.for_each_piece(64 << 10, |piece| {
+            crc = crc32c_append(crc, piece);
+            self.out.write(piece)
+        })?;
+        self.out.write(&crc.to_be_bytes())?;
+        earlier.remove()?;
+        Ok(count)
     }
 
     /// Writes postings, their offset table and the TOC, and makes the file durable.
@@ -259,15 +313,55 @@ impl Appender {
 /// | chunks <uvarint> | minT <varint> | maxT - minT <uvarint> | ref <uvarint> |
 /// | minT - last maxT <uvarint> | maxT - minT <uvarint> | ref - last ref <varint> | ... | crc 4 |
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct SeriesEntryBuilder {
     chunks: Vec<u8>,
     count: u64,
     last: Option<IndexedChunk>,
     body: Vec<u8>,
+    /// The first of a long series' chunks, out of memory.
+    earlier: Option<SpillWriter>,
 }
 
 impl SeriesEntryBuilder {
+    /// Moves chunks past `bytes_max` to what `make` makes.
+    #[inline]
+    pub(super) fn relieve(
+        &mut self,
+        bytes_max: usize,
+        make: impl FnOnce() -> SpillWriter,
+    ) -> Result<(), CompactError> {
+        if self.chunks.len() > bytes_max {
+            self.earlier.get_or_insert_with(make).write_all(&self.chunks)?;
+            self.chunks.clear();
+        }
+        Ok(())
+    }
+
+    /// What [`SeriesEntryBuilder::relieve`] took away.
+    pub(super) fn take_earlier(&mut self) -> Option<SpillWriter> {
+        self.earlier.take()
+    }
+
+    /// Labels and count in `head`, and the chunks that were not taken away; the builder is empty
+    /// again. Returns how many chunks there are in all.
+    fn encode_parts(&mut self, labels: &[u32], head: &mut Vec<u8>) -> (u64, Vec<u8>) {
+        head.clear();
+        put_uvarint(head, labels.len() as u64 / 2);
+        labels.iter().for_each(|&id| put_uvarint(head, u64::from(id)));
+        put_uvarint(head, self.count);
+        self.last = None;
+        (std::mem::take(&mut self.count), std::mem::take(&mut self.chunks))
+    }
+
+    /// The length of the whole entry, whatever was taken away; the builder is empty again.
+    pub(super) fn measure(&mut self, labels: &[u32], scratch: &mut Vec<u8>) -> u64 {
+        let earlier = self.earlier.take().map_or(0, |earlier| earlier.len_bytes());
+        self.encode(labels, scratch);
+        let len = self.body.len() as u64 + earlier;
+        uvarint_len(len) as u64 + len + 4
+    }
+
     #[inline]
     pub(super) fn add(&mut self, chunk: IndexedChunk) {
         let IndexedChunk { min_time, max_time, reference } = chunk;

@@ -1,5 +1,6 @@
 //! Planning and compaction.
 
+mod all_series;
 mod batch;
 mod block_builder;
 mod budget;
@@ -7,10 +8,14 @@ mod compactor;
 mod directory;
 mod dry_run;
 mod error;
+mod far_entry;
 mod files;
+mod flow;
 pub(crate) mod heap;
 mod index;
 mod ledger;
+mod listing;
+mod long;
 mod merge;
 mod merged_meta;
 #[cfg(not(test))]
@@ -31,6 +36,8 @@ mod segments;
 mod series;
 mod source;
 mod spill;
+mod stone_file;
+mod stones;
 mod symbol_map;
 mod symbols;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::index::IndexedChunk;
+use super::listing::ListedChunk;
 use super::reencode::EncodedChunks;
 
 /// Faults to be planted; here there are none.
@@ -16,6 +17,12 @@ impl Mutations {
     /// A batch has been planned.
     #[inline(always)]
     pub(super) fn plan(&self, _batch: &mut Batch) {}
+
+    /// A chunk of a long series is to be merged: how often it is taken.
+    #[inline(always)]
+    pub(super) fn feed(&self, _chunk: &mut ListedChunk) -> u32 {
+        1
+    }
 
     /// Chunks have been encoded anew.
     #[inline(always)]

@@ -24,21 +24,29 @@ pub(super) struct SpillOptions {
 
 /// The writing half.
 pub(super) struct SpillWriter {
-    /// `None` where bytes are only counted.
+    /// `None` where there is no file to spill to.
     target: Option<(Arc<dyn Vfs>, SpillOptions)>,
     memory: Vec<u8>,
     file: Option<Box<dyn VfsFile>>,
     len_bytes: u64,
+    /// Whether bytes are kept, not only counted.
+    keeps: bool,
 }
 
 impl SpillWriter {
     pub(super) fn new(vfs: Arc<dyn Vfs>, options: SpillOptions) -> Self {
-        Self { target: Some((vfs, options)), memory: Vec::new(), file: None, len_bytes: 0 }
+        let target = Some((vfs, options));
+        Self { target, memory: Vec::new(), file: None, len_bytes: 0, keeps: true }
+    }
+
+    /// Keeps everything in memory.
+    pub(super) fn in_memory() -> Self {
+        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0, keeps: true }
     }
 
     /// Counts bytes and keeps none; what it finishes as can't be read.
     pub(super) fn counting() -> Self {
-        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0 }
+        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0, keeps: false }
     }
 
     /// How many bytes were written so far.
@@ -51,7 +59,12 @@ impl SpillWriter {
         if let Some(file) = &mut self.file {
             return file.write_all(bytes);
         }
-        let Some((vfs, options)) = &self.target else { return Ok(()) };
+        let Some((vfs, options)) = &self.target else {
+            if self.keeps {
+                self.memory.extend_from_slice(bytes);
+            }
+            return Ok(());
+        };
         if self.memory.len() + bytes.len() <= options.memory_bytes_max {
             // Doubling would pass the limit at the end: grow to the limit exactly instead.
             let room = self.memory.capacity() - self.memory.len();

@@ -5,6 +5,7 @@ mod faults;
 mod flips;
 mod mutations;
 mod spills;
+mod streams;
 
 use std::fs;
 use std::path::{Path, PathBuf};
