@@ -25,7 +25,11 @@ use crate::{DecodeError, DecodeErrorKind};
 
 const MAGIC: u32 = 0x0130_BA30;
 const FORMAT: u8 = 1;
+/// Magic number and format, in front of the stones.
+pub const TOMBSTONES_HEADER_BYTES: usize = HEADER_BYTES;
 const HEADER_BYTES: usize = 5;
+/// The longest stone: three varints.
+pub const STONE_BYTES_MAX: usize = 30;
 
 /// A deleted span of time in milliseconds, both ends inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,21 +56,11 @@ impl Tombstones {
     /// # Errors
     /// When the file is not one, is cut off, or its checksum does not match.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let magic = bytes.first_chunk().ok_or_else(|| DecodeError::eof(bytes.len() as u64))?;
-        let magic = u32::from_be_bytes(*magic);
-        if magic != MAGIC {
-            let kind = DecodeErrorKind::InvalidMagic { expected: MAGIC, found: magic };
-            return Err(DecodeError::new(0, kind));
-        }
-        let (Some(&format), Some((stones, crc))) = (
-            bytes.get(HEADER_BYTES - 1),
-            bytes.get(HEADER_BYTES..).and_then(<[u8]>::split_last_chunk::<4>),
-        ) else {
+        check_tombstones_header(bytes)?;
+        let Some((stones, crc)) = bytes.get(HEADER_BYTES..).and_then(<[u8]>::split_last_chunk::<4>)
+        else {
             return Err(DecodeError::eof(bytes.len() as u64));
         };
-        if format != FORMAT {
-            return Err(DecodeError::new(4, DecodeErrorKind::UnsupportedVersion(format)));
-        }
         let (expected, actual) = (u32::from_be_bytes(*crc), crc32c(stones));
         if expected != actual {
             let kind = DecodeErrorKind::ChecksumMismatch { expected, actual };
@@ -134,7 +128,28 @@ impl Tombstones {
     }
 }
 
-fn decode_stone(bytes: &[u8]) -> Option<((u64, Interval), usize)> {
+/// Checks magic number and format, which begin `bytes`.
+///
+/// # Errors
+/// When they are not those of a tombstones file, or cut off.
+pub fn check_tombstones_header(bytes: &[u8]) -> Result<(), DecodeError> {
+    let eof = || DecodeError::eof(bytes.len() as u64);
+    let found = u32::from_be_bytes(*bytes.first_chunk().ok_or_else(eof)?);
+    if found != MAGIC {
+        let kind = DecodeErrorKind::InvalidMagic { expected: MAGIC, found };
+        return Err(DecodeError::new(0, kind));
+    }
+    match bytes.get(HEADER_BYTES - 1) {
+        Some(&FORMAT) => Ok(()),
+        Some(&format) => Err(DecodeError::new(4, DecodeErrorKind::UnsupportedVersion(format))),
+        None => Err(eof()),
+    }
+}
+
+/// The stone that begins `bytes` (series reference and interval), and its length in bytes; `None`
+/// if none does.
+#[must_use]
+pub fn decode_stone(bytes: &[u8]) -> Option<((u64, Interval), usize)> {
     let (series, a) = uvarint(bytes)?;
     let (min, b) = varint(bytes.get(a..)?)?;
     let (max, c) = varint(bytes.get(a + b..)?)?;

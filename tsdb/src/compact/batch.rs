@@ -8,6 +8,7 @@
 //! series   | labels .. | parts .. |                 planned: one for each series
 //! parts    source, chunks ..                        one for each source that has the series
 //! chunks   times, reference, run                    as the source's index lists them
+//! deleted  intervals                                one list for each part
 //! runs     source, segment, bytes                   what to fetch: neighbouring chunks together
 //! -----
 //! buffers  the bytes of the runs
@@ -19,6 +20,8 @@ use tsdb_format::tombstones::Interval;
 use uncached_io::AlignedBuf;
 
 use super::ledger::{SeriesBooks, Tally};
+use super::listing::ListPlace;
+use super::stones::StonePlace;
 
 /// A source chunk that a series of the batch needs.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +40,31 @@ pub(super) struct PlannedChunk {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     pub(super) source: u32,
-    /// The reference by which the source's tombstones know the series.
-    pub(super) series_ref: u64,
-    pub(super) has_deleted: bool,
     /// End of its chunks; they begin where those of the part before end.
     pub(super) chunks_end: u32,
+    /// End of its deleted intervals; they begin where those of the part before end.
+    pub(super) deleted_end: u32,
+}
+
+/// A series that is too large for a batch: its chunks are read as its merge needs them, and written
+/// piece by piece. It has a batch to itself, whose parts name their first chunks, for errors.
+#[derive(Debug, Default)]
+pub(super) struct LongSeries {
+    /// In the order in which they are merged.
+    pub(super) parts: Vec<LongPart>,
+    /// Whether no chunk of it overlaps another one: the parts follow each other.
+    pub(super) plain: bool,
+}
+
+/// The chunks of one source for a long series.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LongPart {
+    pub(super) source: u32,
+    /// The reference by which the source's tombstones know the series.
+    pub(super) series_ref: u64,
+    pub(super) list: ListPlace,
+    /// Where the source's tombstones of the series begin, if there are any.
+    pub(super) stones: Option<StonePlace>,
 }
 
 /// A series of the output, or a piece of a long one.
@@ -120,6 +143,10 @@ pub(super) struct Batch {
     pub(super) parts: Vec<Part>,
     pub(super) chunks: Vec<PlannedChunk>,
     pub(super) runs: Vec<Run>,
+    /// Deleted intervals of the parts.
+    pub(super) deleted: Vec<Interval>,
+    /// The only series of the batch, if it is a long one.
+    pub(super) long: Option<LongSeries>,
     /// Bytes of chunks that the runs hold, as far as they are known.
     pub(super) planned_bytes: u64,
     /// Bytes that the chunks and what becomes of them may take in memory.
@@ -160,6 +187,8 @@ impl Batch {
         self.parts.clear();
         self.chunks.clear();
         self.runs.clear();
+        self.deleted.clear();
+        self.long = None;
         self.planned_bytes = 0;
         self.weight_bytes = 0;
         self.extras_used = 0;
@@ -190,6 +219,12 @@ impl Batch {
     pub(super) fn chunks_of(&self, number: usize) -> std::ops::Range<usize> {
         let start = number.checked_sub(1).map_or(0, |before| self.parts[before].chunks_end);
         start as usize..self.parts[number].chunks_end as usize
+    }
+
+    /// The deleted intervals of part `number`.
+    pub(super) fn deleted_of(&self, number: usize) -> &[Interval] {
+        let start = number.checked_sub(1).map_or(0, |before| self.parts[before].deleted_end);
+        &self.deleted[start as usize..self.parts[number].deleted_end as usize]
     }
 
     /// Indices of the output chunks of series `number`.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
-use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
 use super::directory::mark_of;
@@ -20,6 +19,8 @@ use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
 use super::segments::Counts;
 use super::source::Source;
+use super::stone_file::StoneFile;
+use super::stones::{SORTED_STONE_BYTES, StoneSpill, Stones};
 use super::verify_output::VerifyOutput;
 use crate::block::leftovers;
 use crate::block::publish::{
@@ -206,14 +207,18 @@ impl Compactor {
         let bytes_read: u64 =
             opened.sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
         self.progress.begin(opened.sources.iter().map(|source| source.chunk_bytes()).sum());
+        let sort_bytes = self.load_small_tombstones(&opened.sources)?;
         self.foresee_limits(&opened.sources)?;
         leftovers::remove(self.vfs.as_ref(), dest, None)?;
-        self.foresee_space(&opened.sources, dest)?;
+        self.foresee_space(&opened.sources, dest, 2 * sort_bytes)?;
         let id = self.options.block_id.unwrap_or_else(Ulid::generate);
         let mut meta = merged_meta(id, &metas);
         let ownership = BlockOwnership::of_block(opened.sources[0].dir())?;
         let rule = self.options.ownership;
         let temp = TempBlock::create(Arc::clone(&self.vfs), dest, id, ownership, rule)?;
+        if sort_bytes > 0 {
+            self.sort_tombstones(&opened.sources, &temp)?;
+        }
         let populated = self.populate(&opened.sources, &temp, &meta)?;
         let Populated { counts, ledger, index, unaccounted } = populated;
         meta.stats = stats(&counts);
@@ -247,6 +252,43 @@ impl Compactor {
             published,
         };
         Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
+    }
+
+    /// Reads all tombstones if they are few enough to be held. Returns how many bytes of them were
+    /// left to be sorted on disk.
+    pub(super) fn load_small_tombstones(
+        &self,
+        sources: &[Arc<Source>],
+    ) -> Result<u64, CompactError> {
+        let bytes: u64 = sources.iter().filter_map(|source| tombstone_bytes(source.dir())).sum();
+        let shares = self.shares(sources.len());
+        if bytes > shares.tombstone_bytes {
+            return Ok(bytes);
+        }
+        for source in sources.iter().filter(|source| tombstone_bytes(source.dir()).is_some()) {
+            source.set_stones(Stones::load(StoneFile::open(source, shares.source_window_bytes)?)?);
+        }
+        Ok(0)
+    }
+
+    fn sort_tombstones(
+        &self,
+        sources: &[Arc<Source>],
+        temp: &TempBlock,
+    ) -> Result<(), CompactError> {
+        let shares = self.shares(sources.len());
+        let spill = StoneSpill {
+            vfs: Arc::clone(&self.vfs),
+            dir: temp.spill_dir()?,
+            stones_max: (shares.sort_bytes / SORTED_STONE_BYTES).max(16),
+            merge_bytes: shares.sort_bytes,
+        };
+        for source in sources.iter().filter(|source| tombstone_bytes(source.dir()).is_some()) {
+            self.cancel.check()?;
+            let file = StoneFile::open(source, shares.source_window_bytes)?;
+            source.set_stones(Stones::sort(file, &spill, source.number())?);
+        }
+        Ok(())
     }
 
     fn verify(
@@ -313,7 +355,6 @@ impl Compactor {
 
     pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
         let pool = Arc::new(FilePool::new(Arc::clone(&self.vfs), dirs.to_vec(), OPEN_FILES_MAX));
-        let mut tombstone_bytes = 0;
         let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
         for (number, dir) in dirs.iter().enumerate() {
             self.cancel.check()?;
@@ -332,14 +373,9 @@ impl Compactor {
                     reason: format!("{mark}; remove the mark to have the block merged"),
                 });
             }
-            let stones_bytes = fs::metadata(dir.join("tombstones")).map_or(0, |file| file.len());
-            tombstone_bytes += stones_bytes;
-            Shares::admit_tombstones(tombstone_bytes, self.options.memory_budget_bytes)?;
-            let tombstones = read_tombstones(dir)?;
             let segments = segment_lengths(dir)?;
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let source =
-                Source::open(number, dir.clone(), meta, tombstones, segments, Arc::clone(&pool))?;
+            let source = Source::open(number, dir.clone(), meta, segments, Arc::clone(&pool))?;
             opened.sources.push(Arc::new(source));
         }
         let Some(first) = opened.sources.first() else { return Err(CompactError::NoSources) };
@@ -441,13 +477,9 @@ pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
     Ok(meta)
 }
 
-/// A block without the file has no tombstones.
-fn read_tombstones(dir: &Path) -> Result<Tombstones, CompactError> {
-    let path = dir.join("tombstones");
-    if !path.exists() {
-        return Ok(Tombstones::default());
-    }
-    Tombstones::decode(&read(&path)?).map_err(|error| fault(dir, path, error.into()))
+/// Bytes of a block's tombstones file, if it has one.
+fn tombstone_bytes(dir: &Path) -> Option<u64> {
+    fs::metadata(dir.join("tombstones")).ok().map(|file| file.len())
 }
 
 /// Lengths of the segment files `chunks/000001`, `000002`, ...

@@ -6,19 +6,24 @@
 //! interleaved ones can grow severalfold. The figures are an estimate then, and say so; how much
 //! room is needed at the very most is told beside them, where it can be known.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
-use tsdb_format::varint::uvarint_len;
+use tsdb_format::varint::{uvarint, uvarint_len};
+use uncached_io::AlignedBuf;
 
-use super::batch::Batch;
-use super::budget::Shares;
+use super::batch::{Batch, LongSeries};
+use super::budget::{LongShares, Shares};
 use super::compactor::Compactor;
-use super::error::CompactError;
+use super::error::{CompactError, SourceFault};
+use super::files::FileKey;
 use super::index::INDEX_BYTES_MAX;
-use super::merge::SeriesMerge;
+use super::listing::{ListReader, ListedChunk};
+use super::long::SeriesStones;
+use super::merge::{RUN_GAP_BYTES, SeriesMerge};
 use super::mutation::Mutations;
 use super::progress::{CancelToken, Phase};
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
@@ -28,6 +33,9 @@ use super::source::Source;
 use super::spill::SpillWriter;
 use super::symbols::{SymbolLengths, SymbolShares, merge_symbols};
 use crate::vfs::free_bytes;
+
+/// Bytes of one series' entry that are held to be counted.
+const ENTRY_BYTES: usize = 64 << 10;
 
 /// What a merge would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -128,7 +136,11 @@ impl Compactor {
         let opened = self.open_sources(sources)?;
         let shares = self.shares(opened.sources.len());
         let cancel = self.cancel_token();
+        let left = self.load_small_tombstones(&opened.sources)?;
         let mut run = estimate(&opened.sources, &shares, self.segment_bytes_max(), cancel)?;
+        // Tombstones that would be sorted on disk are not looked at, nor is the disk written to.
+        run.exact &= left == 0;
+        run.peak_disk_bytes += 2 * left;
         run.free_disk_bytes =
             free_bytes(dest).map_err(|error| CompactError::Space(Box::new(error)))?;
         Ok(run)
@@ -152,7 +164,7 @@ pub(super) fn estimate(
         merge_symbols(sources, store, &symbol_shares, Some(&mut lengths), &Mutations::none())?;
     let mut cursors = Vec::with_capacity(sources.len());
     for (source, map) in sources.iter().zip(maps) {
-        cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);
+        cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.cursor_windows())?);
     }
     let range = time_range(sources);
     let mut merge = SeriesMerge::new(cursors, shares, range);
@@ -160,7 +172,10 @@ pub(super) fn estimate(
     let mut batch = Batch::default();
     while merge.fill(&mut batch)? {
         cancel.check()?;
-        layout.add(&batch);
+        match &batch.long {
+            None => layout.add(&batch),
+            Some(long) => layout.add_long(&batch, long, sources, &shares.long, cancel)?,
+        }
     }
     let mut run = layout.finish(&lengths)?;
     run.bytes_read = sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
@@ -239,7 +254,7 @@ impl Layout {
                 continue;
             }
             for part in batch.parts_of(number) {
-                let copied = series.plain && !batch.parts[part].has_deleted;
+                let copied = series.plain && batch.deleted_of(part).is_empty();
                 self.run.exact &= copied;
                 for at in batch.chunks_of(part) {
                     let chunk = &batch.chunks[at];
@@ -259,6 +274,43 @@ impl Layout {
                 self.end_series(batch.labels_of(number));
             }
         }
+    }
+
+    /// Adds a long series, whose chunks are listed once more for that.
+    fn add_long(
+        &mut self,
+        batch: &Batch,
+        long: &LongSeries,
+        sources: &[Arc<Source>],
+        shares: &LongShares,
+        cancel: &CancelToken,
+    ) -> Result<(), CompactError> {
+        let vanishes = batch.series.first().is_none_or(|series| series.vanishes);
+        if vanishes {
+            return Ok(());
+        }
+        if !long.plain {
+            self.run.exact = false;
+            foresee_groups(long, sources, self.range, shares, cancel)?;
+        }
+        for part in &long.parts {
+            cancel.check()?;
+            self.run.exact &= part.stones.is_none();
+            let Some(source) = sources.get(part.source as usize) else { continue };
+            let mut list = ListReader::new(source, part.list, shares.list_bytes);
+            let mut chunk = list.next_chunk()?;
+            while let Some(ListedChunk { min_time, max_time, reference }) = chunk {
+                self.run.exact &= min_time >= self.range.0 && max_time <= self.range.1;
+                chunk = list.next_chunk()?;
+                let next = chunk.map(|chunk| chunk.reference);
+                self.add_chunk(min_time, max_time, record_bytes(source, reference, next)?);
+                self.entry.relieve(ENTRY_BYTES, SpillWriter::counting)?;
+            }
+        }
+        if self.series_chunks > 0 {
+            self.end_series(batch.labels_of(0));
+        }
+        Ok(())
     }
 
     /// The length of each chunk's record: up to the next one of its run, or the run's end.
@@ -294,8 +346,8 @@ impl Layout {
     }
 
     fn end_series(&mut self, labels: &[u32]) {
-        self.entry.encode(labels, &mut self.encoded);
-        self.index_position = self.index_position.next_multiple_of(16) + self.encoded.len() as u64;
+        let entry_bytes = self.entry.measure(labels, &mut self.encoded);
+        self.index_position = self.index_position.next_multiple_of(16) + entry_bytes;
         self.run.series += 1;
         self.series_chunks = 0;
         self.label_pairs += labels.len() as u64 / 2;
@@ -331,6 +383,68 @@ impl Layout {
         self.run.index_bytes = postings_start + postings_bytes + table_bytes + 52;
         Ok(self.run)
     }
+}
+
+/// Meets a group of more overlapping chunks than can be merged before the merge does. Partly deleted
+/// chunks count with all of their time, so there may be a group here that would fall apart.
+fn foresee_groups(
+    long: &LongSeries,
+    sources: &[Arc<Source>],
+    range: (i64, i64),
+    shares: &LongShares,
+    cancel: &CancelToken,
+) -> Result<(), CompactError> {
+    let mut lists = Vec::with_capacity(long.parts.len());
+    let mut heap = BinaryHeap::new();
+    let next = |list: &mut (ListReader, SeriesStones)| {
+        while let Some(ListedChunk { min_time, max_time, .. }) = list.0.next_chunk()? {
+            let outside = max_time < range.0 || min_time > range.1;
+            if !outside && !list.1.covers(min_time, max_time)? {
+                return Ok::<_, CompactError>(Some((min_time, max_time)));
+            }
+        }
+        Ok(None)
+    };
+    for (at, part) in long.parts.iter().enumerate() {
+        let Some(source) = sources.get(part.source as usize) else { continue };
+        let list = ListReader::new(source, part.list, shares.list_bytes);
+        lists.push((list, SeriesStones::new(source, part, shares.list_bytes)));
+        let Some(list) = lists.get_mut(at) else { continue };
+        heap.extend(next(list)?.map(|times| Reverse((times, at))));
+    }
+    let (mut chunks, mut end, mut most) = (0u64, None, 0);
+    while let Some(Reverse(((min_time, max_time), at))) = heap.pop() {
+        if end.is_none_or(|end| end < min_time) {
+            (chunks, end) = (0, None);
+            cancel.check()?;
+        }
+        chunks += 1;
+        most = most.max(chunks);
+        end = end.max(Some(max_time));
+        let Some(list) = lists.get_mut(at) else { continue };
+        heap.extend(next(list)?.map(|times| Reverse((times, at))));
+    }
+    if most > shares.group_chunks_max { Err(shares.refuse_group(most)) } else { Ok(()) }
+}
+
+/// The length of a chunk's record: up to the next one, or as it says itself.
+fn record_bytes(source: &Source, reference: u64, next: Option<u64>) -> Result<u64, CompactError> {
+    let gap = next.and_then(|next| next.checked_sub(reference));
+    if let Some(gap) = gap.filter(|gap| *gap > 0 && *gap <= u64::from(RUN_GAP_BYTES)) {
+        return Ok(gap);
+    }
+    let (segment, offset) = ((reference >> 32) as u32, reference & u64::from(u32::MAX));
+    let fault = || {
+        let key = FileKey::index(source.number());
+        source.fault(key, SourceFault::ChunkOutOfRange)
+    };
+    if source.segment_bytes(segment).is_none_or(|bytes| bytes <= offset) {
+        return Err(fault());
+    }
+    let mut buf = AlignedBuf::default();
+    let file = source.pool().get(FileKey::segment(source.number(), segment))?;
+    let (data_len, prefix) = uvarint(file.read_at(offset, 10, &mut buf)?).ok_or_else(fault)?;
+    Ok(data_len + prefix as u64 + 5)
 }
 
 /// The data bytes of a record: it has their length, an encoding byte and a checksum beside them.

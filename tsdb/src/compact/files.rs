@@ -6,18 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::vfs::{Vfs, VfsError, VfsRead};
 
+/// The number of the tombstones file; references can't name a segment of that number.
+const TOMBSTONES: u32 = u32::MAX;
+
 /// A file of a source block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FileKey {
     /// Position of the block among the sources.
     pub(super) source: u32,
-    /// 0 is the index, n the chunk segment that is called n on disk.
+    /// 0 is the index, n the chunk segment that is called n on disk, [`TOMBSTONES`] the tombstones.
     pub(super) number: u32,
 }
 
 impl FileKey {
     pub(super) fn index(source: u32) -> Self {
         Self { source, number: 0 }
+    }
+
+    pub(super) fn tombstones(source: u32) -> Self {
+        Self { source, number: TOMBSTONES }
     }
 
     /// The segment that chunk references call `segment` (they count from 0, file names from 1).
@@ -48,10 +55,10 @@ impl FilePool {
     /// The path of a file.
     pub(super) fn path(&self, key: FileKey) -> PathBuf {
         let dir = &self.dirs[key.source as usize];
-        if key.number == 0 {
-            dir.join("index")
-        } else {
-            dir.join(format!("chunks/{:06}", key.number))
+        match key.number {
+            0 => dir.join("index"),
+            TOMBSTONES => dir.join("tombstones"),
+            segment => dir.join(format!("chunks/{segment:06}")),
         }
     }
 

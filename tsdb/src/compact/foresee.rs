@@ -4,12 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::all_series::longest_entry_bytes;
+use super::budget::Shares;
 use super::compactor::Compactor;
 use super::dry_run::{FLOAT_BYTES_MAX, Room, estimate};
 use super::error::CompactError;
 use super::index::INDEX_BYTES_MAX;
 use super::source::Source;
 use crate::vfs::{SpaceError, free_bytes};
+
+/// The least that a chunk takes in a series entry: three varints.
+const CHUNK_BYTES_MIN: u64 = 3;
 
 impl Compactor {
     /// Where the sum of the sources' parts passes a limit of the format, the result is planned
@@ -27,26 +32,27 @@ impl Compactor {
         let fits = sum(Source::index_bytes) <= INDEX_BYTES_MAX
             && sum(tables) <= u64::from(u32::MAX)
             && sum(symbols) <= u64::from(u32::MAX);
-        if fits {
+        let shares = self.shares(sources.len());
+        if fits && !may_have_large_groups(sources, &shares)? {
             return Ok(());
         }
-        let shares = self.shares(sources.len());
         estimate(sources, &shares, self.segment_bytes_max(), self.cancel_token()).map(|_| ())
     }
 
     /// Where there may be too little room, the result is planned first. What can't be written
     /// whatever the samples are is refused; what may be is tried, with a warning: if the disk fills
-    /// up, that costs the temporary block.
+    /// up, that costs the temporary block. `sort_bytes` go to disk while tombstones are sorted.
     pub(super) fn foresee_space(
         &self,
         sources: &[Arc<Source>],
         dest: &Path,
+        sort_bytes: u64,
     ) -> Result<(), CompactError> {
         let space = |error| CompactError::Space(Box::new(error));
         let free_bytes = free_bytes(dest).map_err(space)?;
         let sum = |of: fn(&Source) -> u64| sources.iter().map(|source| of(source)).sum::<u64>();
         // Beside the output there are temporary files, never larger than the indexes.
-        let copied = sum(Source::chunk_bytes) + 2 * sum(Source::index_bytes);
+        let copied = sum(Source::chunk_bytes) + 2 * sum(Source::index_bytes) + sort_bytes;
         // Whatever meta.json says.
         let samples = sources
             .iter()
@@ -76,6 +82,24 @@ impl Compactor {
             }
         }
     }
+}
+
+/// Whether the sources could list more chunks of one series than a group may have: whether their
+/// longest series entries are long enough.
+fn may_have_large_groups(sources: &[Arc<Source>], shares: &Shares) -> Result<bool, CompactError> {
+    let limit_bytes = shares.long.group_chunks_max * CHUNK_BYTES_MIN;
+    let section = |source: &Arc<Source>| {
+        let section = source.series_section();
+        section.end - section.start
+    };
+    if sources.len() < 2 || sources.iter().map(section).sum::<u64>() <= limit_bytes {
+        return Ok(false);
+    }
+    let mut bytes = 0;
+    for source in sources {
+        bytes += longest_entry_bytes(source, shares.source_window_bytes)?;
+    }
+    Ok(bytes > limit_bytes)
 }
 
 /// Whether the times of any two blocks overlap.

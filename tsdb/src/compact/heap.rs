@@ -21,6 +21,11 @@ impl TieHeap {
         self.ids.clear();
     }
 
+    /// Makes room for exactly `count` ids.
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.ids.reserve_exact(count.saturating_sub(self.ids.len()));
+    }
+
     /// The id that [`TieHeap::pop`] would return.
     pub(crate) fn peek(&self) -> Option<u32> {
         self.ids.first().copied()

@@ -28,12 +28,16 @@ use super::error::{CompactError, LedgerMismatch};
 use super::ledger::Tally;
 use super::mutation::Mutations;
 use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
-use super::series_entry::{IndexedChunk, SeriesEntryBuilder, SeriesEntryReader};
+use super::series_entry::{IndexedChunk, LongEntryReader, SeriesEntryBuilder, SeriesEntryReader};
 use super::spill::{SpillOptions, SpillWriter};
 use super::symbols::{MergedSymbols, SymbolCursor};
 use crate::vfs::{CheckedFile, CreateOptions, Ownership, Vfs};
 
 const VERSION: u8 = 2;
+/// One part in this many of the writer's buffer: what stays in memory of one series' entry.
+const ENTRY_PART: usize = 4;
+/// The longest series entry that is written; longer ones would not be read, either.
+const ENTRY_BYTES_MAX: u64 = 1 << 30;
 /// Series references count in units of 16 bytes and have 32 bits.
 pub(super) const INDEX_BYTES_MAX: u64 = 16 * (u32::MAX as u64);
 
@@ -144,17 +148,25 @@ impl IndexWriter {
             return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
         }
         let reference = (self.out.position / SERIES_ALIGN_BYTES) as u32;
-        let scratch = &mut self.scratch;
-        let chunks = self.entry.encode(labels, scratch);
+        let earlier = self.entry.take_earlier();
         if !self.mutations.index() {
+            self.entry.encode(labels, &mut self.scratch);
             return Ok(Some(reference));
         }
-        self.chunks += chunks;
-        self.mutations.entry(scratch);
-        self.out.write(scratch)?;
-        if !self.reader.says(scratch, labels, placed) {
+        let (chunks, is_right) = match earlier {
+            Some(earlier) => self.write_long_entry(labels, earlier, placed)?,
+            None => {
+                let scratch = &mut self.scratch;
+                let chunks = self.entry.encode(labels, scratch);
+                self.mutations.entry(scratch);
+                self.out.write(scratch)?;
+                (chunks, self.reader.says(scratch, labels, placed))
+            }
+        };
+        if !is_right {
             return Ok(None);
         }
+        self.chunks += chunks;
         self.series += 1;
         tally_posting(&mut self.listed, None, reference);
         for pair in labels.chunks_exact(2) {
@@ -162,6 +174,55 @@ impl IndexWriter {
         }
         self.postings.add(reference, self.mutations.postings(labels))?;
         Ok(Some(reference))
+    }
+
+    /// Takes what there is of the current series' entry out of memory, if it is long.
+    pub(super) fn relieve(&mut self) -> Result<(), CompactError> {
+        let options = &self.options;
+        self.entry.relieve(options.buffer_bytes / ENTRY_PART, || {
+            SpillWriter::new(
+                Arc::clone(&options.vfs),
+                SpillOptions {
+                    path: options.spill_dir.join("series-entry"),
+                    memory_bytes_max: 0,
+                    buffer_bytes: 64 << 10,
+                },
+            )
+        })
+    }
+
+    /// Writes an entry whose first chunks were spilled; how many it has, and whether what was
+    /// written is one of these labels and of the chunks in `placed`.
+    #[cold]
+    fn write_long_entry(
+        &mut self,
+        labels: &[u32],
+        mut earlier: SpillWriter,
+        placed: &Tally,
+    ) -> Result<(u64, bool), CompactError> {
+        let (count, rest) = self.entry.encode_parts(labels, &mut self.scratch);
+        earlier.write_all(&rest)?;
+        let len = self.scratch.len() as u64 + earlier.len_bytes();
+        if len > ENTRY_BYTES_MAX {
+            let what = "bytes of one series' index entry";
+            return Err(CompactError::limit(what, len, ENTRY_BYTES_MAX));
+        }
+        let earlier = earlier.finish()?;
+        let mut head = Vec::new();
+        put_uvarint(&mut head, len);
+        self.out.write(&head)?;
+        self.out.write(&self.scratch)?;
+        let mut crc = crc32c(&self.scratch);
+        let mut reader = LongEntryReader::new(&self.scratch, labels, count);
+        earlier.for_each_piece(64 << 10, |piece| {
+            crc = crc32c_append(crc, piece);
+            self.out.write(piece)?;
+            reader.read(piece);
+            Ok(())
+        })?;
+        self.out.write(&crc.to_be_bytes())?;
+        earlier.remove()?;
+        Ok((count, reader.says(placed)))
     }
 
     /// Writes postings, their offset table and the TOC, and makes the file durable.

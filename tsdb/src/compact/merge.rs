@@ -5,22 +5,30 @@
 
 use std::sync::Arc;
 
-use super::batch::{Batch, Part, PlannedChunk, PlannedSeries, Run, is_deleted_whole};
-use super::budget::Shares;
+use super::batch::{
+    Batch, LongPart, LongSeries, Part, PlannedChunk, PlannedSeries, Run, is_deleted_whole,
+};
+use super::budget::{LongShares, Shares};
 use super::error::CompactError;
 use super::heap::TieHeap;
 use super::ledger::Tally;
-use super::series::{ListedChunk, SeriesCursor};
+use super::listing::{ListReader, ListedChunk};
+use super::long::SeriesStones;
+use super::series::SeriesCursor;
 use super::source::Source;
 
 /// Chunks that lie further apart than this are fetched one by one.
-const RUN_GAP_BYTES: u32 = 256 << 10;
+pub(super) const RUN_GAP_BYTES: u32 = 256 << 10;
 /// What is fetched of a chunk whose length isn't known yet.
 const LAST_CHUNK_BYTES: u64 = 2 << 10;
 /// Limits of a batch beside its bytes: what its vectors may grow to.
 const BATCH_SERIES: usize = 4 << 10;
 const BATCH_CHUNKS: usize = 8 << 10;
 const BATCH_RUNS: usize = 1 << 10;
+/// What a chunk takes beside its bytes: as planned and as output; and what one more takes that is
+/// merged with others: as a candidate, and in the merge.
+const CHUNK_WEIGHT: u64 = 72;
+const MERGED_CHUNK_WEIGHT: u64 = 160;
 /// What a byte that is re-encoded takes beside itself: merged chunks are seldom longer than their
 /// sources, but the vector that holds them grows by doubling.
 const REENCODED_WEIGHT: u64 = 2;
@@ -41,9 +49,22 @@ pub(super) struct SeriesMerge {
     runs: Vec<u32>,
     /// How many chunks of the current series' parts are planned already, for a long one.
     planned: Option<usize>,
+    /// A source at a series of which nothing survives, which waits for a batch of its own.
+    vanished: Option<u32>,
     batch_bytes: u64,
-    overlap_bytes: u64,
+    series_bytes_max: u64,
+    long: LongShares,
     sequence: u64,
+}
+
+/// How planning a series ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    Whole,
+    /// Only a piece of it found room.
+    Piece,
+    /// It needs a batch of its own.
+    Nothing,
 }
 
 const NO_RUN: u32 = u32::MAX;
@@ -59,8 +80,10 @@ impl SeriesMerge {
             time_range,
             runs: vec![NO_RUN; cursors.len()],
             planned: None,
+            vanished: None,
             batch_bytes: shares.batch_bytes as u64,
-            overlap_bytes: shares.overlap_bytes,
+            series_bytes_max: shares.series_bytes_max,
+            long: shares.long,
             sequence: 0,
             cursors,
         }
@@ -72,19 +95,26 @@ impl SeriesMerge {
     /// source never shows it, and that decides the order of those which have it.
     fn advance(&mut self, batch: &mut Batch) -> Result<(), CompactError> {
         while let Some(&id) = self.left.last() {
-            let cursors = &mut self.cursors;
-            if !cursors[id as usize].advance()? {
-                self.left.pop();
-                continue;
+            if self.vanished.take().is_none() {
+                let cursors = &mut self.cursors;
+                if !cursors[id as usize].advance()? {
+                    self.left.pop();
+                    continue;
+                }
+                if self.survives(id)? {
+                    self.left.pop();
+                    let cursors = &self.cursors;
+                    let labels = |id: u32| cursors[id as usize].labels();
+                    self.heap.push(id, |a, b| labels(a) < labels(b));
+                    continue;
+                }
             }
-            if self.survives(id) {
-                self.left.pop();
-                let cursors = &self.cursors;
-                let labels = |id: u32| cursors[id as usize].labels();
-                self.heap.push(id, |a, b| labels(a) < labels(b));
-                continue;
+            let long = self.weigh(&[id], false).is_none();
+            if long && !batch.series.is_empty() {
+                self.vanished = Some(id);
+                break;
             }
-            self.plan_vanished(batch, id);
+            self.plan_vanished(batch, id, long);
             if self.is_full(batch) {
                 break;
             }
@@ -93,28 +123,78 @@ impl SeriesMerge {
     }
 
     /// Whether anything of a source's current series may be left.
-    fn survives(&self, id: u32) -> bool {
+    fn survives(&self, id: u32) -> Result<bool, CompactError> {
         let cursor = &self.cursors[id as usize];
-        let deleted = cursor.source().deleted(cursor.series_ref());
         let (min_time, max_time) = self.time_range;
-        cursor.chunks().iter().any(|chunk| {
-            chunk.min_time <= max_time
-                && min_time <= chunk.max_time
-                && !is_deleted_whole(chunk.min_time, chunk.max_time, deleted)
-        })
+        let inside = |chunk: &ListedChunk| chunk.min_time <= max_time && min_time <= chunk.max_time;
+        if cursor.is_far() {
+            let part = self.long_part(id);
+            let mut chunks = ListReader::new(cursor.source(), part.list, self.long.list_bytes);
+            let mut stones = SeriesStones::new(cursor.source(), &part, self.long.list_bytes);
+            while let Some(chunk) = chunks.next_chunk()? {
+                if inside(&chunk) && !stones.covers(chunk.min_time, chunk.max_time)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let deleted = cursor.deleted();
+        let survives = |chunk: &ListedChunk| {
+            inside(chunk) && !is_deleted_whole(chunk.min_time, chunk.max_time, deleted)
+        };
+        Ok(cursor.chunks().iter().any(survives))
+    }
+
+    /// Memory that merging the current series of `ids` takes beside its chunks; `None` if with them
+    /// it is too much for a batch.
+    fn weigh(&self, ids: &[u32], plain: bool) -> Option<u64> {
+        let (mut bytes, mut chunks) = (0, 0);
+        for &id in ids {
+            let cursor = &self.cursors[id as usize];
+            if cursor.is_far() {
+                return None;
+            }
+            if plain {
+                continue; // split where a batch is full
+            }
+            let list = cursor.chunks();
+            chunks += list.len() as u64;
+            let gap = |pair: &[ListedChunk]| pair[1].reference.wrapping_sub(pair[0].reference);
+            let len =
+                |gap: u64| if gap <= u64::from(RUN_GAP_BYTES) { gap } else { LAST_CHUNK_BYTES };
+            bytes += list.windows(2).map(|pair| len(gap(pair))).sum::<u64>() + LAST_CHUNK_BYTES;
+        }
+        let weight = bytes * REENCODED_WEIGHT + chunks * MERGED_CHUNK_WEIGHT;
+        let total = weight + bytes + chunks * CHUNK_WEIGHT;
+        (plain || total <= self.series_bytes_max).then_some(weight)
+    }
+
+    fn long_part(&self, id: u32) -> LongPart {
+        let cursor = &self.cursors[id as usize];
+        LongPart {
+            source: id,
+            series_ref: cursor.series_ref(),
+            list: cursor.list_place(),
+            stones: cursor.stone_place(),
+        }
     }
 
     fn is_full(&self, batch: &Batch) -> bool {
-        batch.weight_bytes >= self.batch_bytes
+        batch.long.is_some()
+            || batch.weight_bytes >= self.batch_bytes
             || batch.series.len() >= BATCH_SERIES
             || batch.chunks.len() >= BATCH_CHUNKS
             || batch.runs.len() >= BATCH_RUNS
     }
 
     /// Adds a source's current series alone, to be accounted for.
-    fn plan_vanished(&mut self, batch: &mut Batch, id: u32) {
-        let count = self.cursors[id as usize].chunks().len();
-        self.plan_part(batch, id, 0..count, false);
+    fn plan_vanished(&mut self, batch: &mut Batch, id: u32, long: bool) {
+        if long {
+            self.plan_long(batch, &[id], true);
+        } else {
+            let count = self.cursors[id as usize].chunks().len();
+            self.plan_part(batch, id, 0..count, false);
+        }
         let cursor = &self.cursors[id as usize];
         batch.labels.extend_from_slice(cursor.labels());
         batch.series.push(PlannedSeries {
@@ -163,37 +243,35 @@ impl SeriesMerge {
             if !self.left.is_empty() || self.planned.is_none() && !self.enter_series() {
                 break;
             }
-            if self.plan_series(batch)? {
-                self.left.extend(self.current.drain(..).rev());
+            match self.plan_series(batch) {
+                Planned::Whole => self.left.extend(self.current.drain(..).rev()),
+                Planned::Piece => {}
+                Planned::Nothing => break,
             }
         }
         self.close_runs(batch);
         Ok(!batch.series.is_empty())
     }
 
-    /// Adds the current series to the batch; false if only a piece of it found room.
-    fn plan_series(&mut self, batch: &mut Batch) -> Result<bool, CompactError> {
+    /// Adds the current series to the batch.
+    fn plan_series(&mut self, batch: &mut Batch) -> Planned {
         let already = self.planned.take().unwrap_or(0);
         let plain = self.order_parts();
-        let planned_before = batch.planned_bytes;
-        let (mut skip, mut before, mut last) = (already, 0, true);
-        for at in 0..self.order.len() {
-            let id = self.order[at];
-            let count = self.cursors[id as usize].chunks().len();
-            let from = skip.min(count);
-            skip -= from;
-            let to = self.plan_part(batch, id, from..count, plain);
-            if to < count {
-                self.planned = Some(before + to);
-                last = false;
-                break;
-            }
-            before += count;
+        let weight = self.weigh(&self.order, plain);
+        if weight.is_none() && !batch.series.is_empty() {
+            self.planned = Some(already);
+            return Planned::Nothing;
         }
-        if !plain {
-            let bytes = batch.planned_bytes - planned_before;
-            Shares::admit_overlap(bytes * (1 + REENCODED_WEIGHT), self.overlap_bytes)?;
-            batch.weight_bytes += bytes * REENCODED_WEIGHT;
+        let last = if weight.is_some() {
+            self.plan_parts(batch, already, plain)
+        } else {
+            let order = std::mem::take(&mut self.order);
+            self.plan_long(batch, &order, plain);
+            self.order = order;
+            true
+        };
+        if !plain && let Some(weight) = weight {
+            batch.weight_bytes += weight;
         }
         batch.labels.extend_from_slice(self.cursors[self.current[0] as usize].labels());
         let mut listed = Tally::default();
@@ -209,7 +287,47 @@ impl SeriesMerge {
             labels_digest: self.cursors[self.current[0] as usize].labels_digest(),
             listed,
         });
-        Ok(last)
+        if last { Planned::Whole } else { Planned::Piece }
+    }
+
+    /// Plans the parts of the current series behind the first `already` chunks; false if only a
+    /// piece of them found room.
+    fn plan_parts(&mut self, batch: &mut Batch, already: usize, plain: bool) -> bool {
+        let (mut skip, mut before) = (already, 0);
+        for at in 0..self.order.len() {
+            let id = self.order[at];
+            let count = self.cursors[id as usize].chunks().len();
+            let from = skip.min(count);
+            skip -= from;
+            let to = self.plan_part(batch, id, from..count, plain);
+            if to < count {
+                self.planned = Some(before + to);
+                return false;
+            }
+            before += count;
+        }
+        true
+    }
+
+    /// Gives the batch to the current series of `ids`, to be streamed.
+    fn plan_long(&self, batch: &mut Batch, ids: &[u32], plain: bool) {
+        let mut chunks = 0;
+        for &id in ids {
+            let cursor = &self.cursors[id as usize];
+            chunks += cursor.list_place().count;
+            if let Some((first, _)) = cursor.ends() {
+                let ListedChunk { min_time, max_time, reference } = first;
+                batch.chunks.push(PlannedChunk { min_time, max_time, reference, run: 0 });
+            }
+            batch.parts.push(Part {
+                source: id,
+                chunks_end: batch.chunks.len() as u32,
+                deleted_end: batch.deleted.len() as u32,
+            });
+        }
+        let parts = ids.iter().map(|&id| self.long_part(id)).collect();
+        batch.long = Some(LongSeries { parts, plain });
+        batch.weight_bytes += self.long.weight_bytes(chunks, plain);
     }
 
     /// Chooses the order of the parts and says whether the series is plain: whether its sources'
@@ -221,11 +339,11 @@ impl SeriesMerge {
             return true;
         }
         let cursors = &self.cursors;
-        self.order.sort_by_key(|&id| cursors[id as usize].chunks().first().map(|c| c.min_time));
+        let first_time = |id: u32| cursors[id as usize].ends().map(|(first, _)| first.min_time);
+        self.order.sort_by_key(|&id| first_time(id));
         let mut end = None;
         for &id in &self.order {
-            let chunks = cursors[id as usize].chunks();
-            let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { continue };
+            let Some((first, last)) = cursors[id as usize].ends() else { continue };
             if end.is_some_and(|end| first.min_time <= end) {
                 self.order.clone_from(&self.current);
                 return false;
@@ -258,13 +376,15 @@ impl SeriesMerge {
                 reference: chunk.reference,
                 run,
             });
+            batch.weight_bytes += CHUNK_WEIGHT;
             at += 1;
         }
+        batch.deleted.extend_from_slice(cursor.deleted());
+        batch.weight_bytes += size_of_val(cursor.deleted()) as u64;
         batch.parts.push(Part {
             source: id,
-            series_ref: cursor.series_ref(),
-            has_deleted: !source.deleted(cursor.series_ref()).is_empty(),
             chunks_end: batch.chunks.len() as u32,
+            deleted_end: batch.deleted.len() as u32,
         });
         at
     }
@@ -278,7 +398,9 @@ impl SeriesMerge {
             let here = |reference: &u64| {
                 (reference >> 32) as u32 == run.segment && *reference as u32 > run.last_start
             };
-            let next = cursor.chunks().iter().map(|chunk| chunk.reference).find(here);
+            let first = cursor.ends().map(|(first, _)| first);
+            let mut chunks = cursor.chunks().iter().copied().chain(first);
+            let next = chunks.find_map(|chunk| here(&chunk.reference).then_some(chunk.reference));
             let segment_end = cursor.source().segment_bytes(run.segment).unwrap_or(0);
             run.end = guess_end(run, next, segment_end);
         }

@@ -31,6 +31,7 @@
 //!
 //! With the feature `test-util`, the re-encoder of single chunks is public, for fuzzing.
 
+mod all_series;
 mod batch;
 mod block_builder;
 mod budget;
@@ -38,11 +39,15 @@ mod compactor;
 mod directory;
 mod dry_run;
 mod error;
+mod far_entry;
 mod files;
+mod flow;
 mod foresee;
 pub(crate) mod heap;
 mod index;
 mod ledger;
+mod listing;
+mod long;
 mod merge;
 mod merged_meta;
 #[cfg(not(test))]
@@ -68,6 +73,8 @@ mod series;
 mod series_entry;
 mod source;
 mod spill;
+mod stone_file;
+mod stones;
 mod symbol_map;
 mod symbols;
 #[cfg(test)]

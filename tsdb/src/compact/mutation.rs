@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::batch::Batch;
+use super::listing::ListedChunk;
 use super::reencode::EncodedChunks;
 use super::series_entry::IndexedChunk;
 
@@ -18,6 +19,12 @@ impl Mutations {
     /// A batch has been planned.
     #[inline(always)]
     pub(super) fn plan(&self, _batch: &mut Batch) {}
+
+    /// A chunk of a long series is to be merged: how often it is taken.
+    #[inline(always)]
+    pub(super) fn feed(&self, _chunk: &mut ListedChunk) -> u32 {
+        1
+    }
 
     /// Chunks have been encoded anew.
     #[inline(always)]

@@ -9,9 +9,12 @@
 //!             └───────────────── empty batches ──────────────────┘
 //! ```
 //!
-//! Batches are numbered and written in order, so the number of workers never changes a byte.
+//! Batches are numbered and written in order, so the number of workers never changes a byte. A
+//! worker whose batch is a long series sends it piece by piece, and waits with that until the
+//! writer has come to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
 
@@ -22,8 +25,10 @@ use tsdb_format::labels::Labels;
 use super::batch::Batch;
 use super::budget::Shares;
 use super::error::CompactError;
+use super::flow::{Done, Piece, PieceChannel, Room};
 use super::index::{IndexOptions, IndexSummary, IndexWriter};
 use super::ledger::{Ledger, Tally};
+use super::long::LongOptions;
 use super::merge::SeriesMerge;
 use super::mutation::Mutations;
 use super::populate::{Populator, SeriesNamer};
@@ -75,8 +80,8 @@ impl Pipeline<'_> {
         let names = |labels: &[u32]| name_series(&symbols, labels);
         let mut cursors = Vec::with_capacity(self.sources.len());
         for (source, map) in self.sources.iter().zip(maps) {
-            let window = self.shares.source_window_bytes;
-            cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
+            let windows = self.shares.cursor_windows();
+            cursors.push(SeriesCursor::new(Arc::clone(source), map, windows)?);
         }
         let merge = SeriesMerge::new(cursors, &self.shares, self.time_range);
         let mut writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
@@ -140,6 +145,7 @@ impl Pipeline<'_> {
         let (empty_in, empty_out) = bounded::<Batch>(self.shares.batches);
         let (planned_in, planned_out) = bounded(self.shares.batches);
         let (done_in, done_out) = bounded(self.shares.batches);
+        let (writing, ended) = bounded(0);
         for _ in 0..self.shares.batches {
             empty_in.try_send(Batch::default()).ok();
         }
@@ -149,12 +155,13 @@ impl Pipeline<'_> {
                 planned.map_err(|error| error.named(names))
             });
             for _ in 0..self.threads {
-                let (planned, done) = (planned_out.clone(), done_in.clone());
-                scope.spawn(move || self.work(names, &planned, &done));
+                let (planned, done, ended) = (planned_out.clone(), done_in.clone(), ended.clone());
+                scope.spawn(move || self.work(names, &planned, &done, &ended));
             }
             drop((planned_out, done_in));
             // The writer's channels close when it returns, which ends all others.
             let written = self.write(&mut writer, done_out, empty_in);
+            drop(writing);
             let planned = planner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             // A fault of the plan explains an early end of the batches; report it first.
             planned.and_then(|listed| written.map(|()| listed))
@@ -170,11 +177,12 @@ impl Pipeline<'_> {
         empty: Receiver<Batch>,
         planned: Sender<Batch>,
     ) -> Result<Tally, CompactError> {
-        for mut batch in empty {
+        let mut room = Room::new(&self.shares, empty);
+        while let Some(mut batch) = room.next() {
             self.cancel.check()?;
             let more = merge.fill(&mut batch)?;
             self.mutations.plan(&mut batch);
-            if !more || planned.send(batch).is_err() {
+            if !more || !room.admit(batch.weight_bytes) || planned.send(batch).is_err() {
                 break;
             }
         }
@@ -185,7 +193,8 @@ impl Pipeline<'_> {
         &self,
         names: SeriesNamer<'_>,
         planned: &Receiver<Batch>,
-        done: &Sender<Result<Batch, CompactError>>,
+        done: &Sender<Result<Done, CompactError>>,
+        ended: &Receiver<Infallible>,
     ) {
         let vertical = super::vertical::VerticalMerge::new(
             self.sources,
@@ -196,11 +205,22 @@ impl Pipeline<'_> {
         )
         .refuse_out_of_range(self.refuse_out_of_range);
         let Some(first) = self.sources.first() else { return };
-        let mut populator = Populator::new(self.sources, Arc::clone(first.pool()), names, vertical);
+        let long = LongOptions {
+            sources: self.sources,
+            shares: self.shares.long,
+            time_range: self.time_range,
+            refuse_out_of_range: self.refuse_out_of_range,
+            float_encoding: self.float_encoding,
+            cancel: self.cancel,
+            mutations: &self.mutations,
+        };
+        let pool = Arc::clone(first.pool());
+        let mut populator = Populator::new(self.sources, pool, names, vertical, long);
         for mut batch in planned {
-            let result = populator.populate(&mut batch).map(|()| {
+            let mut pieces = PieceChannel::new(done, ended, batch.sequence);
+            let result = populator.populate(&mut batch, &mut pieces).map(|()| {
                 self.mutations.copy(&mut batch);
-                batch
+                Done::Batch(batch)
             });
             if done.send(result).is_err() {
                 return;
@@ -208,18 +228,32 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Writes batches in their order; returns them to the planner.
+    /// Writes batches in their order, each behind its pieces; returns them to the planner, and
+    /// pieces to where they came from.
     fn write(
         &self,
         writer: &mut BlockWriter<'_>,
-        done: Receiver<Result<Batch, CompactError>>,
+        done: Receiver<Result<Done, CompactError>>,
         empty: Sender<Batch>,
     ) -> Result<(), CompactError> {
         let (mut next, mut early) = (0u64, BTreeMap::new());
-        for batch in done {
-            let batch = batch?;
-            early.insert(batch.sequence, batch);
-            while let Some(batch) = early.remove(&next) {
+        let mut pieces: BTreeMap<u64, VecDeque<Piece>> = BTreeMap::new();
+        for done in done {
+            match done? {
+                Done::Batch(batch) => drop(early.insert(batch.sequence, batch)),
+                Done::Piece(piece) => {
+                    pieces.entry(piece.batch.sequence).or_default().push_back(piece);
+                }
+            }
+            loop {
+                while let Some(piece) = pieces.get_mut(&next).and_then(VecDeque::pop_front) {
+                    self.cancel.check()?;
+                    writer.write(&piece.batch)?;
+                    self.progress.add(piece.batch.planned_bytes, 0);
+                    piece.give_back();
+                }
+                pieces.remove(&next);
+                let Some(batch) = early.remove(&next) else { break };
                 self.cancel.check()?;
                 writer.write(&batch)?;
                 self.progress.add(batch.planned_bytes, batch.series.len() as u64);

@@ -14,6 +14,7 @@ use super::batch::{Batch, DoneSeries, OutChunk, Place, PlannedChunk, RunBuffer};
 use super::error::{CompactError, SourceFault};
 use super::files::{FileKey, FilePool};
 use super::ledger::SeriesBooks;
+use super::long::{LongOptions, PieceSink, merge_long};
 use super::source::Source;
 use super::vertical::VerticalMerge;
 
@@ -31,6 +32,7 @@ pub(super) struct Populator<'a> {
     pool: Arc<FilePool>,
     names: SeriesNamer<'a>,
     vertical: VerticalMerge<'a>,
+    long: LongOptions<'a>,
 }
 
 /// A record that was fetched and checked.
@@ -54,16 +56,26 @@ impl<'a> Populator<'a> {
         pool: Arc<FilePool>,
         names: SeriesNamer<'a>,
         vertical: VerticalMerge<'a>,
+        long: LongOptions<'a>,
     ) -> Self {
-        Self { sources, pool, names, vertical }
+        Self { sources, pool, names, vertical, long }
     }
 
-    /// Fills the lower half of `batch`.
+    /// Fills the lower half of `batch`. Of a long series, all but the last piece goes to `sink`.
     ///
     /// # Errors
     /// When a source can't be read or is damaged (block, series and chunk are named), or when
     /// samples of a re-encoded series don't add up.
-    pub(super) fn populate(&mut self, batch: &mut Batch) -> Result<(), CompactError> {
+    pub(super) fn populate(
+        &mut self,
+        batch: &mut Batch,
+        sink: &mut dyn PieceSink,
+    ) -> Result<(), CompactError> {
+        if batch.long.is_some() {
+            let books = merge_long(&self.long, batch, self.names, sink)?;
+            batch.done.push(DoneSeries { out_end: batch.out.len() as u32, books });
+            return Ok(());
+        }
         self.fetch(batch)?;
         for number in 0..batch.series.len() {
             let books = if self.is_plain(batch, number) {
@@ -97,7 +109,7 @@ impl<'a> Populator<'a> {
         batch.series[number].plain
             && batch.parts_of(number).all(|part| {
                 let chunks = &batch.chunks[batch.chunks_of(part)];
-                !batch.parts[part].has_deleted
+                batch.deleted_of(part).is_empty()
                     && chunks.first().is_none_or(|chunk| chunk.min_time >= min_time)
                     && chunks.last().is_none_or(|chunk| chunk.max_time <= max_time)
             })
@@ -171,7 +183,7 @@ pub(super) fn locate(
 }
 
 /// The whole length of the record that begins `bytes`; `None` if they end within its length.
-fn record_len(bytes: &[u8]) -> Result<Option<u64>, SourceFault> {
+pub(super) fn record_len(bytes: &[u8]) -> Result<Option<u64>, SourceFault> {
     match uvarint(bytes) {
         Some((len, _)) if len > CHUNK_BYTES_MAX => {
             Err(SourceFault::Malformed("chunk of absurd length"))
@@ -218,7 +230,12 @@ fn fetch_alone(
 }
 
 /// Checks the record of `len` bytes that begins `bytes`.
-fn parse(bytes: &[u8], place: Place, start: u32, len: usize) -> Result<Record, SourceFault> {
+pub(super) fn parse(
+    bytes: &[u8],
+    place: Place,
+    start: u32,
+    len: usize,
+) -> Result<Record, SourceFault> {
     let malformed = SourceFault::Malformed("chunk record is cut off");
     let Some((data_len, prefix)) = uvarint(bytes) else { return Err(malformed) };
     let (Some(body), Some(stored)) =
@@ -247,7 +264,7 @@ fn parse(bytes: &[u8], place: Place, start: u32, len: usize) -> Result<Record, S
 }
 
 /// Reads `len` bytes, or as many as the file has.
-fn fetch_range(
+pub(super) fn fetch_range(
     pool: &FilePool,
     file: FileKey,
     start: u64,

@@ -130,7 +130,7 @@ impl<'a> BlockWriter<'a> {
                 self.end_series(batch, number)?;
             }
         }
-        Ok(())
+        self.index.relieve()
     }
 
     fn write_chunks(&mut self, batch: &Batch, chunks: &[OutChunk]) -> Result<(), CompactError> {

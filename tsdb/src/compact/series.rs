@@ -6,28 +6,34 @@
 
 use std::sync::Arc;
 
-use tsdb_format::checksum::{crc32c, crc32c_append};
-use tsdb_format::varint::{uvarint, varint};
+use tsdb_format::checksum::crc32c;
+use tsdb_format::tombstones::Interval;
+use tsdb_format::varint::uvarint;
 
+use super::all_series::AllSeries;
 use super::error::{CompactError, SourceFault};
+use super::far_entry::FarEntry;
 use super::files::FileKey;
 use super::ledger::{Tally, labels_digest, tally_listed};
+use super::listing::{ListDecoder, ListPlace, ListedChunk};
 use super::source::Source;
+use super::stones::{StoneCursor, StonePlace};
 use super::symbols::SourceSymbols;
 use super::window::Window;
 
 /// The longest series entry that a window is grown for.
 const ENTRY_BYTES_MAX: u64 = 1 << 30;
 
-/// A chunk as its series entry lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ListedChunk {
-    /// Inclusive, milliseconds.
-    pub(super) min_time: i64,
-    /// Inclusive, milliseconds.
-    pub(super) max_time: i64,
-    /// `segment << 32 | offset`
-    pub(super) reference: u64,
+/// A series with more deleted intervals than this has them read along with its chunks.
+const DELETED_MAX: usize = 512;
+
+/// The windows of a cursor, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CursorWindows {
+    /// Of the source's index.
+    pub(super) index_bytes: usize,
+    /// The longest series entry that is decoded whole.
+    pub(super) entry_bytes_max: usize,
 }
 
 /// A cursor over the series of a source.
@@ -44,20 +50,43 @@ pub(super) struct SeriesCursor {
     /// The same as the source has them, to map only what changed.
     raw: Vec<u32>,
     chunks: Vec<ListedChunk>,
+    list: List,
     series_ref: u64,
     /// How many series there were up to the current one.
     count: u64,
+    entry_bytes_max: usize,
+    /// `None` where nothing is deleted.
+    stones: Option<StoneCursor>,
+    deleted: Deleted,
     /// The chunks of the current series, and of all series up to it.
     listed: Tally,
     listed_in_all: Tally,
+}
+
+/// The chunk list of the current series.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct List {
+    pub(super) place: ListPlace,
+    pub(super) ends: Option<(ListedChunk, ListedChunk)>,
+    pub(super) is_far: bool,
+}
+
+/// The deleted intervals of the current series.
+#[derive(Debug, Default)]
+struct Deleted {
+    /// All of them, unless they are too many.
+    intervals: Vec<Interval>,
+    place: StonePlace,
+    is_far: bool,
 }
 
 impl SeriesCursor {
     pub(super) fn new(
         source: Arc<Source>,
         symbols: SourceSymbols,
-        window_bytes: usize,
+        windows: CursorWindows,
     ) -> Result<Self, CompactError> {
+        let window_bytes = windows.index_bytes;
         let file = FileKey::index(source.number());
         let pool = Arc::clone(source.pool());
         let window = Window::new(pool, file, source.series_section(), window_bytes);
@@ -65,6 +94,8 @@ impl SeriesCursor {
             1 => None,
             _ => Some(AllSeries::open(&source, window_bytes / 4)?),
         };
+        let stones = source.stones().filter(|stones| !stones.is_empty());
+        let stones = stones.map(|stones| StoneCursor::new(stones, (window_bytes / 4).max(4 << 10)));
         Ok(Self {
             source,
             symbols,
@@ -75,8 +106,12 @@ impl SeriesCursor {
             previous: Vec::new(),
             raw: Vec::new(),
             chunks: Vec::new(),
+            list: List::default(),
             series_ref: 0,
             count: 0,
+            entry_bytes_max: windows.entry_bytes_max,
+            stones,
+            deleted: Deleted::default(),
             listed: Tally::default(),
             listed_in_all: Tally::default(),
         })
@@ -97,8 +132,36 @@ impl SeriesCursor {
         self.labels_digest
     }
 
+    /// The chunks of the current series; none if the list [is far](Self::is_far).
     pub(super) fn chunks(&self) -> &[ListedChunk] {
         &self.chunks
+    }
+
+    /// The first and the last chunk of the current series.
+    pub(super) fn ends(&self) -> Option<(ListedChunk, ListedChunk)> {
+        self.list.ends
+    }
+
+    /// Where the list of the current series' chunks lies.
+    pub(super) fn list_place(&self) -> ListPlace {
+        self.list.place
+    }
+
+    /// Whether the series has more chunks or more deleted intervals than are held in memory: a
+    /// [`ListReader`] and a [`StoneCursor`] read them again.
+    pub(super) fn is_far(&self) -> bool {
+        self.list.is_far || self.deleted.is_far
+    }
+
+    /// The deleted intervals of the current series, if they are held in memory.
+    pub(super) fn deleted(&self) -> &[Interval] {
+        &self.deleted.intervals
+    }
+
+    /// Where the series' deleted intervals begin, if it has any.
+    pub(super) fn stone_place(&self) -> Option<StonePlace> {
+        let has_any = self.deleted.is_far || !self.deleted.intervals.is_empty();
+        has_any.then_some(self.deleted.place)
     }
 
     /// The chunks of the current series.
@@ -158,6 +221,7 @@ impl SeriesCursor {
                 )));
             }
             self.chunks.clear();
+            self.list = List::default();
             self.source.check_stats(self.count, self.listed_in_all.count())?;
             return Ok(false);
         };
@@ -168,6 +232,7 @@ impl SeriesCursor {
         }
         self.series_ref = u64::from(reference);
         self.decode_entry()?;
+        self.read_deleted()?;
         self.count += 1;
         Ok(true)
     }
@@ -194,6 +259,11 @@ impl SeriesCursor {
             );
         }
         let total = prefix + len as usize + 4;
+        if total > self.entry_bytes_max {
+            self.window.advance(prefix);
+            return self.decode_far(len);
+        }
+        let start = self.window.position() + prefix as u64;
         let bytes = self.window.peek(total)?;
         let (Some(body), Some(stored)) = (
             bytes.get(prefix..total - 4),
@@ -207,28 +277,91 @@ impl SeriesCursor {
             return Err(self.fault(SourceFault::Checksum { what, stored, computed }));
         }
         std::mem::swap(&mut self.labels, &mut self.previous);
-        let entry = Entry {
+        let ids = Ids {
             symbols: &self.symbols,
             raw: &mut self.raw,
             previous: &self.previous,
             labels: &mut self.labels,
-            chunks: &mut self.chunks,
         };
-        if let Err(fault) = entry.decode(body) {
-            return Err(self.fault_behind(&self.previous, self.window.position(), fault));
+        match (Entry { ids, chunks: &mut self.chunks }).decode(body) {
+            Ok(offset) => {
+                let len_bytes = body.len() as u64 - offset;
+                let count = self.chunks.len() as u64;
+                self.list.place = ListPlace { offset: start + offset, len_bytes, count };
+            }
+            Err(fault) => {
+                return Err(self.fault_behind(&self.previous, self.window.position(), fault));
+            }
         }
         self.window.advance(total);
         self.labels_digest = labels_digest(&self.labels);
+        self.list.is_far = false;
+        self.list.ends = self.chunks.first().copied().zip(self.chunks.last().copied());
         self.listed = Tally::default();
         for ListedChunk { min_time, max_time, reference } in &self.chunks {
             let source = self.source.number();
             tally_listed(&mut self.listed, source, *reference, *min_time, *max_time);
         }
         self.listed_in_all.merge(&self.listed);
-        self.check_order()
+        self.check_labels()?;
+        self.check_times()
     }
 
-    fn check_order(&self) -> Result<(), CompactError> {
+    fn check_times(&self) -> Result<(), CompactError> {
+        let mut last = None;
+        for ListedChunk { min_time, max_time, reference } in &self.chunks {
+            if min_time > max_time || last.is_some_and(|last| last >= *min_time) {
+                return Err(self.fault_of_series(NOT_IN_ORDER, Some(*reference)));
+            }
+            last = Some(*max_time);
+        }
+        Ok(())
+    }
+
+    /// Decodes an entry of `len` bytes that is too long to be held, and checks all of it.
+    #[cold]
+    fn decode_far(&mut self, len: u64) -> Result<(), CompactError> {
+        std::mem::swap(&mut self.labels, &mut self.previous);
+        self.labels.clear();
+        self.chunks.clear();
+        let mut entry = FarEntry::new(&mut self.window, len);
+        let ids = Ids {
+            symbols: &self.symbols,
+            raw: &mut self.raw,
+            previous: &self.previous,
+            labels: &mut self.labels,
+        };
+        let number = self.source.number();
+        let decoded = entry.decode(ids, number, &mut self.listed);
+        match decoded? {
+            Ok(list) => self.list = list,
+            Err(fault) => {
+                return Err(self.fault_behind(&self.previous, self.entry_offset(), fault));
+            }
+        }
+        self.labels_digest = labels_digest(&self.labels);
+        self.listed_in_all.merge(&self.listed);
+        self.check_labels()
+    }
+
+    /// Reads the deleted intervals of the current series.
+    fn read_deleted(&mut self) -> Result<(), CompactError> {
+        let Some(stones) = &mut self.stones else { return Ok(()) };
+        self.deleted.intervals.clear();
+        self.deleted.is_far = false;
+        self.deleted.place = stones.seek(self.series_ref)?;
+        while let Some(interval) = stones.next_of(self.series_ref)? {
+            if self.deleted.intervals.len() == DELETED_MAX {
+                self.deleted.intervals.clear();
+                self.deleted.is_far = true;
+                break;
+            }
+            self.deleted.intervals.push(interval);
+        }
+        Ok(())
+    }
+
+    fn check_labels(&self) -> Result<(), CompactError> {
         if self.labels.is_empty() {
             let fault = SourceFault::Malformed("a series without labels");
             return Err(self.fault_behind(&self.previous, self.entry_offset(), fault));
@@ -240,90 +373,87 @@ impl SeriesCursor {
         if !names_ascend {
             return Err(self.fault_of_series("labels of a series are not sorted", None));
         }
-        let mut last = None;
-        for ListedChunk { min_time, max_time, reference } in &self.chunks {
-            if min_time > max_time || last.is_some_and(|last| last >= *min_time) {
-                let what = "chunks of a series are not in time order";
-                return Err(self.fault_of_series(what, Some(*reference)));
-            }
-            last = Some(*max_time);
-        }
         Ok(())
     }
 }
 
 /// What decoding an entry fills.
 struct Entry<'a> {
+    ids: Ids<'a>,
+    chunks: &'a mut Vec<ListedChunk>,
+}
+
+/// The labels of an entry, on their way to merged ids.
+pub(super) struct Ids<'a> {
     symbols: &'a SourceSymbols,
     raw: &'a mut Vec<u32>,
     previous: &'a [u32],
     labels: &'a mut Vec<u32>,
-    chunks: &'a mut Vec<ListedChunk>,
 }
 
-const CUT_OFF: SourceFault = SourceFault::Malformed("series entry ends within a value");
+pub(super) const CUT_OFF: SourceFault = SourceFault::Malformed("series entry ends within a value");
+pub(super) const BYTES_TO_SPARE: SourceFault =
+    SourceFault::Malformed("series entry has bytes to spare");
+pub(super) const NOT_IN_ORDER: &str = "chunks of a series are not in time order";
 
 impl Entry<'_> {
-    fn decode(mut self, body: &[u8]) -> Result<(), SourceFault> {
+    /// Returns where in `body` the chunks begin.
+    fn decode(mut self, body: &[u8]) -> Result<u64, SourceFault> {
         let mut rest = body;
         let pairs = take(&mut rest)?;
         if pairs > body.len() as u64 / 2 {
             return Err(CUT_OFF);
         }
-        self.labels.clear();
-        for position in 0..pairs as usize * 2 {
+        self.ids.labels.clear();
+        for _ in 0..pairs as usize * 2 {
             let id = take(&mut rest)?;
-            let merged = self.merged_id(position, id)?;
-            self.labels.push(merged);
+            self.ids.push(id)?;
         }
-        self.raw.truncate(self.labels.len());
-        self.decode_chunks(&mut rest)?;
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(SourceFault::Malformed("series entry has bytes to spare"))
-        }
+        self.ids.end();
+        let count = take(&mut rest)?;
+        let offset = (body.len() - rest.len()) as u64;
+        self.decode_chunks(&mut rest, count)?;
+        if rest.is_empty() { Ok(offset) } else { Err(BYTES_TO_SPARE) }
     }
 
-    /// Neighbouring series share most labels: what stands where it stood before is not looked up.
-    #[inline]
-    fn merged_id(&mut self, position: usize, id: u64) -> Result<u32, SourceFault> {
-        let id32 = u32::try_from(id).map_err(|_| SourceFault::SymbolOutOfRange(id))?;
-        match (self.raw.get_mut(position), self.previous.get(position)) {
-            (Some(raw), Some(&merged)) if *raw == id32 => return Ok(merged),
-            (Some(raw), _) => *raw = id32,
-            (None, _) => self.raw.push(id32),
-        }
-        self.symbols.get(id32).ok_or(SourceFault::SymbolOutOfRange(id))
-    }
-
-    fn decode_chunks(&mut self, rest: &mut &[u8]) -> Result<(), SourceFault> {
+    fn decode_chunks(&mut self, rest: &mut &[u8], count: u64) -> Result<(), SourceFault> {
         self.chunks.clear();
-        let count = take(rest)?;
         if count > rest.len() as u64 {
             return Err(CUT_OFF);
         }
-        let (mut last_time, mut last_ref) = (0i64, 0u64);
-        for number in 0..count {
-            let min_time = if number == 0 {
-                let (value, len) = varint(rest).ok_or(CUT_OFF)?;
-                *rest = rest.get(len..).ok_or(CUT_OFF)?;
-                value
-            } else {
-                last_time.wrapping_add_unsigned(take(rest)?)
-            };
-            let max_time = min_time.wrapping_add_unsigned(take(rest)?);
-            let reference = if number == 0 {
-                take(rest)?
-            } else {
-                let (value, len) = varint(rest).ok_or(CUT_OFF)?;
-                *rest = rest.get(len..).ok_or(CUT_OFF)?;
-                last_ref.wrapping_add_signed(value)
-            };
-            self.chunks.push(ListedChunk { min_time, max_time, reference });
-            (last_time, last_ref) = (max_time, reference);
+        let mut list = ListDecoder::default();
+        for _ in 0..count {
+            let (chunk, len) = list.decode(rest).ok_or(CUT_OFF)?;
+            *rest = rest.get(len..).ok_or(CUT_OFF)?;
+            self.chunks.push(chunk);
         }
         Ok(())
+    }
+}
+
+impl Ids<'_> {
+    /// Adds the next id. Neighbouring series share most labels: what stands where it stood before
+    /// is not looked up.
+    #[inline]
+    pub(super) fn push(&mut self, id: u64) -> Result<(), SourceFault> {
+        let position = self.labels.len();
+        let id32 = u32::try_from(id).map_err(|_| SourceFault::SymbolOutOfRange(id))?;
+        let merged = match (self.raw.get_mut(position), self.previous.get(position)) {
+            (Some(raw), Some(&merged)) if *raw == id32 => merged,
+            (raw, _) => {
+                match raw {
+                    Some(raw) => *raw = id32,
+                    None => self.raw.push(id32),
+                }
+                self.symbols.get(id32).ok_or(SourceFault::SymbolOutOfRange(id))?
+            }
+        };
+        self.labels.push(merged);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) {
+        self.raw.truncate(self.labels.len());
     }
 }
 
@@ -332,76 +462,4 @@ fn take(rest: &mut &[u8]) -> Result<u64, SourceFault> {
     let (value, len) = uvarint(rest).ok_or(CUT_OFF)?;
     *rest = rest.get(len..).ok_or(CUT_OFF)?;
     Ok(value)
-}
-
-/// The postings list of all series, streamed.
-struct AllSeries {
-    window: Window,
-    left: u32,
-    stored_after: bool,
-    crc: u32,
-}
-
-const LIST_FAULT: SourceFault =
-    SourceFault::Malformed("the postings list of all series is cut off");
-
-impl AllSeries {
-    fn open(source: &Arc<Source>, window_bytes: usize) -> Result<Self, CompactError> {
-        let key = FileKey::index(source.number());
-        let fault = |what| source.fault(key, SourceFault::Malformed(what));
-        let pool = || Arc::clone(source.pool());
-        let mut table = Window::new(pool(), key, source.postings_table_section(), 4 << 10);
-        let entry = table.peek(64)?.get(8..).unwrap_or_default();
-        // The first entry is that of the empty name and value: | 2 | 0 | 0 | offset <uvarint> |.
-        let offset = match entry {
-            [2, 0, 0, rest @ ..] => uvarint(rest).map(|(offset, _)| offset),
-            _ => None,
-        };
-        let offset = offset.ok_or_else(|| {
-            fault("the postings offset table does not begin with the list of all series")
-        })?;
-        let section = source.postings_section();
-        if !section.contains(&offset) {
-            return Err(fault("the list of all series lies outside of the postings"));
-        }
-        let window_bytes = window_bytes.max(4 << 10);
-        let mut window = Window::new(pool(), key, offset..section.end, window_bytes);
-        let head: [u8; 8] =
-            *window.peek(8)?.first_chunk().ok_or_else(|| source.fault(key, LIST_FAULT))?;
-        let [len, left] = [&head[..4], &head[4..]]
-            .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
-        window.advance(8);
-        if u64::from(len) != u64::from(left) * 4 + 4 || u64::from(len) > window.remaining() {
-            return Err(source.fault(key, LIST_FAULT));
-        }
-        Ok(Self { window, left, stored_after: true, crc: crc32c_append(0, &head[4..]) })
-    }
-
-    #[inline]
-    fn next(&mut self, source: &Source) -> Result<Option<u32>, CompactError> {
-        let more = self.left > 0;
-        if !more && !self.stored_after {
-            return Ok(None);
-        }
-        let Some(bytes) = self.window.peek(4)?.first_chunk::<4>().copied() else {
-            return Err(source.fault(FileKey::index(source.number()), LIST_FAULT));
-        };
-        let value = u32::from_be_bytes(bytes);
-        self.window.advance(4);
-        if more {
-            self.left -= 1;
-            self.crc = crc32c_append(self.crc, &bytes);
-            return Ok(Some(value));
-        }
-        self.stored_after = false;
-        if value != self.crc {
-            let fault = SourceFault::Checksum {
-                what: "postings list of all series",
-                stored: value,
-                computed: self.crc,
-            };
-            return Err(source.fault(FileKey::index(source.number()), fault));
-        }
-        Ok(None)
-    }
 }

@@ -4,16 +4,16 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, segment_header};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
 use tsdb_format::meta::{BlockMeta, BlockStats};
-use tsdb_format::tombstones::{Interval, Tombstones};
 use uncached_io::AlignedBuf;
 
 use super::error::{CompactError, SourceError, SourceFault};
 use super::files::{FileKey, FilePool};
+use super::stones::Stones;
 
 const HEADER_BYTES: u64 = INDEX_HEADER_BYTES as u64;
 const TOC_LEN: u64 = TOC_BYTES as u64;
@@ -23,7 +23,8 @@ pub(super) struct Source {
     number: u32,
     dir: PathBuf,
     meta: BlockMeta,
-    tombstones: Tombstones,
+    /// Set once they were read and sorted.
+    stones: OnceLock<Arc<Stones>>,
     pool: Arc<FilePool>,
     version: u8,
     index_bytes: u64,
@@ -41,7 +42,6 @@ impl Source {
         number: u32,
         dir: PathBuf,
         meta: BlockMeta,
-        tombstones: Tombstones,
         segment_bytes: Vec<u64>,
         pool: Arc<FilePool>,
     ) -> Result<Self, CompactError> {
@@ -49,7 +49,7 @@ impl Source {
             number,
             dir,
             meta,
-            tombstones,
+            stones: OnceLock::new(),
             pool,
             version: 0,
             index_bytes: 0,
@@ -172,9 +172,14 @@ impl Source {
         self.segment_bytes.get(segment as usize).copied()
     }
 
-    /// The deleted intervals of a series.
-    pub(super) fn deleted(&self, series_ref: u64) -> &[Interval] {
-        self.tombstones.get(series_ref)
+    /// Its tombstones, if it has any and they were read already.
+    pub(super) fn stones(&self) -> Option<Arc<Stones>> {
+        self.stones.get().cloned()
+    }
+
+    /// Gives it its tombstones.
+    pub(super) fn set_stones(&self, stones: Stones) {
+        self.stones.get_or_init(|| Arc::new(stones));
     }
 
     /// Holds the statistics in meta.json against what the index lists.

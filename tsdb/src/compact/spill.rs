@@ -26,29 +26,34 @@ pub(super) struct SpillOptions {
 
 /// The writing half.
 pub(super) struct SpillWriter {
-    /// `None` where bytes are only counted.
+    /// `None` where there is no file to spill to.
     target: Option<(Arc<dyn Vfs>, SpillOptions)>,
     memory: Vec<u8>,
     file: Option<CheckedFile>,
     len_bytes: u64,
     /// CRC-32C of what was written.
     crc32c: u32,
+    /// Whether bytes are kept, not only counted.
+    keeps: bool,
 }
 
 impl SpillWriter {
     pub(super) fn new(vfs: Arc<dyn Vfs>, options: SpillOptions) -> Self {
-        Self {
-            target: Some((vfs, options)),
-            memory: Vec::new(),
-            file: None,
-            len_bytes: 0,
-            crc32c: 0,
-        }
+        Self::with(Some((vfs, options)), true)
+    }
+
+    /// Keeps everything in memory.
+    pub(super) fn in_memory() -> Self {
+        Self::with(None, true)
     }
 
     /// Counts bytes and keeps none; what it finishes as can't be read.
     pub(super) fn counting() -> Self {
-        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0, crc32c: 0 }
+        Self::with(None, false)
+    }
+
+    fn with(target: Option<(Arc<dyn Vfs>, SpillOptions)>, keeps: bool) -> Self {
+        Self { target, memory: Vec::new(), file: None, len_bytes: 0, crc32c: 0, keeps }
     }
 
     /// How many bytes were written so far.
@@ -64,7 +69,12 @@ impl SpillWriter {
         if let Some(file) = &mut self.file {
             return file.write_all(bytes);
         }
-        let Some((vfs, options)) = &self.target else { return Ok(()) };
+        let Some((vfs, options)) = &self.target else {
+            if self.keeps {
+                self.memory.extend_from_slice(bytes);
+            }
+            return Ok(());
+        };
         if self.memory.len() + bytes.len() <= options.memory_bytes_max {
             // Doubling would pass the limit at the end: grow to the limit exactly instead.
             let room = self.memory.capacity() - self.memory.len();

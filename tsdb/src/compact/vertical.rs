@@ -22,6 +22,10 @@ use super::populate::{Record, SeriesNamer, locate};
 use super::reencode::{ChunkInput, EncodedChunks, FloatEncoding, Reencoder, digest_chunk};
 use super::source::Source;
 
+/// Memory that a worker keeps from one series to the next.
+const ENCODED_BYTES_KEPT: usize = 256 << 10;
+const CANDIDATES_KEPT: usize = 4 << 10;
+
 /// A chunk that takes part, with the times it has after trimming.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
@@ -109,19 +113,25 @@ impl<'a> VerticalMerge<'a> {
             let next = self.candidates.len() as u32;
             for at in batch.chunks_of(part) {
                 let (chunk, source) = (batch.chunks[at], batch.parts[part].source);
-                let series_ref = batch.parts[part].series_ref;
                 let source = Arc::clone(&self.sources[source as usize]);
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
                 books.fetch(source.number(), &chunk, record.samples);
                 let ledger = &mut books.ledger;
-                self.admit(batch, &source, series_ref, &chunk, record, ledger).map_err(
-                    |fault| blame(fault, &source, chunk.reference, batch, number, names),
-                )?;
+                self.admit(batch, &source, part, &chunk, record, ledger).map_err(|fault| {
+                    blame(fault, &source, chunk.reference, batch, number, names)
+                })?;
             }
             self.lists.push(List { next, end: self.candidates.len() as u32 });
         }
         self.merge_lists(batch, number, names, &mut books)?;
+        // What an uncommonly large series has taken is not kept.
+        if self.encoded.arena.capacity() > ENCODED_BYTES_KEPT {
+            self.encoded = EncodedChunks::default();
+        }
+        if self.candidates.capacity() > CANDIDATES_KEPT {
+            self.candidates = Vec::new();
+        }
         Ok(books)
     }
 
@@ -130,7 +140,7 @@ impl<'a> VerticalMerge<'a> {
         &mut self,
         batch: &mut Batch,
         source: &Source,
-        series_ref: u64,
+        part: usize,
         chunk: &PlannedChunk,
         record: Record,
         ledger: &mut Ledger,
@@ -145,7 +155,7 @@ impl<'a> VerticalMerge<'a> {
             ledger.out_of_range += samples;
             return Ok(());
         }
-        let stones = source.deleted(series_ref);
+        let stones = batch.deleted_of(part);
         if is_deleted_whole(min_time, max_time, stones) {
             ledger.tombstoned += samples;
             return Ok(());
@@ -320,7 +330,7 @@ fn earlier(lists: &[List], candidates: &[Candidate], a: u32, b: u32) -> bool {
     key(a) < key(b)
 }
 
-const REACHES_OUT: &str = "a chunk reaches outside of the times in meta.json, and its samples \
+pub(super) const REACHES_OUT: &str = "a chunk reaches outside of the times in meta.json, and its samples \
     there would be lost; correct minTime and maxTime there, or use `merge`, which leaves them out \
     as Prometheus does and keeps the sources";
 
@@ -374,7 +384,12 @@ fn data_of<'b>(batch: &'b Batch, record: &Record) -> &'b [u8] {
 }
 
 /// Appends a record to the arena: length, encoding, data, checksum.
-fn put_record(arena: &mut Vec<u8>, encoding: Encoding, data: &[u8], samples: u32) -> Record {
+pub(super) fn put_record(
+    arena: &mut Vec<u8>,
+    encoding: Encoding,
+    data: &[u8],
+    samples: u32,
+) -> Record {
     let start = arena.len();
     put_uvarint(arena, data.len() as u64);
     let data_start = arena.len() + 1;

@@ -20,13 +20,16 @@
 use std::collections::hash_map::RandomState;
 use std::fs::{self, Metadata};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{PublishError, SourcePart};
 
 const MARKS: [&str; 2] = ["no-compact-mark.json", "deletion-mark.json"];
+
+/// Bytes of a file that are hashed at a time: tombstones can be many.
+const PIECE_BYTES: u64 = 64 << 10;
 
 /// What a source block looked like when it was opened.
 #[derive(Debug, Clone)]
@@ -152,13 +155,21 @@ fn look(block: &Path, keys: &[RandomState; 2]) -> Result<Seen, PublishError> {
 }
 
 fn content(path: &Path, keys: &[RandomState; 2]) -> Result<Option<Content>, PublishError> {
-    let Some(bytes) = present(path, fs::read(path))? else { return Ok(None) };
-    let hashes = [&keys[0], &keys[1]].map(|key| {
-        let mut hasher = key.build_hasher();
-        hasher.write(&bytes);
-        hasher.finish()
-    });
-    Ok(Some(Content { len: bytes.len() as u64, hashes }))
+    let Some(mut file) = present(path, fs::File::open(path))? else { return Ok(None) };
+    let mut hashers = [keys[0].build_hasher(), keys[1].build_hasher()];
+    let mut piece = Vec::with_capacity(PIECE_BYTES as usize);
+    let mut len = 0;
+    loop {
+        piece.clear();
+        let read = file.by_ref().take(PIECE_BYTES).read_to_end(&mut piece);
+        read.map_err(|error| PublishError::inspect(path, error))?;
+        if piece.is_empty() {
+            break;
+        }
+        hashers.iter_mut().for_each(|hasher| hasher.write(&piece));
+        len += piece.len() as u64;
+    }
+    Ok(Some(Content { len, hashes: hashers.map(|hasher| hasher.finish()) }))
 }
 
 fn state(path: &Path) -> Result<Option<FileState>, PublishError> {

@@ -2,8 +2,9 @@
 
 use tsdb_format::chunkenc::{FloatSamples, ValueType};
 
-use super::cursors::{CursorError, Cursors, Run, Source};
+use super::cursors::{CursorError, Cursors, EXACT_ABOVE, Run, Source};
 use super::digest;
+use super::inputs::{AtHand, Inputs};
 use super::writer::ChunkWriter;
 use super::{ChunkInput, EncodedChunks, MergeCounts, ReencodeError};
 use crate::compact::heap::TieHeap;
@@ -20,8 +21,8 @@ pub(super) struct Chain {
 }
 
 /// A merge under way.
-pub(super) struct Merge<'a, 'b> {
-    inputs: &'a [ChunkInput<'b>],
+pub(super) struct Merge<'a, I> {
+    inputs: &'a mut I,
     pub(super) cursors: &'a mut Cursors,
     pub(super) heap: &'a mut TieHeap,
     /// Samples on their way to the writer.
@@ -42,29 +43,49 @@ impl Chain {
         out: &mut EncodedChunks,
     ) -> Result<MergeCounts, ReencodeError> {
         let before = out.len();
-        match self.run(inputs, writer, out, true) {
-            Err(CursorError::FirstTime) => {}
-            Err(CursorError::Reencode(error)) => return Err(error),
-            Ok(counts) => return Ok(counts),
+        let infallible = |error| match error {
+            CursorError::Reencode(error) => error,
+            CursorError::Input(never) => match never {},
+            CursorError::FirstTime(_) => unreachable!("no chunk was left to be opened late"),
+        };
+        match self.run(&mut AtHand(inputs), writer, out, true) {
+            Err(CursorError::FirstTime(_)) => {}
+            result => return result.map_err(infallible),
         }
         // An index that has a chunk's start wrong: then all chunks are opened at once, as
         // Prometheus does it, so that what it gives is given here too.
         out.truncate(before);
-        self.run(inputs, writer, out, false).map_err(|error| match error {
-            CursorError::Reencode(error) => error,
-            CursorError::FirstTime => unreachable!("no chunk was left to be opened late"),
-        })
+        self.run(&mut AtHand(inputs), writer, out, false).map_err(infallible)
     }
 
-    fn run(
+    /// Merges chunks that are brought when their turn comes.
+    pub(super) fn stream<I: Inputs>(
         &mut self,
-        inputs: &[ChunkInput<'_>],
+        inputs: &mut I,
+        writer: &mut ChunkWriter,
+        out: &mut EncodedChunks,
+    ) -> Result<MergeCounts, CursorError<I::Error>> {
+        self.run(inputs, writer, out, true)
+    }
+
+    /// Gives back the memory of a large group.
+    pub(super) fn shrink(&mut self) {
+        self.cursors = Cursors::default();
+        self.heap = TieHeap::default();
+    }
+
+    fn run<I: Inputs>(
+        &mut self,
+        inputs: &mut I,
         writer: &mut ChunkWriter,
         out: &mut EncodedChunks,
         late: bool,
-    ) -> Result<MergeCounts, CursorError> {
+    ) -> Result<MergeCounts, CursorError<I::Error>> {
         self.cursors.reset(inputs);
         self.heap.clear();
+        if self.cursors.len() > EXACT_ABOVE {
+            self.heap.reserve(self.cursors.len());
+        }
         writer.abandon();
         let mut merge = Merge {
             inputs,
@@ -84,18 +105,19 @@ impl Chain {
     }
 }
 
-impl Merge<'_, '_> {
-    fn run(&mut self, late: bool) -> Result<(), CursorError> {
+impl<I: Inputs> Merge<'_, I> {
+    fn run(&mut self, late: bool) -> Result<(), CursorError<I::Error>> {
         // Second, third, ..., first.
-        let mut order = (1..self.inputs.len()).chain(0..self.inputs.len().min(1));
+        let len = self.cursors.len();
+        let mut order = (1..len).chain(0..len.min(1));
         let Some(mut current) = order.next() else { return Ok(()) };
         for id in order {
-            if self.cursors.admit(id, &self.inputs[id], late)? {
+            if self.cursors.admit(id, self.inputs, late)? {
                 self.push(id);
             }
         }
         loop {
-            if self.cursors.advance(current, &self.inputs[current])? {
+            if self.cursors.advance(current, self.inputs)? {
                 let time = self.cursors.times[current];
                 if time == self.last_time {
                     self.leave_out(current);
@@ -118,7 +140,9 @@ impl Merge<'_, '_> {
             }
             let Some(next) = self.pop() else { return Ok(()) };
             current = next;
-            self.cursors.ensure_open(current, &self.inputs[current])?;
+            if self.cursors.ensure_open(current, self.inputs)? {
+                self.inputs.relieve(self.out).map_err(CursorError::Input)?;
+            }
             if self.cursors.times[current] == self.last_time {
                 self.leave_out(current);
             } else {
@@ -149,7 +173,7 @@ impl Merge<'_, '_> {
     }
 
     /// Emits the current sample of a cursor, and those behind it that are below `bound`.
-    fn emit_below(&mut self, id: usize, bound: Option<i64>) -> Result<(), CursorError> {
+    fn emit_below(&mut self, id: usize, bound: Option<i64>) -> Result<(), CursorError<I::Error>> {
         let Some(run) = self.cursors.plain_run(id) else { return self.emit(id) };
         let Run { samples, at, .. } = &mut self.cursors.runs[run];
         let ahead = &samples.timestamps[*at..];
@@ -173,7 +197,7 @@ impl Merge<'_, '_> {
     }
 
     /// Emits the current sample of a cursor.
-    fn emit(&mut self, id: usize) -> Result<(), CursorError> {
+    fn emit(&mut self, id: usize) -> Result<(), CursorError<I::Error>> {
         let t = self.cursors.times[id];
         let digest = self.cursors.digest(id);
         self.last_time = t;
@@ -181,7 +205,7 @@ impl Merge<'_, '_> {
         self.counts.samples_out += 1;
         self.counts.digest = self.counts.digest.wrapping_add(digest);
         let (writer, out) = (&mut *self.writer, &mut *self.out);
-        let result = match self.cursors.sources[id] {
+        let result = match self.cursors.source(id) {
             Source::Floats(run) => {
                 let Run { samples, at, .. } = &self.cursors.runs[run];
                 writer.push_float(samples.start_timestamp(*at), t, samples.values[*at], out)

@@ -4,10 +4,11 @@
 //! when its turn comes: until then its first timestamp is what the index says. A float chunk is
 //! decoded whole when it is opened, a histogram chunk sample by sample.
 
-use tsdb_format::chunkenc::{ChunkDecoder, FloatSamples, decode_floats, num_samples};
+use tsdb_format::chunkenc::{ChunkDecoder, FloatSamples, decode_floats};
 
+use super::ReencodeError;
 use super::digest;
-use super::{ChunkInput, ReencodeError};
+use super::inputs::Inputs;
 
 /// The samples of a float chunk, and the current one among them.
 #[derive(Debug, Default)]
@@ -30,15 +31,49 @@ pub(super) enum Source {
     Finished,
 }
 
-/// Why a step failed.
-#[derive(Debug)]
-pub(super) enum CursorError {
-    /// A chunk's first sample is not at its `min_time`: chunks can't be opened late.
-    FirstTime,
-    Reencode(ReencodeError),
+/// Past this many cursors, vectors take what they need and no more.
+pub(super) const EXACT_ABOVE: usize = 16 << 10;
+
+/// A [`Source`] in four bytes: a long series has many cursors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State(u32);
+
+impl State {
+    const UNOPENED: Self = Self(0);
+    const FINISHED: Self = Self(1);
+
+    #[inline(always)]
+    fn floats(run: usize) -> Self {
+        Self(2 + 2 * run as u32)
+    }
+
+    #[inline(always)]
+    fn histograms(decoder: usize) -> Self {
+        Self(3 + 2 * decoder as u32)
+    }
+
+    #[inline(always)]
+    fn source(self) -> Source {
+        match self.0 {
+            0 => Source::Unopened,
+            1 => Source::Finished,
+            state if state.is_multiple_of(2) => Source::Floats((state as usize - 2) / 2),
+            state => Source::Histograms((state as usize - 3) / 2),
+        }
+    }
 }
 
-impl From<ReencodeError> for CursorError {
+/// Why a step failed.
+#[derive(Debug)]
+pub(in crate::compact) enum CursorError<E> {
+    /// This chunk's first sample is not at its `min_time`: chunks can't be opened late.
+    FirstTime(usize),
+    Reencode(ReencodeError),
+    /// A chunk could not be brought.
+    Input(E),
+}
+
+impl<E> From<ReencodeError> for CursorError<E> {
     fn from(error: ReencodeError) -> Self {
         Self::Reencode(error)
     }
@@ -49,7 +84,7 @@ impl From<ReencodeError> for CursorError {
 pub(super) struct Cursors {
     /// The timestamp of each cursor's current sample; before it is opened, its `min_time`.
     pub(super) times: Vec<i64>,
-    pub(super) sources: Vec<Source>,
+    states: Vec<State>,
     pub(super) runs: Vec<Run>,
     free_runs: Vec<usize>,
     pub(super) decoders: Vec<ChunkDecoder>,
@@ -62,17 +97,30 @@ pub(super) struct Cursors {
 
 impl Cursors {
     /// One unopened cursor for each input.
-    pub(super) fn reset(&mut self, inputs: &[ChunkInput<'_>]) {
-        self.times.clear();
-        self.times.extend(inputs.iter().map(|input| input.min_time));
-        self.sources.clear();
-        self.sources.resize(inputs.len(), Source::Unopened);
+    pub(super) fn reset<I: Inputs>(&mut self, inputs: &mut I) {
+        inputs.take_starts(&mut self.times);
+        self.states.clear();
+        if self.times.len() > EXACT_ABOVE {
+            self.states.reserve_exact(self.times.len());
+        }
+        self.states.resize(self.times.len(), State::UNOPENED);
         self.free_runs.clear();
         self.free_runs.extend(0..self.runs.len());
         self.free_decoders.clear();
         self.free_decoders.extend(0..self.decoders.len());
         self.open = 0;
         self.starts_increase = self.times.windows(2).all(|pair| pair[0] < pair[1]);
+    }
+
+    /// How many cursors there are.
+    pub(super) fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// What stands behind a cursor.
+    #[inline(always)]
+    pub(super) fn source(&self, id: usize) -> Source {
+        self.states[id].source()
     }
 
     /// Whether exactly two chunks are open.
@@ -88,52 +136,53 @@ impl Cursors {
     /// The number of the run behind a cursor, if it is open, in order and without start timestamps.
     #[inline]
     pub(super) fn plain_run(&self, id: usize) -> Option<usize> {
-        match self.sources[id] {
+        match self.source(id) {
             Source::Floats(run) if self.runs[run].is_plain => Some(run),
             _ => None,
         }
     }
 
     /// Puts a cursor in front of the chain: whether it has samples. With `late` it stays closed.
-    pub(super) fn admit(
+    pub(super) fn admit<I: Inputs>(
         &mut self,
         id: usize,
-        input: &ChunkInput<'_>,
+        inputs: &mut I,
         late: bool,
-    ) -> Result<bool, CursorError> {
-        let samples = num_samples(input.encoding, input.data)
-            .map_err(|source| ReencodeError::Decode { input: id, source })?;
-        if samples == 0 {
-            self.sources[id] = Source::Finished;
+    ) -> Result<bool, CursorError<I::Error>> {
+        let has_samples =
+            inputs.has_samples(id).map_err(|source| ReencodeError::Decode { input: id, source })?;
+        if !has_samples {
+            self.states[id] = State::FINISHED;
             return Ok(false);
         }
-        if late { Ok(true) } else { self.open(id, input) }
+        if late { Ok(true) } else { self.open(id, inputs) }
     }
 
     /// Opens a cursor that the heap gave out, if it isn't yet. Its time must not change by that.
-    pub(super) fn ensure_open(
+    pub(super) fn ensure_open<I: Inputs>(
         &mut self,
         id: usize,
-        input: &ChunkInput<'_>,
-    ) -> Result<(), CursorError> {
-        if matches!(self.sources[id], Source::Unopened) {
-            self.open(id, input)?;
-            if self.times[id] != input.min_time {
-                return Err(CursorError::FirstTime);
-            }
+        inputs: &mut I,
+    ) -> Result<bool, CursorError<I::Error>> {
+        if self.states[id] != State::UNOPENED {
+            return Ok(false);
         }
-        Ok(())
+        let listed = self.times[id];
+        if !self.open(id, inputs)? || self.times[id] != listed {
+            return Err(CursorError::FirstTime(id));
+        }
+        Ok(true)
     }
 
     /// Goes to the next sample (opening the chunk for its first): `false` behind the last one.
     #[inline]
-    pub(super) fn advance(
+    pub(super) fn advance<I: Inputs>(
         &mut self,
         id: usize,
-        input: &ChunkInput<'_>,
-    ) -> Result<bool, CursorError> {
-        match self.sources[id] {
-            Source::Unopened => self.open(id, input),
+        inputs: &mut I,
+    ) -> Result<bool, CursorError<I::Error>> {
+        match self.source(id) {
+            Source::Unopened => self.open(id, inputs),
             Source::Finished => Ok(false),
             Source::Floats(run) => {
                 let Run { samples, at, .. } = &mut self.runs[run];
@@ -143,24 +192,31 @@ impl Cursors {
                     return Ok(true);
                 }
                 self.free_runs.push(run);
+                inputs.release(id);
                 self.finish(id);
                 Ok(false)
             }
-            Source::Histograms(decoder) => self.decode_next(id, decoder, input),
+            Source::Histograms(decoder) => self.decode_next(id, decoder, inputs),
         }
     }
 
-    fn open(&mut self, id: usize, input: &ChunkInput<'_>) -> Result<bool, CursorError> {
+    fn open<I: Inputs>(
+        &mut self,
+        id: usize,
+        inputs: &mut I,
+    ) -> Result<bool, CursorError<I::Error>> {
         let broken = |source| ReencodeError::Decode { input: id, source };
-        if input.encoding.is_histogram() {
+        inputs.bring(id).map_err(CursorError::Input)?;
+        let (encoding, data) = inputs.chunk(id);
+        if encoding.is_histogram() {
             let decoder = self.free_decoders.pop().unwrap_or_else(|| {
                 self.decoders.push(ChunkDecoder::new());
                 self.decoders.len() - 1
             });
-            self.sources[id] = Source::Histograms(decoder);
+            self.states[id] = State::histograms(decoder);
             self.open += 1;
-            self.decoders[decoder].reset(input.encoding, input.data).map_err(broken)?;
-            return self.decode_next(id, decoder, input);
+            self.decoders[decoder].reset(encoding, data).map_err(broken)?;
+            return self.decode_next(id, decoder, inputs);
         }
         let free = self.free_runs.pop().unwrap_or_else(|| {
             self.runs.push(Run::default());
@@ -168,7 +224,7 @@ impl Cursors {
         });
         let run = &mut self.runs[free];
         run.samples.clear();
-        decode_floats(input.encoding, input.data, &mut run.samples).map_err(broken)?;
+        decode_floats(encoding, data, &mut run.samples).map_err(broken)?;
         run.at = 0;
         run.is_plain = run.samples.start_timestamps.is_empty()
             && run.samples.timestamps.windows(2).all(|pair| pair[0] < pair[1]);
@@ -176,42 +232,43 @@ impl Cursors {
         match first {
             Some(t) => {
                 self.times[id] = t;
-                self.sources[id] = Source::Floats(free);
+                self.states[id] = State::floats(free);
                 self.open += 1;
             }
             None => {
                 self.free_runs.push(free);
-                self.sources[id] = Source::Finished;
+                self.states[id] = State::FINISHED;
             }
         }
         Ok(first.is_some())
     }
 
-    fn decode_next(
+    fn decode_next<I: Inputs>(
         &mut self,
         id: usize,
         decoder: usize,
-        input: &ChunkInput<'_>,
-    ) -> Result<bool, CursorError> {
-        let next = self.decoders[decoder].next(input.data);
+        inputs: &mut I,
+    ) -> Result<bool, CursorError<I::Error>> {
+        let next = self.decoders[decoder].next(inputs.chunk(id).1);
         if next.map_err(|source| ReencodeError::Decode { input: id, source })?.is_some() {
             self.times[id] = self.decoders[decoder].timestamp();
             return Ok(true);
         }
         self.free_decoders.push(decoder);
+        inputs.release(id);
         self.finish(id);
         Ok(false)
     }
 
     fn finish(&mut self, id: usize) {
-        self.sources[id] = Source::Finished;
+        self.states[id] = State::FINISHED;
         self.open -= 1;
     }
 
     /// The digest of a cursor's current sample.
     #[inline]
     pub(super) fn digest(&self, id: usize) -> u64 {
-        match self.sources[id] {
+        match self.source(id) {
             Source::Floats(run) => {
                 let Run { samples, at, .. } = &self.runs[run];
                 let st = samples.start_timestamp(*at);

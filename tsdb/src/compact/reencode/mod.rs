@@ -20,6 +20,7 @@
 mod chain;
 mod cursors;
 mod digest;
+mod inputs;
 mod pair;
 mod trim;
 mod writer;
@@ -30,8 +31,10 @@ use tsdb_format::DecodeError;
 use tsdb_format::chunkenc::{AppendError, ChunkDecoder, Encoding, FloatSamples};
 use tsdb_format::tombstones::Interval;
 
+pub(in crate::compact) use cursors::CursorError;
 pub use digest::digest_chunk;
 pub(in crate::compact) use digest::of_current as digest_current;
+pub(in crate::compact) use inputs::Inputs;
 
 /// How floats without a start timestamp are encoded anew. Those with one are always XOR2.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -217,6 +220,21 @@ impl Reencoder {
             out.truncate(before);
         }
         result
+    }
+
+    /// As [`Reencoder::merge_group`], of a group whose chunks are brought when their turn comes, and
+    /// which may take away what is in `out` meanwhile.
+    pub(in crate::compact) fn merge_stream<I: Inputs>(
+        &mut self,
+        group: &mut I,
+        out: &mut EncodedChunks,
+    ) -> Result<MergeCounts, CursorError<I::Error>> {
+        self.chain.stream(group, &mut self.writer, out)
+    }
+
+    /// Gives back what a large group took.
+    pub(in crate::compact) fn shrink(&mut self) {
+        self.chain.shrink();
     }
 
     /// Encodes a chunk anew without the samples in `deleted` (in any order), in its own encoding.

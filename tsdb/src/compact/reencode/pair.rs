@@ -8,6 +8,7 @@
 use super::chain::{Merge, NO_TIME};
 use super::cursors::{CursorError, Run};
 use super::digest;
+use super::inputs::Inputs;
 use super::{MergeCounts, ReencodeError};
 
 /// One of the two chunks.
@@ -57,7 +58,7 @@ impl Tail<'_> {
     }
 }
 
-impl Merge<'_, '_> {
+impl<I: Inputs> Merge<'_, I> {
     /// Merges the current cursor and the heap's first up to where a third one comes in or one of
     /// them ends. Returns the cursor that is the current one then, its sample done with; `None` if
     /// the two are not such chunks.
@@ -65,7 +66,7 @@ impl Merge<'_, '_> {
         &mut self,
         current: usize,
         first: usize,
-    ) -> Result<Option<usize>, CursorError> {
+    ) -> Result<Option<usize>, CursorError<I::Error>> {
         let times = &self.cursors.times;
         let third = self.heap.second(|a, b| times[a as usize] < times[b as usize]);
         // The end of time belongs to no bound, so it is left to the other way.
@@ -111,7 +112,7 @@ impl Merge<'_, '_> {
         &mut self,
         now: (usize, usize),
         waiting: (usize, usize),
-    ) -> Result<(), CursorError> {
+    ) -> Result<(), CursorError<I::Error>> {
         for (id, at) in [now, waiting] {
             if let Some(run) = self.cursors.plain_run(id) {
                 let run = &mut self.cursors.runs[run];

@@ -8,6 +8,7 @@ mod flips;
 mod mutations;
 mod room;
 mod spills;
+mod streams;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,8 @@ use tsdb_format::chunkenc::{ChunkAppender, ChunkDecoder, Encoding, HistogramAppe
 
 use tsdb_format::varint::uvarint;
 
-use super::batch::{Batch, OutChunk, Place, PlannedChunk, PlannedSeries};
+use super::batch::{Batch, OutChunk, Part, Place, PlannedChunk, PlannedSeries};
+use super::listing::ListedChunk;
 use super::reencode::{EncodedChunk, EncodedChunks};
 use super::series_entry::IndexedChunk;
 
@@ -84,7 +85,8 @@ impl Mutations {
         use Mutation as M;
         let Some(mutation) = self.planted else { return };
         match mutation {
-            M::PlanDropChunk | M::PlanDuplicateChunk | M::PlanAlterTime => {
+            // What a long series is merged from is no part of its batch.
+            M::PlanDropChunk | M::PlanDuplicateChunk | M::PlanAlterTime if batch.long.is_none() => {
                 let Some(at) = (0..batch.chunks.len()).find(|_| self.strikes()) else { return };
                 let chunk = batch.chunks[at];
                 match mutation {
@@ -108,7 +110,11 @@ impl Mutations {
                 let mut series = (0..batch.series.len()).filter(can);
                 let Some(at) = series.find(|_| self.strikes()) else { return };
                 match mutation {
-                    M::PlanDropSeries => drop_series(batch, at),
+                    M::PlanDropSeries => {
+                        drop_series(batch, at);
+                        // A long series is the only one of its batch.
+                        batch.long = None;
+                    }
                     M::PlanDuplicateSeries => duplicate_series(batch, at),
                     _ => {
                         // A value of a lower id keeps the labels' order, unless they become equal.
@@ -118,6 +124,19 @@ impl Mutations {
                 }
             }
             _ => {}
+        }
+    }
+
+    pub(super) fn feed(&self, chunk: &mut ListedChunk) -> u32 {
+        use Mutation as M;
+        match self.planted {
+            Some(M::PlanDropChunk) if self.strikes() => 0,
+            Some(M::PlanDuplicateChunk) if self.strikes() => 2,
+            Some(M::PlanAlterTime) if self.strikes() => {
+                chunk.max_time -= 1;
+                1
+            }
+            _ => 1,
         }
     }
 
@@ -264,17 +283,26 @@ fn drop_series(batch: &mut Batch, at: usize) {
     let labels_end = batch.series[at].labels_end as usize;
     let chunks_start = batch.chunks_of(parts.start).start;
     let chunks_end = batch.chunks_of(parts.end - 1).end;
+    let deleted = deleted_of(batch, &parts);
     batch.chunks.drain(chunks_start..chunks_end);
+    batch.deleted.drain(deleted.clone());
     batch.labels.drain(labels_end - labels_len..labels_end);
     batch.parts.drain(parts.clone());
     batch.series.remove(at);
     for part in &mut batch.parts[parts.start..] {
         part.chunks_end -= (chunks_end - chunks_start) as u32;
+        part.deleted_end -= deleted.len() as u32;
     }
     for series in &mut batch.series[at..] {
         series.labels_end -= labels_len as u32;
         series.parts_end -= parts.len() as u32;
     }
+}
+
+/// Where the deleted intervals of neighbouring parts lie.
+fn deleted_of(batch: &Batch, parts: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let end = |part: usize| batch.parts[part].deleted_end as usize;
+    parts.start.checked_sub(1).map_or(0, end)..end(parts.end - 1)
 }
 
 fn duplicate_series(batch: &mut Batch, at: usize) {
@@ -286,10 +314,15 @@ fn duplicate_series(batch: &mut Batch, at: usize) {
     let chunks = batch.chunks[chunks_start..chunks_end].to_vec();
     batch.chunks.splice(chunks_end..chunks_end, chunks.iter().copied());
     batch.labels.splice(labels_end as usize..labels_end as usize, labels.iter().copied());
-    parts.iter_mut().for_each(|part| part.chunks_end += chunks.len() as u32);
-    for part in &mut batch.parts[parts_end as usize..] {
+    let deleted = deleted_of(batch, &batch.parts_of(at));
+    let intervals = batch.deleted[deleted.clone()].to_vec();
+    batch.deleted.splice(deleted.end..deleted.end, intervals);
+    let later = |part: &mut Part| {
         part.chunks_end += chunks.len() as u32;
-    }
+        part.deleted_end += deleted.len() as u32;
+    };
+    parts.iter_mut().for_each(later);
+    batch.parts[parts_end as usize..].iter_mut().for_each(later);
     batch.parts.splice(parts_end as usize..parts_end as usize, parts.iter().copied());
     batch.series.insert(at + 1, batch.series[at]);
     for series in &mut batch.series[at + 1..] {

@@ -2,22 +2,36 @@
 
 use super::super::mutation::Mutation::{self, *};
 use super::super::mutation::Mutations;
+use super::streams::streaming;
 use super::*;
 
 /// Opportunities that are passed by before the fault is planted: the first ones, and later ones.
 const SKIPS: [u64; 4] = [0, 1, 7, 30];
+
+/// How series are merged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// Many in a batch.
+    Batches,
+    /// Each as if it were too large for one.
+    Streaming,
+}
 
 /// Merges a case with a fault planted. `None` if there were too few opportunities for it.
 fn merge(
     case: &str,
     mutation: Mutation,
     skip: u64,
+    way: Way,
     verify_output: bool,
 ) -> Option<Result<Merged, CompactError>> {
     let dir = tempfile::tempdir().unwrap();
     let mutations = Mutations::new(mutation, skip);
-    let compactor =
+    let mut compactor =
         Compactor::new(os_vfs(dir.path()), options(verify_output)).with_mutations(&mutations);
+    if way == Way::Streaming {
+        compactor = compactor.with_shares(streaming());
+    }
     let merged = compactor.merge(&sources(case), dir.path());
     if !mutations.struck() {
         assert!(merged.is_ok(), "without a fault");
@@ -31,17 +45,25 @@ fn merge(
 
 /// The fault is noticed in every case: by the books alone, or when the output is read back.
 fn assert_noticed(cases: &[&str], mutation: Mutation, by_the_books: bool) {
+    assert_noticed_in(Way::Batches, cases, mutation, by_the_books);
+    // A batch holds one long series, so none can be twice in it.
+    if mutation != PlanDuplicateSeries {
+        assert_noticed_in(Way::Streaming, cases, mutation, by_the_books);
+    }
+}
+
+fn assert_noticed_in(way: Way, cases: &[&str], mutation: Mutation, by_the_books: bool) {
     for case in cases {
         let mut planted = 0;
         for skip in SKIPS {
-            let what = format!("{mutation:?} number {skip} in {case}");
-            let Some(verified) = merge(case, mutation, skip, true) else { continue };
+            let what = format!("{mutation:?} number {skip} in {case}, {way:?}");
+            let Some(verified) = merge(case, mutation, skip, way, true) else { continue };
             planted += 1;
             let Err(error) = verified else { panic!("{what} was published") };
             let noticed = matches!(error, CompactError::Ledger(_) | CompactError::VerifyOutput(_));
             assert!(noticed, "{what}: {error}");
             if by_the_books {
-                let Some(Err(error)) = merge(case, mutation, skip, false) else {
+                let Some(Err(error)) = merge(case, mutation, skip, way, false) else {
                     panic!("{what} was published unless verified")
                 };
                 let CompactError::Ledger(mismatch) = error else { panic!("{what}: {error}") };
@@ -51,7 +73,7 @@ fn assert_noticed(cases: &[&str], mutation: Mutation, by_the_books: bool) {
                 assert!(named || vanishes || mutation == IndexDropPosting, "{what}: {mismatch}");
             }
         }
-        assert!(planted >= 2, "{mutation:?} could hardly be planted in {case}");
+        assert!(planted >= 2, "{mutation:?} could hardly be planted in {case}, {way:?}");
     }
 }
 
@@ -62,7 +84,9 @@ const REENCODED: [&str; 3] = ["replicas-jittered", "replicas-histograms", "tombs
 #[test]
 fn nothing_planted_nothing_noticed() {
     for case in CASES {
-        assert!(merge(case, PlanDropChunk, u64::MAX, true).is_none());
+        for way in [Way::Batches, Way::Streaming] {
+            assert!(merge(case, PlanDropChunk, u64::MAX, way, true).is_none());
+        }
     }
 }
 
@@ -174,7 +198,9 @@ fn a_series_entry_that_is_another_with_a_checksum_of_its_own() {
 fn strings_that_change_in_memory() {
     for mutation in [SymbolAlter, IndexAlterTable] {
         for skip in SKIPS {
-            let Some(merged) = merge("basic", mutation, skip, false) else { continue };
+            let Some(merged) = merge("basic", mutation, skip, Way::Batches, false) else {
+                continue;
+            };
             let error = merged.map(|_| ()).expect_err("published");
             assert!(matches!(error, CompactError::Altered { .. }), "{mutation:?}: {error}");
         }

@@ -1,6 +1,6 @@
 //! What outgrows its share is spilled, and the output is the same.
 
-use super::super::budget::Shares;
+use super::super::budget::{LongShares, Shares};
 use super::*;
 use crate::vfs::sim::{Effect, SimVfs};
 
@@ -12,11 +12,22 @@ pub(super) fn tiny() -> Shares {
         source_window_bytes: 4 << 10,
         batch_bytes: 1 << 10,
         batches: 3,
-        overlap_bytes: 1 << 20,
+        entry_bytes_max: 4 << 10,
+        batches_bytes: 3 << 10,
+        series_bytes_max: 1 << 20,
+        long: LongShares {
+            list_bytes: 4 << 10,
+            chunk_bytes: 4 << 10,
+            piece_bytes: 1 << 10,
+            group_chunks_max: 1 << 20,
+            fixed_bytes: 1 << 10,
+        },
         segment_buffer_bytes: 4 << 10,
         index_buffer_bytes: 4 << 10,
         postings_bytes: 1 << 10,
         table_bytes: 64,
+        tombstone_bytes: 1 << 20,
+        sort_bytes: 1 << 10,
     }
 }
 
@@ -66,33 +77,4 @@ fn symbol_maps_that_do_not_fit_say_what_would_do() {
     assert!(matches!(error, CompactError::Budget { .. }), "{error}");
     assert!(error.to_string().contains("--memory-budget="), "{error}");
     assert_eq!(list(dir.path()), Vec::<PathBuf>::new());
-}
-
-#[test]
-fn what_must_be_merged_in_one_piece_has_a_bound_that_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let shares = Shares { overlap_bytes: 100, ..tiny() };
-    let compactor = Compactor::new(os_vfs(dir.path()), options(false)).with_shares(shares);
-    let Err(error) = compactor.merge(&sources("replicas-jittered"), dir.path()) else {
-        panic!("overlapping chunks can't take so little")
-    };
-    assert!(error.to_string().contains("overlapping chunks of one series"), "{error}");
-    assert_eq!(list(dir.path()), Vec::<PathBuf>::new());
-    let Err(CompactError::Budget { least_bytes, .. }) = Shares::admit_overlap(30 << 20, 16 << 20)
-    else {
-        panic!("30 MiB don't fit 16 MiB");
-    };
-    assert_eq!(Shares::divide(least_bytes, 2, 2).overlap_bytes, 30 << 20);
-}
-
-#[test]
-fn tombstones_have_a_bound_that_is_told() {
-    assert!(Shares::admit_tombstones(1 << 20, 48 << 20).is_ok());
-    let Err(CompactError::Budget { least_bytes, .. }) =
-        Shares::admit_tombstones(16 << 20, 48 << 20)
-    else {
-        panic!("16 MiB of tombstones don't fit 48 MiB");
-    };
-    assert!(Shares::admit_tombstones(16 << 20, least_bytes).is_ok());
-    assert!(Shares::admit_tombstones(16 << 20, least_bytes - 64).is_err());
 }

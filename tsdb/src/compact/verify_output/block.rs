@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tsdb_format::chunkenc::ChunkDecoder;
 use tsdb_format::tombstones::Interval;
 
+use super::chunk_list::Listed;
 use super::fetch::{Record, RecordError, RecordReader};
 use super::layout::Layout;
-use super::scan::{Listed, SeriesScan};
+use super::scan::SeriesScan;
 use crate::compact::error::{CompactError, SourceFault};
 use crate::compact::reencode::digest_current;
 use crate::compact::source::Source;
+use crate::compact::stones::StoneCursor;
 
 /// What each block's reading may use, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -26,16 +28,42 @@ pub(super) struct Block {
     records: RecordReader,
     /// For the output: what must stand where.
     pub(super) layout: Option<Layout>,
-    /// Of the current series; empty for the output.
-    deleted: Vec<Interval>,
+    deleted: Deleted,
     decoder: ChunkDecoder,
     /// The chunk that is being decoded.
     record: Option<Record>,
-    /// How many chunks of the series were begun.
-    begun: usize,
     /// Time of the current sample.
     time: Option<i64>,
     last_time: Option<i64>,
+}
+
+/// What is deleted of the current series; nothing of the output.
+struct Deleted {
+    stones: Option<StoneCursor>,
+    series_ref: u64,
+    /// The first interval that does not end in front of where we are.
+    next: Option<Interval>,
+    any: bool,
+}
+
+impl Deleted {
+    fn enter(&mut self, series_ref: u64) -> Result<(), CompactError> {
+        let Some(stones) = &mut self.stones else { return Ok(()) };
+        stones.seek(series_ref)?;
+        self.series_ref = series_ref;
+        self.next = stones.next_of(series_ref)?;
+        self.any = self.next.is_some();
+        Ok(())
+    }
+
+    /// Whether `[min_time, max_time]` lies within one interval. Times asked for ascend.
+    fn covers(&mut self, min_time: i64, max_time: i64) -> Result<bool, CompactError> {
+        let Some(stones) = &mut self.stones else { return Ok(false) };
+        while self.next.is_some_and(|next| next.max < min_time) {
+            self.next = stones.next_of(self.series_ref)?;
+        }
+        Ok(self.next.is_some_and(|next| next.min <= min_time && max_time <= next.max))
+    }
 }
 
 impl Block {
@@ -53,14 +81,16 @@ impl Block {
         shares: BlockShares,
     ) -> Result<Self, CompactError> {
         let strict = layout.is_some();
+        let stones = source.stones().filter(|stones| !stones.is_empty());
+        let stones = stones.map(|stones| StoneCursor::new(stones, shares.series_window));
+        let deleted = Deleted { stones, series_ref: 0, next: None, any: false };
         Ok(Self {
             scan: SeriesScan::open(source, strict, shares.series_window, shares.symbols)?,
             records: RecordReader::new(source, shares.chunk_window),
             layout,
-            deleted: Vec::new(),
+            deleted,
             decoder: ChunkDecoder::new(),
             record: None,
-            begun: 0,
             time: None,
             last_time: None,
         })
@@ -68,12 +98,11 @@ impl Block {
 
     /// Moves to the next series; false behind the last one.
     pub(super) fn advance(&mut self) -> Result<bool, CompactError> {
-        (self.record, self.begun, self.time, self.last_time) = (None, 0, None, None);
-        self.deleted.clear();
+        (self.record, self.time, self.last_time) = (None, None, None);
         if !self.scan.advance()? {
             return Ok(false);
         }
-        self.deleted.extend_from_slice(self.scan.source().deleted(self.scan.reference()));
+        self.deleted.enter(self.scan.reference())?;
         if let Some(layout) = &mut self.layout {
             layout.begin_series(&self.scan);
         }
@@ -81,7 +110,7 @@ impl Block {
     }
 
     pub(super) fn has_deleted(&self) -> bool {
-        !self.deleted.is_empty()
+        self.deleted.any
     }
 
     /// An error that blames a chunk of the current series.
@@ -90,11 +119,8 @@ impl Block {
         self.scan.source().chunk_fault(chunk.reference, series, fault)
     }
 
-    /// Reads and checks chunk number `number` of the series.
-    pub(super) fn read(&mut self, number: usize) -> Result<Record, CompactError> {
-        let Some(&chunk) = self.scan.chunks().get(number) else {
-            unreachable!("only listed chunks are read")
-        };
+    /// Reads and checks a chunk of the series.
+    pub(super) fn read(&mut self, chunk: Listed) -> Result<Record, CompactError> {
         if let Some(layout) = &mut self.layout
             && let Err(fault) = layout.expect(self.scan.source(), chunk.reference)?
         {
@@ -117,7 +143,7 @@ impl Block {
 
     /// The chunk of which the current sample is.
     pub(super) fn current_chunk(&self) -> Option<&Listed> {
-        self.scan.chunks().get(self.begun.checked_sub(1)?)
+        self.scan.chunks().current()
     }
 
     /// Time of the current sample, if there is one.
@@ -141,28 +167,22 @@ impl Block {
                 self.record = None;
                 continue;
             };
-            if range.0 <= time && time <= range.1 && !self.is_deleted(time) {
+            if range.0 <= time && time <= range.1 && !self.deleted.covers(time, time)? {
                 self.time = Some(time);
                 return Ok(Some(time));
             }
         }
     }
 
-    fn is_deleted(&self, time: i64) -> bool {
-        let at = self.deleted.partition_point(|interval| interval.max < time);
-        self.deleted.get(at).is_some_and(|interval| interval.min <= time)
-    }
-
     /// Begins the next chunk of which something may be left; false if there is none.
     fn begin_chunk(&mut self, range: (i64, i64)) -> Result<bool, CompactError> {
-        while let Some(&Listed { min_time, max_time, .. }) = self.scan.chunks().get(self.begun) {
-            self.begun += 1;
-            let at = self.deleted.partition_point(|interval| interval.max < max_time);
-            let gone = self.deleted.get(at).is_some_and(|interval| interval.min <= min_time);
+        while let Some(chunk) = self.scan.next_chunk()? {
+            let Listed { min_time, max_time, .. } = chunk;
+            let gone = self.deleted.covers(min_time, max_time)?;
             if gone || max_time < range.0 || min_time > range.1 {
                 continue;
             }
-            let record = self.read(self.begun - 1)?;
+            let record = self.read(chunk)?;
             let data = self.records.data(&record);
             if let Err(error) = self.decoder.reset(record.encoding, data) {
                 return Err(self.fault(error.into()));

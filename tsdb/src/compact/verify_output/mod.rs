@@ -17,10 +17,11 @@
 //!           postings equal to the series' labels, both ways
 //! ```
 //!
-//! Memory is within the budget: windows, some groups of symbols for each block, and the chunk list of
-//! one series for each.
+//! Memory is within the budget, whatever the size of a series: windows, some groups of symbols for
+//! each block, and the chunk list of one series for each while it is short.
 
 mod block;
+mod chunk_list;
 mod fetch;
 mod layout;
 mod postings;
@@ -32,10 +33,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tsdb_format::meta::BlockMeta;
-use tsdb_format::tombstones::Tombstones;
 
 use self::block::{Block, BlockShares};
-use self::scan::Listed;
+use self::chunk_list::Listed;
 use super::error::{CompactError, LedgerMismatch, SourceError};
 use super::files::FilePool;
 use super::heap::TieHeap;
@@ -119,7 +119,6 @@ impl VerifyOutput<'_> {
             0,
             self.dir.to_owned(),
             self.meta.clone(),
-            Tombstones::default(),
             self.segments.clone(),
             Arc::new(pool),
         )?;
@@ -300,38 +299,35 @@ impl Comparison {
 
     /// The output's chunks are those of the sources, one after the other.
     fn compare_records(&mut self) -> Result<(), CompactError> {
-        let mut number = 0;
         for &id in &self.group {
             let source = &mut self.sources[id as usize];
-            for at in 0..source.scan.chunks().len() {
-                let wanted = source.scan.chunks()[at];
+            while let Some(wanted) = source.scan.next_chunk()? {
                 let missing = |what: &str| {
                     let series = source.scan.labels().to_string();
                     let dir = source.scan.source().dir();
                     Err(mismatch(Some(dir), series, Some(&wanted), what.to_owned()))
                 };
-                let Some(found) = self.output.scan.chunks().get(number).copied() else {
+                let Some(found) = self.output.scan.next_chunk()? else {
                     return missing("a chunk of the source is not in the output");
                 };
                 if (found.min_time, found.max_time) != (wanted.min_time, wanted.max_time) {
                     return missing("the output has a chunk of other times in its place");
                 }
-                let theirs = self.output.read(number)?;
-                let ours = source.read(at)?;
+                let theirs = self.output.read(found)?;
+                let ours = source.read(wanted)?;
                 if source.bytes(&ours) != self.output.bytes(&theirs) {
                     let series = source.scan.labels().to_string();
                     let dir = source.scan.source().dir();
                     let what = "the output has another chunk in its place".to_owned();
                     return Err(mismatch(Some(dir), series, Some(&wanted), what));
                 }
-                number += 1;
             }
         }
-        match self.output.scan.chunks().get(number) {
+        match self.output.scan.next_chunk()? {
             None => Ok(()),
             Some(chunk) => {
                 let what = "the output has a chunk more than its sources".to_owned();
-                Err(self.blame_output(Some(chunk), what))
+                Err(self.blame_output(Some(&chunk), what))
             }
         }
     }

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use tsdb_format::checksum::crc32c;
-use tsdb_format::varint::{uvarint, varint};
+use tsdb_format::varint::uvarint;
 
+use super::chunk_list::{ChunkList, FarBody, Listed};
 use super::symbols::SymbolStrings;
 use crate::compact::error::{CompactError, SourceFault};
 use crate::compact::files::FileKey;
@@ -67,17 +68,6 @@ impl std::fmt::Display for LabelStrings {
     }
 }
 
-/// A chunk as its series entry lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Listed {
-    /// Inclusive, milliseconds.
-    pub(super) min_time: i64,
-    /// Inclusive, milliseconds.
-    pub(super) max_time: i64,
-    /// `segment << 32 | offset`
-    pub(super) reference: u64,
-}
-
 /// A cursor over the series of a block.
 pub(super) struct SeriesScan {
     source: Arc<Source>,
@@ -89,7 +79,7 @@ pub(super) struct SeriesScan {
     /// Those of the series before.
     last_ids: Vec<u32>,
     last_labels: LabelStrings,
-    chunks: Vec<Listed>,
+    chunks: ChunkList,
     reference: u64,
     ended: bool,
     strict: bool,
@@ -114,7 +104,7 @@ impl SeriesScan {
             labels: LabelStrings::default(),
             last_ids: Vec::new(),
             last_labels: LabelStrings::default(),
-            chunks: Vec::new(),
+            chunks: ChunkList::new(source, window_bytes),
             reference: 0,
             ended: false,
             strict,
@@ -133,8 +123,14 @@ impl SeriesScan {
         &self.labels
     }
 
-    pub(super) fn chunks(&self) -> &[Listed] {
+    /// The chunks of the current series.
+    pub(super) fn chunks(&self) -> &ChunkList {
         &self.chunks
+    }
+
+    /// Moves to the next chunk of the current series.
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Listed>, CompactError> {
+        self.chunks.next_chunk()
     }
 
     /// Under which tombstones and postings know the current series.
@@ -171,20 +167,22 @@ impl SeriesScan {
         let cut_off = "series entry is cut off";
         let head = uvarint(self.window.peek(10)?).filter(|(len, _)| *len <= ENTRY_BYTES_MAX);
         let Some((len, prefix)) = head else { return Err(self.malformed(cut_off)) };
-        let total = prefix + len as usize + 4;
-        let Some(entry) = self.window.peek(total)?.get(prefix..total) else {
-            return Err(self.malformed(cut_off));
-        };
-        let Some((body, stored)) = entry.split_last_chunk() else {
+        self.window.advance(prefix);
+        std::mem::swap(&mut self.ids, &mut self.last_ids);
+        let total = len as usize + 4;
+        if total > self.chunks.near_bytes_max() {
+            return self.advance_far(len);
+        }
+        let Some((body, stored)) =
+            self.window.peek(total)?.get(..total).and_then(<[u8]>::split_last_chunk)
+        else {
             return Err(self.malformed(cut_off));
         };
         let (stored, computed) = (u32::from_be_bytes(*stored), crc32c(body));
         if stored != computed {
-            let fault = SourceFault::Checksum { what: "series entry", stored, computed };
-            return Err(self.source.fault(FileKey::index(self.source.number()), fault));
+            return Err(self.checksum(stored, computed));
         }
-        std::mem::swap(&mut self.ids, &mut self.last_ids);
-        let decoded = decode(body, &mut self.ids, &mut self.chunks);
+        let decoded = decode_ids(body, &mut self.ids).and_then(|rest| self.chunks.decode(rest));
         if decoded.is_none() {
             return Err(self.malformed(cut_off));
         }
@@ -192,6 +190,33 @@ impl SeriesScan {
         self.resolve()?;
         self.check_order()?;
         Ok(true)
+    }
+
+    /// An entry of `len` bytes that is too long to be held: it is read twice.
+    #[cold]
+    fn advance_far(&mut self, len: u64) -> Result<bool, CompactError> {
+        let mut body = FarBody::new(&mut self.window, len);
+        let decoded = body.decode(&mut self.ids, &mut self.chunks)?;
+        let computed = body.pass_rest()?;
+        let stored = self.window.peek(4)?.first_chunk().copied().map(u32::from_be_bytes);
+        let Some(stored) = stored else {
+            return Err(self.malformed("series entry is cut off"));
+        };
+        if stored != computed {
+            return Err(self.checksum(stored, computed));
+        }
+        if decoded.is_none() {
+            return Err(self.malformed("series entry is cut off"));
+        }
+        self.window.advance(4);
+        self.resolve()?;
+        self.check_order()?;
+        Ok(true)
+    }
+
+    fn checksum(&self, stored: u32, computed: u32) -> CompactError {
+        let fault = SourceFault::Checksum { what: "series entry", stored, computed };
+        self.source.fault(FileKey::index(self.source.number()), fault)
     }
 
     /// Turns references into strings. What stands where it stood before is not looked up.
@@ -215,49 +240,22 @@ impl SeriesScan {
         if !self.labels.pairs().is_sorted_by(|a, b| a.0 < b.0) {
             return Err(self.malformed("labels of a series are not sorted"));
         }
-        let ordered = self.chunks.iter().all(|chunk| chunk.min_time <= chunk.max_time)
-            && self.chunks.is_sorted_by(|a, b| a.max_time < b.min_time);
-        if !ordered {
+        if !self.chunks.is_ordered() {
             return Err(self.malformed("chunks of a series are not in time order"));
         }
         Ok(())
     }
 }
 
-/// Decodes the body of a series entry; `None` if it breaks the format.
-fn decode(body: &[u8], ids: &mut Vec<u32>, chunks: &mut Vec<Listed>) -> Option<()> {
-    let mut rest = body;
-    let unsigned = |rest: &mut &[u8]| -> Option<u64> {
-        let (value, len) = uvarint(rest)?;
-        *rest = rest.get(len..)?;
-        Some(value)
-    };
-    let signed = |rest: &mut &[u8]| -> Option<i64> {
-        let (value, len) = varint(rest)?;
-        *rest = rest.get(len..)?;
-        Some(value)
-    };
+/// Decodes the labels of a series entry; what follows them. `None` if they break the format.
+fn decode_ids<'b>(body: &'b [u8], ids: &mut Vec<u32>) -> Option<&'b [u8]> {
     ids.clear();
-    chunks.clear();
-    let labels = unsigned(&mut rest)?;
+    let (labels, len) = uvarint(body)?;
+    let mut rest = body.get(len..)?;
     for _ in 0..labels.checked_mul(2)? {
-        ids.push(u32::try_from(unsigned(&mut rest)?).ok()?);
+        let (id, len) = uvarint(rest)?;
+        rest = rest.get(len..)?;
+        ids.push(u32::try_from(id).ok()?);
     }
-    let count = unsigned(&mut rest)?;
-    let mut last: Option<Listed> = None;
-    for _ in 0..count {
-        let min_time = match last {
-            None => signed(&mut rest)?,
-            Some(last) => last.max_time.wrapping_add_unsigned(unsigned(&mut rest)?),
-        };
-        let max_time = min_time.wrapping_add_unsigned(unsigned(&mut rest)?);
-        let reference = match last {
-            None => unsigned(&mut rest)?,
-            Some(last) => last.reference.wrapping_add_signed(signed(&mut rest)?),
-        };
-        let chunk = Listed { min_time, max_time, reference };
-        chunks.push(chunk);
-        last = Some(chunk);
-    }
-    rest.is_empty().then_some(())
+    Some(rest)
 }
