@@ -21,13 +21,15 @@ pub struct AlignedBuf {
     start: usize,
     capacity: usize,
     align: usize,
+    /// How far its pages are known to be there.
+    touched: usize,
 }
 
 impl AlignedBuf {
     /// An empty buffer, which allocates when it is first read into.
     #[must_use]
     pub fn new() -> Self {
-        Self { storage: Box::default(), start: 0, capacity: 0, align: 1 }
+        Self { storage: Box::default(), start: 0, capacity: 0, align: 1, touched: 0 }
     }
 
     /// A zeroed buffer of `capacity_bytes` at a multiple of `align`.
@@ -41,7 +43,7 @@ impl AlignedBuf {
         let storage = vec![0_u8; capacity_bytes + align - 1].into_boxed_slice();
         let address = storage.as_ptr().addr();
         let start = address.next_multiple_of(align) - address;
-        Self { storage, start, capacity: capacity_bytes, align }
+        Self { storage, start, capacity: capacity_bytes, align, touched: 0 }
     }
 
     /// How many bytes it holds.
@@ -67,8 +69,11 @@ impl AlignedBuf {
         &mut self.storage[self.start..self.start + self.capacity]
     }
 
-    /// Makes sure of `capacity_bytes` at a multiple of `align`. What it held is lost when it
-    /// has to be allocated anew.
+    /// Makes sure of `capacity_bytes` at a multiple of `align`, to be read into directly. What it
+    /// held is lost when it has to be allocated anew.
+    ///
+    /// The pages are touched: into memory that never was, btrfs reads through the page cache, and
+    /// leaves megabytes there (seen on Linux 6.18; it does not fault pages in while it reads).
     ///
     /// # Panics
     ///
@@ -80,6 +85,18 @@ impl AlignedBuf {
             let grown = capacity_bytes.max(self.capacity + self.capacity / 2);
             *self = Self::with_capacity(grown.next_multiple_of(align), align);
         }
+        self.touch(capacity_bytes);
+    }
+
+    fn touch(&mut self, len_bytes: usize) {
+        let from = self.touched;
+        self.touched = from.max(len_bytes);
+        let fresh = self.as_mut_slice().get_mut(from..len_bytes).unwrap_or_default();
+        // Or the compiler would know that nothing but zeros is written to zeroed memory.
+        let fresh = std::hint::black_box(fresh);
+        let rewrite = |byte: &mut u8| *byte = std::hint::black_box(*byte);
+        fresh.iter_mut().step_by(DEFAULT_ALIGN).for_each(rewrite);
+        fresh.last_mut().into_iter().for_each(rewrite);
     }
 }
 

@@ -309,7 +309,8 @@ fn read_tail(
     let unit = align.max(alignment.read_offset_align);
     let start = len_bytes - len_bytes % unit as u64;
     let wanted = (len_bytes - start) as usize;
-    let mut buf = crate::AlignedBuf::with_capacity(unit, supply.mem_align);
+    let mut buf = crate::AlignedBuf::new();
+    buf.ensure(unit, supply.mem_align);
     let mut got = 0;
     while got < wanted {
         match sys::read_at(file, buf.as_mut_slice(), start) {

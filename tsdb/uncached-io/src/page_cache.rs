@@ -20,7 +20,8 @@ pub struct CachedPages {
 }
 
 /// Counts the cached pages of an open file; `None` where the kernel cannot tell. Reads nothing
-/// in and marks nothing as used.
+/// in and marks nothing as used. Of a file on an overlay filesystem it sees nothing: the pages are
+/// those of the file below.
 ///
 /// # Errors
 ///

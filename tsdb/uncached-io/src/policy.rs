@@ -103,6 +103,10 @@ pub enum FallbackReason {
     /// Neither does the filesystem report an alignment nor can its cache be looked into.
     #[error("it cannot be measured whether direct writes are uncached here")]
     Unmeasurable(#[source] Errno),
+    /// Neither does the filesystem report an alignment nor does the kernel see what is cached of
+    /// its files, be it written directly or not (an overlay over a filesystem that reports none).
+    #[error("what the page cache holds of files here cannot be seen")]
+    CacheInvisible,
     /// An engine that goes through the page cache was asked for.
     #[error("the engine {0}, which goes through the page cache, was asked for")]
     EngineAsked(EngineKind),
@@ -124,6 +128,7 @@ impl FallbackReason {
             Self::ReadRefused(_) => "read_refused",
             Self::CachedAnyway { .. } => "cached_anyway",
             Self::Unmeasurable(_) => "unmeasurable",
+            Self::CacheInvisible => "cache_invisible",
             Self::EngineAsked(_) => "engine_asked",
             Self::ReadBackDiffers => "read_back_differs",
         }

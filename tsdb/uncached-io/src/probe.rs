@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::buffer::{AlignedBuf, DEFAULT_ALIGN};
 use crate::engine::EngineRefusal;
 use crate::error::{Errno, Error, Operation};
+use crate::page_cache::CachedPages;
 use crate::policy::{Alignment, FallbackReason};
 use crate::sys::{self, Offer, RawFile, WriteFlags};
 
@@ -49,7 +50,7 @@ pub(crate) fn probe(dir: &Path) -> Result<Result<Alignment, FallbackReason>, Err
     let mut refusal = Errno(0);
     for alignment in candidates {
         match try_alignment(&file, alignment) {
-            Ok(true) => return Ok(measure(&file, alignment, reported)),
+            Ok(true) => return measure(dir, &file, alignment, reported),
             Ok(false) => return Ok(Err(FallbackReason::ReadBackDiffers)),
             Err(error) if is_refusal(&error) => refusal = Errno::of(&error),
             Err(error) => return Err(failed(&error)),
@@ -104,8 +105,9 @@ fn try_alignment(file: &File, alignment: Alignment) -> io::Result<bool> {
     let block = &mut block.as_mut_slice()[mem_align..];
     block.copy_from_slice(&content[offset_align..2 * offset_align]);
     write_fully(file, block, offset_align)?;
-    let mut read = AlignedBuf::with_capacity(mem_align + len, 2 * mem_align);
-    let read = &mut read.as_mut_slice()[mem_align..];
+    let mut read = AlignedBuf::new();
+    read.ensure(mem_align + len, 2 * mem_align);
+    let read = &mut read.as_mut_slice()[mem_align..mem_align + len];
     if sys::read_at(file, read, 0)? != len || read != content {
         return Ok(false);
     }
@@ -126,13 +128,54 @@ fn write_fully(file: &File, bytes: &[u8], offset: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn measure(file: &File, alignment: Alignment, reported: bool) -> Result<Alignment, FallbackReason> {
-    match sys::cachestat(file, 0, 0) {
-        Ok(pages) if pages.cached == 0 => Ok(alignment),
-        Ok(pages) => Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }),
-        // A filesystem that reports an alignment has a direct path of its own; the kernel's
-        // generic acceptance, which caches, reports none.
-        Err(_) if reported => Ok(alignment),
-        Err(error) => Err(FallbackReason::Unmeasurable(Errno::of(&error))),
+/// Asks what is cached of the file that was written directly.
+///
+/// A filesystem that reports an alignment has a direct path of its own; the kernel's generic
+/// acceptance, which caches, reports none. Then the answer counts only where it could have been
+/// another: of the files of an overlay, for one, the kernel never sees a cached page.
+fn measure(
+    dir: &Path,
+    file: &File,
+    alignment: Alignment,
+    reported: bool,
+) -> Result<Result<Alignment, FallbackReason>, Error> {
+    let pages = match sys::cachestat(file, 0, 0) {
+        Ok(pages) => pages,
+        Err(_) if reported => return Ok(Ok(alignment)),
+        Err(error) => return Ok(Err(FallbackReason::Unmeasurable(Errno::of(&error)))),
+    };
+    if reported && pages.cached == 0 {
+        return Ok(Ok(alignment));
     }
+    let failed = |error: io::Error| Error::os(Operation::Probe, dir, &error);
+    let CachedPages { cached: buffered, .. } = buffered_pages(dir).map_err(failed)?;
+    if buffered == 0 {
+        return Ok(Err(FallbackReason::CacheInvisible));
+    }
+    if pages.cached > 0 && stays_cached(file, alignment, buffered).map_err(failed)? {
+        return Ok(Err(FallbackReason::CachedAnyway { cached_pages: pages.cached }));
+    }
+    Ok(Ok(alignment))
+}
+
+/// What is seen as cached of [`PROBE_BYTES`] that were written through the cache.
+fn buffered_pages(dir: &Path) -> io::Result<CachedPages> {
+    let file = sys::open_probe(dir, false)?;
+    write_fully(&file, &[7; PROBE_BYTES], 0)?;
+    sys::cachestat(&file, 0, 0)
+}
+
+/// Whether pages that are cached in spite of a direct write stay, rather than linger.
+///
+/// btrfs passes checksummed data through the cache and drops it at once, except for the few pages
+/// that wait in a batch of the processor for their place in the kernel's lists: 31 of them, however
+/// much is written.
+fn stays_cached(file: &File, alignment: Alignment, buffered: u64) -> io::Result<bool> {
+    const PIECES: usize = 16;
+    let mut piece = AlignedBuf::new();
+    piece.ensure(PROBE_BYTES.next_multiple_of(alignment.offset_align), alignment.mem_align);
+    for at in 0..PIECES {
+        write_fully(file, piece.as_slice(), at * piece.capacity())?;
+    }
+    Ok(4 * sys::cachestat(file, 0, 0)?.cached > PIECES as u64 * buffered)
 }

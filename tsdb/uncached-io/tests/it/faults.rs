@@ -43,7 +43,10 @@ fn child_writes_past_a_limit() {
             panic!("{error:?}")
         };
         assert_eq!((operation, errno.0), (Operation::Write, 27), "EFBIG");
-        assert_eq!(offset_bytes, completed_bytes);
+        // With several writes under way, the one that fails may lie behind the one that was cut
+        // short and is not taken up again.
+        assert!(offset_bytes >= completed_bytes, "{offset_bytes} {completed_bytes}");
+        assert!(buffers > 1 || offset_bytes == completed_bytes);
         // dash counts in 512 bytes, other shells in 1024.
         assert!(
             [1003 * 512, 1003 * 1024]
