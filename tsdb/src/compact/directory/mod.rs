@@ -187,6 +187,11 @@ impl<'a> DirectoryCompactor<'a> {
         lock: &DataDirLock,
     ) -> Result<Vec<PathBuf>, CompactError> {
         let listing = list_blocks(dir)?;
+        let all: Vec<BlockMeta> = listing.blocks.iter().map(|block| block.meta.clone()).collect();
+        if leftovers::superseded(&all).is_empty() {
+            // Opening maps and reads whole indexes: not for nothing.
+            return Ok(Vec::new());
+        }
         let readable = listing.blocks.iter().filter(|block| Block::open(&block.dir).is_ok());
         let metas: Vec<BlockMeta> = readable.map(|block| block.meta.clone()).collect();
         let mut fingerprints = Vec::new();
