@@ -16,6 +16,10 @@ test *ARGS:
 test-uncached *ARGS:
     cargo test --workspace --features forcedirectio {{ARGS}}
 
+# breaks uncached-io in one place after the other; each time a test must fail. Needs root
+mutations *WORDS:
+    tsdb/uncached-io/tests/mutations/run {{WORDS}}
+
 # formats all there is
 fmt:
     cargo fmt --all
