@@ -3,7 +3,7 @@
 //!
 //! Needs root; a test that can't run says `SKIPPED` on stderr, and with
 //! `UNCACHED_IO_MOUNTS=required` it fails instead.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(feature = "forcedirectio")))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../../../../tsdb/uncached-io/tests/mounts/cgroup.rs"]
