@@ -1,4 +1,4 @@
-//! Prometheus TSDB block formats: bytes to values and back.
+//! Prometheus TSDB block and log formats: bytes to values and back.
 //!
 //! No files, no clock, no threads.
 
@@ -6,9 +6,12 @@ pub mod checksum;
 pub mod chunkenc;
 pub mod chunks;
 mod error;
+#[cfg(test)]
+mod golden_vectors;
 pub mod index;
 pub mod labels;
 pub mod meta;
+pub mod record;
 pub mod tombstones;
 pub mod varint;
 

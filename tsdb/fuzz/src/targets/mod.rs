@@ -4,6 +4,7 @@ mod chunk;
 mod files;
 mod frame;
 mod index;
+mod record;
 mod reencode;
 mod text;
 
@@ -84,6 +85,8 @@ pub const TARGETS: &[Target] = &[
     Target { input_bytes_max: 64 << 10, ..Target::new("index", 96, index::check_index) },
     Target::new("tombstones", 96, files::check_tombstones),
     Target::new("meta", 1024, files::check_meta),
+    // An entry of a few bytes is some hundred once it is decoded, and lists double.
+    Target::new("record", 512, record::check),
     Target::new("block_id", 16, text::check_block_id),
     Target::new("varint", 0, text::check_varint),
     Target {
