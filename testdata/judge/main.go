@@ -17,6 +17,8 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   compact-many                         jobs as JSON lines on standard input
   digest [--series] BLOCK...           every sample read and hashed
   plan                                 sets of metas as JSON lines, planned
+  wal-write [--count N ...] DIR        log random records, or those of standard input
+  wal-dump DIR                         every record of a log, described
   promql [--prometheus PATH] DIR DIR   two servers, the same queries
 `
 
@@ -27,6 +29,8 @@ var commands = map[string]func([]string) error{
 	"promql":       promqlCommand,
 	"sets":         setsCommand,
 	"digest":       digestCommand,
+	"wal-write":    walWriteCommand,
+	"wal-dump":     walDumpCommand,
 	"compact":      compactCommand,
 	"compact-many": compactManyCommand,
 }

@@ -14,5 +14,6 @@ pub mod meta;
 pub mod record;
 pub mod tombstones;
 pub mod varint;
+pub mod wal;
 
 pub use error::{DecodeError, DecodeErrorKind};

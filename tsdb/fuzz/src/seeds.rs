@@ -31,6 +31,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         ("tombstones", _) => files("tombstones"),
         ("meta", _) => files("meta.json"),
         ("record", _) => records::records(),
+        ("wal_segment", _) => records::segments(),
         ("selector", _) => SELECTORS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         ("block_id", _) => blocks().iter().filter_map(|block| name_of(block)).collect(),
         ("varint", _) => (0..64).map(|bit| uvarint(1 << bit)).collect(),

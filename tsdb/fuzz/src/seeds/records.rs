@@ -8,6 +8,7 @@ use tsdb_format::record::{
     encode_tombstones,
 };
 use tsdb_format::tombstones::Interval;
+use tsdb_format::wal::{Compression, Compressor, SEGMENT_BYTES, SegmentWriter};
 
 /// Samples of a chunk that go into a record: enough for every kind of difference.
 const SAMPLES_MAX: usize = 9;
@@ -23,6 +24,31 @@ pub(super) fn records() -> Vec<Vec<u8>> {
     }
     found
 }
+
+/// Segments of a few of these records, however compressed.
+pub(super) fn segments() -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for compression in [Compression::None, Compression::Snappy, Compression::Zstd] {
+        let mut compressor = Compressor::new(compression);
+        for several in records().chunks(11).take(12) {
+            let (mut writer, mut out) = (SegmentWriter::new(SEGMENT_BYTES), Vec::new());
+            for record in several {
+                let (stored, stored_as) = compressor.compress(record);
+                writer.put(&mut out, stored, stored_as);
+            }
+            // A record of more than a page, in the last ones.
+            if found.len() % 12 > 9 {
+                let (stored, stored_as) = compressor.compress(&LONG);
+                writer.put(&mut out, stored, stored_as);
+                writer.pad(&mut out);
+            }
+            found.push(out);
+        }
+    }
+    found
+}
+
+static LONG: [u8; 40_000] = [7; 40_000];
 
 /// The first samples of a chunk, as a record.
 fn of_chunk(encoding: Encoding, chunk: &[u8], version: SampleVersion) -> [Vec<u8>; 2] {

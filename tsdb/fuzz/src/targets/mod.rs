@@ -7,6 +7,7 @@ mod index;
 mod record;
 mod reencode;
 mod text;
+mod wal;
 
 use std::fmt;
 
@@ -87,6 +88,11 @@ pub const TARGETS: &[Target] = &[
     Target::new("meta", 1024, files::check_meta),
     // An entry of a few bytes is some hundred once it is decoded, and lists double.
     Target::new("record", 512, record::check),
+    Target {
+        input_bytes_max: 64 << 10,
+        base_bytes: 4 << 20,
+        ..Target::new("wal_segment", 64, wal::check)
+    },
     Target::new("block_id", 16, text::check_block_id),
     Target::new("varint", 0, text::check_varint),
     Target {

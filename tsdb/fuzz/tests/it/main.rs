@@ -60,6 +60,7 @@ smoke! {
     tombstones 100,
     meta 100,
     record 100,
+    wal_segment 30,
     block_id 100,
     varint 100,
     selector 50,
