@@ -17,7 +17,7 @@
 //! - Whoever makes something durable, or takes something away, does so through a [`Vfs`]; nothing
 //!   else in the crate creates, renames, syncs or removes.
 //! - The trait promises no more than POSIX does: a file's bytes are durable after
-//!   [`VfsFile::finish`], a directory entry (created, renamed or removed) after
+//!   [`VfsFile::finish`] (or [`VfsLog::sync`]), a directory entry (created, renamed or removed) after
 //!   [`Vfs::sync_dir`] on the directory that holds it, and nothing is durable earlier.
 //!
 //! Reads of sources do not come through here (they change nothing); reads of spilled data do,
@@ -25,7 +25,9 @@
 
 mod error;
 mod file;
+mod log;
 mod os;
+mod os_log;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 mod space;
@@ -34,6 +36,7 @@ mod tests;
 
 pub use error::{Operation, VfsError};
 pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
+pub use log::VfsLog;
 pub use os::OsVfs;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};
