@@ -19,20 +19,23 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   plan                                 sets of metas as JSON lines, planned
   wal-write [--count N ...] DIR        log random records, or those of standard input
   wal-dump DIR                         every record of a log, described
+  wal-checkpoint --to N --mint T DIR   what its checkpoint keeps: every second series
   promql [--prometheus PATH] DIR DIR   two servers, the same queries
 `
 
 var commands = map[string]func([]string) error{
-	"fixtures":     fixturesCommand,
-	"plan":         planCommand,
-	"workload":     workloadCommand,
-	"promql":       promqlCommand,
-	"sets":         setsCommand,
-	"digest":       digestCommand,
-	"wal-write":    walWriteCommand,
-	"wal-dump":     walDumpCommand,
-	"compact":      compactCommand,
-	"compact-many": compactManyCommand,
+	"fixtures":  fixturesCommand,
+	"plan":      planCommand,
+	"workload":  workloadCommand,
+	"promql":    promqlCommand,
+	"sets":      setsCommand,
+	"digest":    digestCommand,
+	"wal-write": walWriteCommand,
+	"wal-dump":  walDumpCommand,
+
+	"wal-checkpoint": walCheckpointCommand,
+	"compact":        compactCommand,
+	"compact-many":   compactManyCommand,
 }
 
 func main() {

@@ -51,3 +51,20 @@ func walDumpCommand(args []string) error {
 	}
 	return wal.Dump(args[0], os.Stdout)
 }
+
+// walCheckpointCommand makes a checkpoint that keeps the series with even references.
+func walCheckpointCommand(args []string) error {
+	flags := flag.NewFlagSet("wal-checkpoint", flag.ExitOnError)
+	first := flags.Int("first", 0, "the first segment")
+	to := flags.Int("to", 0, "the last segment it stands for")
+	mint := flags.Int64("mint", 0, "samples before it are dropped, in milliseconds")
+	algorithm := flags.String("compression", string(compression.Snappy), "none, snappy or zstd")
+	starts := flags.Bool("start-timestamps", false, "write the records that have them")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return errors.New("one log is wanted")
+	}
+	return wal.Checkpoint(flags.Arg(0), compression.Type(*algorithm), *first, *to, *mint, *starts)
+}

@@ -8,6 +8,7 @@
 //!   records --> Wal::log     one lock and one write for a batch           log
 //!           <-- WalReader    checkpoint, then the segments behind it      reader
 //!               repair       cuts off a torn or damaged end               repair
+//!               checkpoint   keeps what older segments are needed for     checkpoint
 //! ```
 //!
 //! Opening is three steps: read everything ([`WalReader`]), [`repair`] what that came upon, and
@@ -21,6 +22,7 @@
 //!
 //! The log goes through the page cache, which is dropped for a segment that is done.
 
+mod checkpoint;
 mod error;
 mod log;
 mod options;
@@ -30,6 +32,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::{CheckpointOptions, CheckpointStats, Share, checkpoint, checkpoint_end};
 pub use error::{Corruption, WalError};
 pub use log::Wal;
 pub use options::{SyncPolicy, WalOptions};

@@ -54,13 +54,22 @@ impl WalReader {
     /// # Errors
     /// The directory can't be read, or lacks segments between others.
     pub fn open(dir: &Path) -> Result<Self, WalError> {
+        Self::open_up_to(dir, u32::MAX)
+    }
+
+    /// As [`WalReader::open`], up to segment `last`.
+    ///
+    /// # Errors
+    /// As [`WalReader::open`].
+    pub fn open_up_to(dir: &Path, last: u32) -> Result<Self, WalError> {
         let checkpoint = last_checkpoint(dir)?;
         let mut all = match checkpoint {
             Some(number) => Self::list(&checkpoint_dir(dir, number), Some(number))?,
             None => Vec::new(),
         };
         let behind = Self::list(dir, None)?.into_iter();
-        all.extend(behind.filter(|(id, _)| checkpoint.is_none_or(|last| id.number > last)));
+        let is_wanted = |number| number <= last && checkpoint.is_none_or(|done| number > done);
+        all.extend(behind.filter(|(id, _)| is_wanted(id.number)));
         Ok(Self::over(all))
     }
 
@@ -137,6 +146,14 @@ impl WalReader {
     #[must_use]
     pub fn torn(&self) -> Option<&Corruption> {
         self.torn.as_ref()
+    }
+
+    /// What is wrong with the record that was read last, which can't be decoded.
+    pub(super) fn corrupt(&self, source: DecodeError) -> WalError {
+        let Some(Current { id, path, .. }) = &self.current else { return WalError::Broken };
+        let good_bytes = self.reader.record_offset_bytes();
+        let source = source.shifted(good_bytes);
+        Corruption { segment: *id, path: path.clone(), good_bytes, source }.into()
     }
 
     fn next_segment(&mut self) -> Result<bool, WalError> {

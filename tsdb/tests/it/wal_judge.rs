@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use tsdb::vfs::{Io, OsVfs, Policy};
-use tsdb::wal::{Compression, Wal, WalOptions, WalReader, repair};
-use tsdb_format::record::RecordType;
+use tsdb::vfs::{Io, OsVfs, Policy, Vfs};
+use tsdb::wal::{
+    CheckpointOptions, Compression, Share, Wal, WalOptions, WalReader, checkpoint, repair,
+};
+use tsdb_format::record::{RecordType, SampleVersion};
 
 use crate::judge::{Random, command, seed};
 
@@ -133,7 +135,8 @@ fn a_repaired_log_is_read_by_prometheus() {
     output(write.args(["--count=120", "--segment=65536", "--compression=none"]).arg(&wal_dir));
     let damaged = wal_dir.join("00000001");
     let mut bytes = fs::read(&damaged).unwrap();
-    bytes[40_000] ^= 4;
+    let at = bytes.len() / 2;
+    bytes[at] ^= 4;
     fs::write(&damaged, bytes).unwrap();
     assert_eq!(dump(&wal_dir).unwrap().last().unwrap(), "corrupt 00000001");
 
@@ -151,4 +154,54 @@ fn a_repaired_log_is_read_by_prometheus() {
     let left = records(&wal_dir);
     assert_eq!(left.len() as u64, reader.records());
     assert_described(&left, &dump(&wal_dir).unwrap(), "repaired");
+}
+
+/// The records of a checkpoint are those of Prometheus's, to the byte; of the metadata, which it
+/// writes in no order, the length.
+#[test]
+fn checkpoints_keep_what_those_of_prometheus_keep() {
+    let mut random = Random(seed());
+    for version in [SampleVersion::V1, SampleVersion::V2] {
+        let dir = tempfile::tempdir().unwrap();
+        let (theirs, ours) = (dir.path().join("theirs"), dir.path().join("ours"));
+        let seed = random.next();
+        for log in [&theirs, &ours] {
+            let Some(mut write) = command("wal-write") else { return };
+            write.arg(format!("--seed={seed}")).args(["--count=400", "--segment=65536"]);
+            output(write.arg("--compression=none").arg(log));
+        }
+        let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(Io::probe(dir.path(), Policy::Off).unwrap()));
+        // The second one builds on the first.
+        let mut met = [Share::default(); 4];
+        for (to, mint_ms) in [(5, 3_000_000), (9, 4_000_000)] {
+            let story = format!("{version:?}, seed {seed}, up to {to}");
+            let mut judge = command("wal-checkpoint").unwrap();
+            judge.arg(format!("--to={to}")).arg(format!("--mint={mint_ms}"));
+            judge.arg(format!("--start-timestamps={}", version == SampleVersion::V2));
+            output(judge.arg("--compression=none").arg(&theirs));
+            let wal = WalOptions::default().compression(Compression::None);
+            let options = CheckpointOptions::new(mint_ms, version, wal);
+            let stats =
+                checkpoint(&vfs, &ours, to, &options, |series| series.get() % 2 == 0).unwrap();
+            let shares = [stats.series, stats.samples, stats.tombstones, stats.exemplars];
+            for (met, share) in met.iter_mut().zip(shares) {
+                met.total += share.total;
+                met.dropped += share.dropped;
+            }
+            assert!(stats.unknown_records > 0, "{story}");
+
+            let name = format!("checkpoint.{to:08}");
+            let [theirs, ours] = [&theirs, &ours].map(|log| records(&log.join(&name)));
+            let (their_metadata, theirs) = theirs.split_last().unwrap();
+            let (our_metadata, ours) = ours.split_last().unwrap();
+            assert_eq!(our_metadata[0], RecordType::Metadata.byte());
+            assert_eq!(our_metadata.len(), their_metadata.len(), "{story}: metadata");
+            for (at, (got, want)) in ours.iter().zip(theirs).enumerate() {
+                assert!(got == want, "{story}: record {at}, type {}", want[0]);
+            }
+            assert_eq!(ours.len(), theirs.len(), "{story}");
+        }
+        let is_mixed = |share: &Share| 0 < share.dropped && share.dropped < share.total;
+        assert!(met.iter().all(is_mixed), "{version:?}, seed {seed}: {met:?}");
+    }
 }

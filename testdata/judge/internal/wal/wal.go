@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/common/promslog"
 
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
@@ -158,3 +159,17 @@ func describe(rec []byte) (string, int, error) {
 }
 
 func count[T any](list []T, err error) (int, error) { return len(list), err }
+
+// Checkpoint makes a checkpoint of segments first to to that keeps the series with even references. It
+// begins a segment, which stays empty.
+func Checkpoint(dir string, algorithm compression.Type, first, to int, mint int64, starts bool) error {
+	w, err := wlog.New(quiet, nil, dir, algorithm)
+	if err != nil {
+		return err
+	}
+	keep := func(ref chunks.HeadSeriesRef) bool { return ref%2 == 0 }
+	if _, err := wlog.Checkpoint(quiet, w, first, to, keep, mint, starts); err != nil {
+		return err
+	}
+	return w.Close()
+}

@@ -37,7 +37,7 @@ impl<'a> LabelPairs<'a> {
     /// The pairs of name and value, in the order of the record.
     #[must_use]
     pub fn iter(&self) -> LabelPairsIter<'a> {
-        LabelPairsIter { rest: self.bytes }
+        LabelPairsIter { rest: self.bytes, left: self.count }
     }
 
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
@@ -66,6 +66,7 @@ impl<'a> IntoIterator for LabelPairs<'a> {
 #[derive(Debug, Clone)]
 pub struct LabelPairsIter<'a> {
     rest: &'a [u8],
+    left: usize,
 }
 
 impl<'a> LabelPairsIter<'a> {
@@ -81,9 +82,16 @@ impl<'a> Iterator for LabelPairsIter<'a> {
     type Item = (&'a str, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
         Some((self.text()?, self.text()?))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
 }
+
+impl ExactSizeIterator for LabelPairsIter<'_> {}
 
 /// Appends the pairs.
 pub(super) fn put_labels<'l, L>(out: &mut Vec<u8>, pairs: L)

@@ -1,5 +1,6 @@
 //! Logs on the real and on the simulated filesystem.
 
+mod checkpoint;
 mod crash;
 mod damage;
 mod writing;
