@@ -17,20 +17,26 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   compact-many                         jobs as JSON lines on standard input
   digest [--series] BLOCK...           every sample read and hashed
   plan                                 sets of metas as JSON lines, planned
+  wal-write [--count N ...] DIR        log random records, or those of standard input
+  wal-dump DIR                         every record of a log, described
+  wal-checkpoint --to N --mint T DIR   what its checkpoint keeps: every second series
   promql [--prometheus PATH] DIR DIR   two servers, the same queries
   directwrite [--writer W ...] FILE    one file, timed call by call
 `
 
 var commands = map[string]func([]string) error{
-	"fixtures":     fixturesCommand,
-	"plan":         planCommand,
-	"workload":     workloadCommand,
-	"promql":       promqlCommand,
-	"sets":         setsCommand,
-	"digest":       digestCommand,
-	"compact":      compactCommand,
-	"compact-many": compactManyCommand,
-	"directwrite":  directwriteCommand,
+	"fixtures":       fixturesCommand,
+	"plan":           planCommand,
+	"workload":       workloadCommand,
+	"promql":         promqlCommand,
+	"sets":           setsCommand,
+	"digest":         digestCommand,
+	"wal-write":      walWriteCommand,
+	"wal-dump":       walDumpCommand,
+	"wal-checkpoint": walCheckpointCommand,
+	"compact":        compactCommand,
+	"compact-many":   compactManyCommand,
+	"directwrite":    directwriteCommand,
 }
 
 func main() {

@@ -85,3 +85,4 @@ pub mod compact;
 pub mod generate;
 pub mod query;
 pub mod vfs;
+pub mod wal;

@@ -1,4 +1,4 @@
-//! Prometheus TSDB block formats: bytes to values and back.
+//! Prometheus TSDB block and log formats: bytes to values and back.
 //!
 //! Everything that stands in a block, and nothing about where it comes from: no files, no clock, no
 //! threads, no allocation that a few bytes could make large. What is written is what Prometheus
@@ -71,10 +71,14 @@ pub mod checksum;
 pub mod chunkenc;
 pub mod chunks;
 mod error;
+#[cfg(test)]
+mod golden_vectors;
 pub mod index;
 pub mod labels;
 pub mod meta;
+pub mod record;
 pub mod tombstones;
 pub mod varint;
+pub mod wal;
 
 pub use error::{DecodeError, DecodeErrorKind};

@@ -10,6 +10,8 @@ use tsdb_format::index::{IndexVersion, PostingsList, PostingsTable, SeriesEntry,
 
 use crate::Target;
 
+mod records;
+
 /// At most so many seeds for a target: enough for every shape in `testdata`.
 const SEEDS_MAX: usize = 200;
 
@@ -28,6 +30,8 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         ("index", _) => files("index"),
         ("tombstones", _) => files("tombstones"),
         ("meta", _) => files("meta.json"),
+        ("record", _) => records::records(),
+        ("wal_segment", _) => records::segments(),
         ("selector", _) => SELECTORS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         ("block_id", _) => blocks().iter().filter_map(|block| name_of(block)).collect(),
         ("varint", _) => (0..64).map(|bit| uvarint(1 << bit)).collect(),

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AlignedBuf, CheckedFile, Operation, VfsError};
+use super::{AlignedBuf, CheckedFile, Operation, VfsError, VfsLog};
 
 /// Every durable effect of the crate.
 ///
@@ -17,6 +17,16 @@ pub trait Vfs: Send + Sync {
     /// # Errors
     /// The OS refuses; or owner and mode that `options` ask for cannot be given.
     fn create(&self, path: &Path, options: &CreateOptions) -> Result<Box<dyn VfsFile>, VfsError>;
+
+    /// Creates the log `path`, which must not exist. Unless it is implemented it refuses: whoever
+    /// wraps a filesystem for compactions need not know of logs.
+    ///
+    /// # Errors
+    /// The OS refuses.
+    fn create_log(&self, path: &Path) -> Result<Arc<dyn VfsLog>, VfsError> {
+        let source = io::Error::from(io::ErrorKind::Unsupported);
+        Err(VfsError::new(Operation::Create, path, source))
+    }
 
     /// Opens a file that was finished earlier.
     ///

@@ -30,7 +30,7 @@
 //! - Whoever makes something durable, or takes something away, does so through a [`Vfs`]; nothing
 //!   else in the crate creates, renames, syncs or removes.
 //! - The trait promises no more than POSIX does: a file's bytes are durable after
-//!   [`VfsFile::finish`], a directory entry (created, renamed or removed) after
+//!   [`VfsFile::finish`] (or [`VfsLog::sync`]), a directory entry (created, renamed or removed) after
 //!   [`Vfs::sync_dir`] on the directory that holds it, and nothing is durable earlier.
 //!
 //! What is written is accounted for: a file's [`FinishedFile`] says the checksum of the bytes as they
@@ -42,7 +42,9 @@
 mod checked;
 mod error;
 mod file;
+mod log;
 mod os;
+mod os_log;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 mod space;
@@ -54,6 +56,7 @@ pub use error::{Operation, VfsError};
 pub use file::{
     CreateOptions, FinishedFile, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic,
 };
+pub use log::VfsLog;
 pub use os::OsVfs;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use uncached_io::{AlignedBuf, Io, Reader, Writer};
 
-use super::{CreateOptions, FinishedFile, Operation, Ownership, Vfs, VfsError, VfsFile, VfsRead};
+use super::os_log::OsLog;
+use super::{
+    CreateOptions, FinishedFile, Operation, Ownership, Vfs, VfsError, VfsFile, VfsLog, VfsRead,
+};
 
 /// From here on writing overlaps with producing; below, a second buffer is only memory.
 const OVERLAP_BYTES_MIN: usize = 256 << 10;
@@ -45,6 +48,12 @@ impl Vfs for OsVfs {
             self.set_ownership(path, ownership)?;
         }
         Ok(Box::new(OsFile { writer, path: path.to_owned() }))
+    }
+
+    fn create_log(&self, path: &Path) -> Result<Arc<dyn VfsLog>, VfsError> {
+        OsLog::create(path)
+            .map(|log| Arc::new(log) as Arc<dyn VfsLog>)
+            .map_err(|source| VfsError::new(Operation::Create, path, source))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn VfsRead>, VfsError> {

@@ -155,3 +155,24 @@ fn an_abandoned_file_does_not_hang_and_leaves_no_padding_claim() {
         vfs.remove_file(&dir.join("file")).unwrap();
     });
 }
+
+#[test]
+fn a_log_shows_every_byte_at_once() {
+    over_each(|vfs, dir| {
+        let path = dir.join("log");
+        let content = pattern(9_001);
+        let log = vfs.create_log(&path).unwrap();
+        for piece in content.chunks(4_500) {
+            let before = log.position() as usize;
+            log.append(piece).unwrap();
+            assert_eq!(log.position() as usize, before + piece.len());
+            assert_eq!(fs::read(&path).unwrap(), content[..before + piece.len()]);
+            log.sync().unwrap();
+        }
+        log.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), content);
+        let error = vfs.create_log(&path).err().unwrap();
+        assert_eq!(error.operation, Operation::Create, "an existing log is not emptied");
+        assert_eq!(fs::read(&path).unwrap(), content);
+    });
+}

@@ -19,3 +19,4 @@ mod query_damage;
 mod query_iterators;
 mod query_matchers;
 mod send_sync;
+mod wal_judge;

@@ -53,6 +53,9 @@ pub use histogram::{
     CUSTOM_BUCKETS_SCHEMA, CounterResetHeader, CounterResetHint, FloatHistogram, Histogram, Span,
     SparseHistogram,
 };
+pub(crate) use histogram::{
+    FloatCounts, IntCounts, Kind, is_known_schema, reduce_resolution, resolution_is_too_high,
+};
 pub use samples::FloatSamples;
 
 /// The bits of the NaN that marks a series as gone stale.

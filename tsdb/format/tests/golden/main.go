@@ -1,10 +1,12 @@
-// Command golden writes test vectors: random samples and the chunks that Prometheus makes of them.
+// Command golden writes test vectors: random samples and the chunks and records that Prometheus makes
+// of them.
 //
 // It is run inside a module that requires github.com/prometheus/prometheus v0.315.0:
 //
-//	go run main.go -small -kind append -seed 1 -cases 150 -out append.bin
-//	go run main.go -small -kind merge  -seed 1 -cases 36 -out merge.bin
-//	go run main.go -small -kind trim   -seed 3 -cases 60 -out trim.bin
+//	go run *.go -small -kind append  -seed 1 -cases 150 -out append.bin
+//	go run *.go -small -kind merge   -seed 1 -cases 36 -out merge.bin
+//	go run *.go -small -kind trim    -seed 3 -cases 60 -out trim.bin
+//	go run *.go -small -kind records -seed 1 -cases 320 -out records.bin
 //
 // The format of the files is documented in README.md beside this program.
 package main
@@ -47,7 +49,7 @@ func putF(v float64) { out = binary.LittleEndian.AppendUint64(out, math.Float64b
 func putB(b []byte)  { putU(uint64(len(b))); out = append(out, b...) }
 
 func main() {
-	kind := flag.String("kind", "append", "append, merge or trim")
+	kind := flag.String("kind", "append", "append, merge, trim or records")
 	seed := flag.Int64("seed", 1, "seed")
 	cases := flag.Int("cases", 100, "number of cases")
 	flag.BoolVar(&small, "small", false, "small cases, for the files that are kept")
@@ -62,6 +64,8 @@ func main() {
 			mergeCase()
 		case "trim":
 			trimCase()
+		case "records":
+			recordCase()
 		}
 	}
 	if err := os.WriteFile(*path, out, 0o666); err != nil {

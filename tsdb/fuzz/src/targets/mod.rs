@@ -4,8 +4,10 @@ mod chunk;
 mod files;
 mod frame;
 mod index;
+mod record;
 mod reencode;
 mod text;
+mod wal;
 
 use std::fmt;
 
@@ -84,6 +86,13 @@ pub const TARGETS: &[Target] = &[
     Target { input_bytes_max: 64 << 10, ..Target::new("index", 96, index::check_index) },
     Target::new("tombstones", 96, files::check_tombstones),
     Target::new("meta", 1024, files::check_meta),
+    // An entry of a few bytes is some hundred once it is decoded, and lists double.
+    Target::new("record", 512, record::check),
+    Target {
+        input_bytes_max: 64 << 10,
+        base_bytes: 4 << 20,
+        ..Target::new("wal_segment", 64, wal::check)
+    },
     Target::new("block_id", 16, text::check_block_id),
     Target::new("varint", 0, text::check_varint),
     Target {

@@ -59,6 +59,8 @@ smoke! {
     index 10,
     tombstones 100,
     meta 100,
+    record 100,
+    wal_segment 30,
     block_id 100,
     varint 100,
     selector 50,

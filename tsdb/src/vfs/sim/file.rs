@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tsdb_format::checksum::crc32c_append;
 use uncached_io::AlignedBuf;
 
 use super::super::{FinishedFile, Operation, VfsError, VfsFile, VfsRead};
-use super::{Effect, SimVfs, WRITE_BYTES};
+use super::{SimVfs, WRITE_BYTES};
 
 pub(super) struct SimFile {
     vfs: SimVfs,
@@ -44,21 +43,8 @@ impl SimFile {
 
     /// Writes the first `len` bytes of the buffer as one effect.
     fn write_front(&mut self, len: usize) -> io::Result<()> {
-        let mut state = self.vfs.lock();
         let (front, _) = self.buffer.split_at(len);
-        let short = state.plan.is_short();
-        let piece = if short { front.split_at(len / 2).0 } else { front };
-        let effect =
-            Effect::Write { file: self.number, offset: self.written, bytes: Arc::from(piece) };
-        if !short {
-            state.plan.admit(&effect)?;
-        }
-        self.file.write_all_at(piece, self.written)?;
-        state.effects.push(effect);
-        if short {
-            return Err(state.plan.fail_short());
-        }
-        drop(state);
+        self.vfs.write_piece(&self.file, self.number, self.written, front)?;
         self.crc32c = crc32c_append(self.crc32c, front);
         self.written += len as u64;
         self.buffer.drain(..len);
@@ -66,14 +52,7 @@ impl SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.vfs.lock();
-        let admitted = state.plan.admit(&Effect::Sync { file: self.number, failed: false });
-        // Not synced for real: the model decides what lasts.
-        if admitted.is_ok() || state.plan.failed_sync() {
-            let failed = admitted.is_err();
-            state.effects.push(Effect::Sync { file: self.number, failed });
-        }
-        admitted
+        self.vfs.sync_file(self.number)
     }
 }
 

@@ -18,11 +18,12 @@
 //! goes through the images. Seeds and the story of each image are there to be printed.
 //!
 //! Bytes are recorded in pieces of [`WRITE_BYTES`], as a buffering writer would write them, not as
-//! the caller hands them over.
+//! the caller hands them over; those of a log at once, in pieces no longer than that.
 
 mod fault;
 mod file;
 mod image;
+mod log;
 mod model;
 mod tree;
 
@@ -31,6 +32,7 @@ mod tests;
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,8 +42,9 @@ pub use tree::Tree;
 
 use self::fault::Plan;
 use self::file::{SimFile, SimRead};
+use self::log::SimLog;
 use super::os::apply_ownership;
-use super::{CreateOptions, Operation, Ownership, Vfs, VfsError, VfsFile, VfsRead};
+use super::{CreateOptions, Operation, Ownership, Vfs, VfsError, VfsFile, VfsLog, VfsRead};
 
 /// Bytes that a file collects before it writes them.
 pub const WRITE_BYTES: usize = 4096;
@@ -200,6 +203,48 @@ impl SimVfs {
         Ok(outcome)
     }
 
+    fn create_numbered(
+        &self,
+        path: &Path,
+        create: impl FnOnce() -> io::Result<fs::File>,
+    ) -> Result<(fs::File, usize), VfsError> {
+        let error = |source| VfsError::new(Operation::Create, path, source);
+        let relative = self.relative(path).map_err(error)?;
+        let mut number = 0;
+        let effect = |state: &mut State| {
+            number = state.files;
+            state.files += 1;
+            Ok(Effect::Create { path: relative, file: number })
+        };
+        let file = self.effect(effect, create).map_err(error)?;
+        Ok((file, number))
+    }
+
+    /// Writes `bytes` as one effect: all of them, or half where the fault says so.
+    fn write_piece(&self, to: &fs::File, file: usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        let short = state.plan.is_short();
+        let piece = if short { bytes.split_at(bytes.len() / 2).0 } else { bytes };
+        let effect = Effect::Write { file, offset, bytes: Arc::from(piece) };
+        if !short {
+            state.plan.admit(&effect)?;
+        }
+        to.write_all_at(piece, offset)?;
+        state.effects.push(effect);
+        if short { Err(state.plan.fail_short()) } else { Ok(()) }
+    }
+
+    fn sync_file(&self, file: usize) -> io::Result<()> {
+        let mut state = self.lock();
+        let admitted = state.plan.admit(&Effect::Sync { file, failed: false });
+        // Not synced for real: the model decides what lasts.
+        if admitted.is_ok() || state.plan.failed_sync() {
+            let failed = admitted.is_err();
+            state.effects.push(Effect::Sync { file, failed });
+        }
+        admitted
+    }
+
     fn remove_tree(&self, path: &Path) -> io::Result<()> {
         let mut entries: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(path)? {
@@ -224,23 +269,16 @@ impl SimVfs {
 
 impl Vfs for SimVfs {
     fn create(&self, path: &Path, options: &CreateOptions) -> Result<Box<dyn VfsFile>, VfsError> {
-        let error = |source| VfsError::new(Operation::Create, path, source);
-        let relative = self.relative(path).map_err(error)?;
-        let mut number = 0;
-        let file = self
-            .effect(
-                |state| {
-                    number = state.files;
-                    state.files += 1;
-                    Ok(Effect::Create { path: relative, file: number })
-                },
-                || fs::File::create(path),
-            )
-            .map_err(error)?;
+        let (file, number) = self.create_numbered(path, || fs::File::create(path))?;
         if let Some(ownership) = options.ownership {
             self.set_ownership(path, ownership)?;
         }
         Ok(Box::new(SimFile::new(self.clone(), path, file, number)))
+    }
+
+    fn create_log(&self, path: &Path) -> Result<Arc<dyn VfsLog>, VfsError> {
+        let (file, number) = self.create_numbered(path, || fs::File::create_new(path))?;
+        Ok(Arc::new(SimLog::new(self.clone(), path, file, number)))
     }
 
     fn open(&self, path: &Path) -> Result<Arc<dyn VfsRead>, VfsError> {

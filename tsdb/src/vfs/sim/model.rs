@@ -3,7 +3,8 @@
 //! The model promises what POSIX does and no more:
 //!
 //! - A file's bytes are durable as of its last successful sync. Later ones, and a later
-//!   truncation, may be lost, kept, kept in part, or show as zeros.
+//!   truncation, may be lost, kept, kept in part, or show as zeros. Appending does not endanger
+//!   what was synced.
 //! - A directory's entries are durable as of its last successful sync. Each later creation,
 //!   rename and removal may be there or not, whatever became of the others, except that what
 //!   happened to one name happened in order, and a rename is never half done.
@@ -290,12 +291,16 @@ impl Inode {
         const SECTOR_BYTES: usize = 512;
         let (now, durable) = (&self.now.bytes, &self.durable.bytes);
         let mut bytes = now.to_vec();
+        // Of a file that was only appended to, what was synced stays, also in a sector that was
+        // written again because of what follows.
+        let safe = if now.starts_with(durable) { durable.len() } else { 0 };
         let mut clear = |drawn: &dyn Fn(usize) -> bool| {
             for (index, sector) in bytes.chunks_mut(SECTOR_BYTES).enumerate() {
                 let start = index * SECTOR_BYTES;
                 let synced = durable.get(start..start + sector.len()) == Some(&*sector);
                 if !synced && drawn(index) {
-                    sector.fill(0);
+                    let safe = safe.saturating_sub(start).min(sector.len());
+                    sector[safe..].fill(0);
                 }
             }
         };
@@ -303,8 +308,8 @@ impl Inode {
             Fate::Lost => bytes = durable.to_vec(),
             Fate::Kept => {}
             Fate::Prefix(drawn) => {
-                let lengths = bytes.len().max(1) as u64;
-                bytes.truncate(usize::try_from(drawn % lengths).unwrap_or(0));
+                let lengths = (bytes.len() - safe).max(1) as u64;
+                bytes.truncate(safe + usize::try_from(drawn % lengths).unwrap_or(0));
             }
             Fate::Zeros => clear(&|_| true),
             Fate::Torn(drawn) => clear(&|index| (drawn >> (index % 64)) & 1 == 1),

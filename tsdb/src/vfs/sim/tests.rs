@@ -199,3 +199,20 @@ fn a_written_image_is_what_it_says() {
         assert_eq!(Ownership::of_path(&fresh.path().join("d/a")).unwrap(), owner);
     }
 }
+
+#[test]
+fn what_a_log_synced_stays_whatever_becomes_of_the_rest() {
+    let (dir, vfs) = sim();
+    let log = vfs.create_log(&dir.path().join("a")).unwrap();
+    vfs.sync_dir(dir.path()).unwrap();
+    log.append(&[7; 700]).unwrap();
+    log.sync().unwrap();
+    assert_eq!(vfs.images(usize::MAX, 1).count(), 1, "nothing is undecided");
+    log.append(&[8; 900]).unwrap();
+    let a = |tree: &Tree| bytes(tree, "a").unwrap().to_vec();
+    assert!(!some_image(&vfs, |tree| !a(tree).starts_with(&[7; 700])));
+    assert!(some_image(&vfs, |tree| a(tree).len() == 700));
+    assert!(some_image(&vfs, |tree| (701..1600).contains(&a(tree).len())), "a torn tail");
+    assert!(some_image(&vfs, |tree| a(tree)[700..] == [0; 900]), "zeros, also in a sector of both");
+    assert!(some_image(&vfs, |tree| a(tree)[700..] == [8; 900]), "all kept");
+}

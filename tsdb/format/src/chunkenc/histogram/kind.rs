@@ -9,7 +9,7 @@ use super::value::CounterResetHeader;
 use crate::DecodeError;
 
 /// Integer or float counts: how a field is coded, and what its numbers are.
-pub(crate) trait Kind: Debug + Default {
+pub(crate) trait Kind: Debug + Clone + Default {
     /// Count and zero count.
     type Count: Copy + Debug + Default + PartialEq + PartialOrd;
     /// A bucket as it is stored.
@@ -47,7 +47,7 @@ pub(crate) trait Kind: Debug + Default {
 }
 
 /// Encodings 2 and 5.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct IntCounts;
 
 /// An integer field: the number and its last change.
@@ -137,7 +137,7 @@ impl Kind for IntCounts {
 }
 
 /// Encodings 3 and 6.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FloatCounts;
 
 fn put_first(writer: &mut BitWriter, value: f64) -> XorValue {

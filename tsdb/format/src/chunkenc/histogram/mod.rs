@@ -30,7 +30,9 @@ mod value;
 
 pub(crate) use decoder::HistogramDecoder;
 pub(crate) use encoder::HistogramEncoder;
-pub(crate) use kind::{FloatCounts, IntCounts};
+pub(crate) use kind::{FloatCounts, IntCounts, Kind};
+pub(crate) use layout::is_known_schema;
+pub(crate) use resolution::{is_too_high as resolution_is_too_high, reduce as reduce_resolution};
 pub use value::{
     CUSTOM_BUCKETS_SCHEMA, CounterResetHeader, CounterResetHint, FloatHistogram, Histogram, Span,
     SparseHistogram,

@@ -4,77 +4,10 @@
 //! the program beside the README.
 
 use crate::chunkenc::{
-    AppendError, ChunkAppender, ChunkIterator, CounterResetHint, Encoding, FloatHistogram,
-    Histogram, HistogramAppend, Span, SparseHistogram, ValueType, decode_floats,
+    AppendError, ChunkAppender, ChunkIterator, Encoding, FloatHistogram, Histogram,
+    HistogramAppend, Span, SparseHistogram, ValueType, decode_floats,
 };
-use crate::varint;
-
-/// A cursor over a vector file.
-struct Vectors<'a>(&'a [u8]);
-
-impl<'a> Vectors<'a> {
-    fn bytes(&mut self, len: usize) -> &'a [u8] {
-        let (head, tail) = self.0.split_at(len);
-        self.0 = tail;
-        head
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.bytes(1)[0]
-    }
-
-    fn uint(&mut self) -> u64 {
-        let (value, len) = varint::uvarint(self.0).unwrap();
-        self.bytes(len);
-        value
-    }
-
-    fn int(&mut self) -> i64 {
-        let (value, len) = varint::varint(self.0).unwrap();
-        self.bytes(len);
-        value
-    }
-
-    fn float(&mut self) -> f64 {
-        f64::from_bits(u64::from_le_bytes(self.bytes(8).try_into().unwrap()))
-    }
-
-    fn spans(&mut self) -> Vec<Span> {
-        let len = self.uint();
-        (0..len).map(|_| Span { offset: self.int() as i32, length: self.uint() as u32 }).collect()
-    }
-
-    fn histogram<C, B>(
-        &mut self,
-        count: impl Fn(&mut Self) -> C,
-        bucket: impl Fn(&mut Self) -> B,
-    ) -> SparseHistogram<C, B> {
-        let counter_reset_hint = match self.byte() {
-            0 => CounterResetHint::Unknown,
-            1 => CounterResetHint::CounterReset,
-            2 => CounterResetHint::NotCounterReset,
-            _ => CounterResetHint::Gauge,
-        };
-        let schema = self.int() as i32;
-        let zero_threshold = self.float();
-        let (zero_count, all, sum) = (count(self), count(self), self.float());
-        let (positive_spans, negative_spans) = (self.spans(), self.spans());
-        let len = |spans: &[Span]| spans.iter().map(|span| span.length).sum::<u32>();
-        SparseHistogram {
-            counter_reset_hint,
-            schema,
-            zero_threshold,
-            zero_count,
-            count: all,
-            sum,
-            positive_buckets: (0..len(&positive_spans)).map(|_| bucket(self)).collect(),
-            negative_buckets: (0..len(&negative_spans)).map(|_| bucket(self)).collect(),
-            custom_values: (0..self.uint()).map(|_| self.float()).collect(),
-            positive_spans,
-            negative_spans,
-        }
-    }
-}
+use crate::golden_vectors::{Vectors, golden};
 
 #[derive(Debug, Clone)]
 enum Value {
@@ -200,12 +133,8 @@ fn run_case(
         let (st, t) = (vectors.int(), vectors.int());
         let value = match encoding.value_type() {
             ValueType::Float => Value::Float(vectors.float()),
-            ValueType::Histogram => {
-                Value::Histogram(vectors.histogram(Vectors::uint, Vectors::int))
-            }
-            ValueType::FloatHistogram => {
-                Value::FloatHistogram(vectors.histogram(Vectors::float, Vectors::float))
-            }
+            ValueType::Histogram => Value::Histogram(vectors.int_histogram()),
+            ValueType::FloatHistogram => Value::FloatHistogram(vectors.float_histogram()),
         };
         let sample = (st, t, value);
         if cut {
@@ -226,12 +155,7 @@ fn run_case(
         }
     }
     chunks.push(appender.bytes().to_vec());
-    let want: Vec<Vec<u8>> = (0..vectors.uint())
-        .map(|_| {
-            let len = vectors.uint() as usize;
-            vectors.bytes(len).to_vec()
-        })
-        .collect();
+    let want: Vec<Vec<u8>> = (0..vectors.uint()).map(|_| vectors.blob().to_vec()).collect();
     assert_eq!(chunks.len(), want.len(), "case {case}, {encoding:?}");
     for (i, (got, want)) in chunks.iter().zip(&want).enumerate() {
         assert_eq!(got, want, "case {case}, {encoding:?}, chunk {i}");
@@ -268,17 +192,12 @@ fn check_bulk(encoding: Encoding, chunks: &[Vec<u8>]) {
 
 #[test]
 fn chunks_are_those_of_prometheus_to_the_byte() {
-    let extra = std::env::var_os("TSDB_GOLDEN_DIR")
-        .map(|dir| std::fs::read(std::path::Path::new(&dir).join("append.bin")).unwrap());
-    let file: &[u8] = match &extra {
-        Some(extra) => extra,
-        None => include_bytes!("../../../tests/golden/append.bin"),
-    };
-    let mut vectors = Vectors(file);
+    let file = golden("append.bin", include_bytes!("../../../tests/golden/append.bin"));
+    let mut vectors = Vectors(&file);
     let mut appenders = [ChunkAppender::new(Encoding::Xor), ChunkAppender::new(Encoding::Xor)];
     let mut cases = 0;
     let mut seen = Seen::default();
-    while !vectors.0.is_empty() {
+    while !vectors.is_at_end() {
         run_case(cases, &mut vectors, &mut appenders, &mut seen);
         cases += 1;
     }

@@ -1,0 +1,4 @@
+//! Tests over all record types.
+
+mod golden;
+mod robustness;

@@ -1,0 +1,366 @@
+//! Writes a log.
+//!
+//! ```text
+//!   log(records) --state lock--> compress, cut into fragments --one append--> segment
+//!        |                                                                       |
+//!        +-- every-commit: one of those who wait syncs for all of them  <--------+
+//!   background: finishes segments that are full (sync, drop the cache); interval syncs
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use tsdb_format::wal::{Compressor, SegmentWriter};
+
+use super::segments::{checkpoint_dir, last_checkpoint, segment_path, segments};
+use super::{SyncPolicy, WalError, WalOptions};
+use crate::vfs::{Vfs, VfsError, VfsLog};
+
+/// Bytes of a batch that are collected before they are appended.
+const APPEND_BYTES: usize = 1 << 20;
+/// Without an interval the background only waits for segments.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// A log that is written to. Shared by all who commit; dropping it leaves the log as a killed
+/// process would, [`Wal::close`] ends its last page.
+///
+/// A write or sync that fails is final: the file's end is not known from then on, so nothing more is
+/// logged ([`WalError::Broken`]) until the log was read, repaired and opened again.
+pub struct Wal {
+    shared: Arc<Shared>,
+    background: Option<Background>,
+}
+
+struct Shared {
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    options: WalOptions,
+    state: Mutex<State>,
+    /// The last commit that is durable. Held while syncing.
+    synced: Mutex<u64>,
+    is_broken: AtomicBool,
+}
+
+struct State {
+    segment: Segment,
+    compressor: Compressor,
+    /// How many commits there were.
+    commits: u64,
+    /// Segments that are full, and that the background has not finished yet.
+    full: Vec<Arc<dyn VfsLog>>,
+}
+
+/// The segment that is written to.
+struct Segment {
+    number: u32,
+    file: Arc<dyn VfsLog>,
+    writer: SegmentWriter,
+    /// What is to be appended next.
+    pending: Vec<u8>,
+}
+
+impl Wal {
+    /// Begins a segment behind those in `dir`, which is made if it is not there. The log was read to
+    /// its end before, and repaired if need be.
+    ///
+    /// # Errors
+    /// `dir` can't be listed, or an effect failed.
+    pub fn open(vfs: Arc<dyn Vfs>, dir: &Path, options: WalOptions) -> Result<Self, WalError> {
+        if fs::symlink_metadata(dir).is_err() {
+            vfs.create_dir(dir)?;
+            if let Some(parent) = dir.parent() {
+                vfs.sync_dir(parent)?;
+            }
+        }
+        let last = segments(dir)?.last().copied().max(last_checkpoint(dir)?);
+        let number = match last {
+            Some(last) => next_number(dir, last)?,
+            None => 0,
+        };
+        let file = create(&*vfs, dir, number)?;
+        let writer = SegmentWriter::new(options.segment_bytes);
+        let state = State {
+            segment: Segment { number, file, writer, pending: Vec::new() },
+            compressor: Compressor::new(options.compression),
+            commits: 0,
+            full: Vec::new(),
+        };
+        let shared = Arc::new(Shared {
+            vfs,
+            dir: dir.to_owned(),
+            options,
+            state: Mutex::new(state),
+            synced: Mutex::new(0),
+            is_broken: AtomicBool::new(false),
+        });
+        let background = match options.sync {
+            // Little is left to sync in a full segment.
+            SyncPolicy::EveryCommit => None,
+            SyncPolicy::None => Some(start_background(&shared, None)?),
+            SyncPolicy::Interval(interval) => Some(start_background(&shared, Some(interval))?),
+        };
+        Ok(Self { shared, background })
+    }
+
+    /// Logs records as one commit: one lock and, up to a megabyte, one write. Once it returns the OS
+    /// has them, and under [`SyncPolicy::EveryCommit`] the disk.
+    ///
+    /// # Errors
+    /// An effect failed, now or earlier; the records may be in the log in part.
+    pub fn log<R: AsRef<[u8]>>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), WalError> {
+        let commit = {
+            let mut state = self.shared.lock()?;
+            let outcome = self.append(&mut state, records);
+            self.shared.broken_by(outcome)?;
+            state.commits += 1;
+            state.commits
+        };
+        match self.shared.options.sync {
+            SyncPolicy::EveryCommit => self.shared.sync_up_to(commit),
+            SyncPolicy::None | SyncPolicy::Interval(_) => Ok(()),
+        }
+    }
+
+    /// Makes durable what was logged before the call.
+    ///
+    /// # Errors
+    /// An effect failed, now or earlier.
+    pub fn sync(&self) -> Result<(), WalError> {
+        let commit = self.shared.lock()?.commits;
+        self.shared.sync_up_to(commit)
+    }
+
+    /// Begins another segment, and returns its number: what was logged so far stands in front of it.
+    ///
+    /// # Errors
+    /// An effect failed, now or earlier.
+    pub fn next_segment(&self) -> Result<u32, WalError> {
+        let mut state = self.shared.lock()?;
+        let State { segment, full, .. } = &mut *state;
+        let outcome = self.cut(segment, full);
+        self.shared.broken_by(outcome)?;
+        Ok(state.segment.number)
+    }
+
+    /// The segment that is written to, and its length in bytes.
+    #[must_use]
+    pub fn position(&self) -> (u32, u64) {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.segment.number, state.segment.file.position())
+    }
+
+    /// Removes the segments in front of `number`: a checkpoint stands for them, or a block.
+    ///
+    /// # Errors
+    /// The directory can't be listed, or an effect failed; some may be gone.
+    pub fn truncate(&self, number: u32) -> Result<(), WalError> {
+        let Shared { vfs, dir, .. } = &*self.shared;
+        for segment in segments(dir)?.into_iter().take_while(|segment| *segment < number) {
+            vfs.remove_file(&segment_path(dir, segment))?;
+            // Or a power cut could let an earlier one reappear without those behind it.
+            vfs.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the checkpoints in front of the last one.
+    ///
+    /// # Errors
+    /// The directory can't be listed, or an effect failed; some may be gone.
+    pub fn remove_old_checkpoints(&self) -> Result<(), WalError> {
+        let Shared { vfs, dir, .. } = &*self.shared;
+        for old in super::segments::checkpoints(dir)?.into_iter().rev().skip(1) {
+            vfs.remove_dir_all(&checkpoint_dir(dir, old))?;
+        }
+        Ok(vfs.sync_dir(dir)?)
+    }
+
+    /// Fills the last page, syncs the segment, and drops its cache.
+    ///
+    /// # Errors
+    /// An effect failed, now or earlier.
+    pub fn close(mut self) -> Result<(), WalError> {
+        let file = {
+            let mut state = self.shared.lock()?;
+            let outcome = state.segment.pad();
+            self.shared.broken_by(outcome)?;
+            state.segment.file.clone()
+        };
+        self.stop_background();
+        self.shared.broken_by(file.finish())?;
+        self.shared.lock().map(drop)
+    }
+
+    fn append<R: AsRef<[u8]>>(
+        &self,
+        state: &mut State,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), WalError> {
+        let State { segment, compressor, full, .. } = state;
+        for record in records {
+            let (stored, stored_as) = compressor.compress(record.as_ref());
+            if !segment.writer.fits(stored.len()) {
+                self.cut(segment, full)?;
+            }
+            segment.writer.put(&mut segment.pending, stored, stored_as);
+            if segment.pending.len() >= APPEND_BYTES {
+                segment.flush()?;
+            }
+        }
+        Ok(segment.flush()?)
+    }
+
+    /// Ends a segment and begins the next one.
+    fn cut(&self, segment: &mut Segment, full: &mut Vec<Arc<dyn VfsLog>>) -> Result<(), WalError> {
+        segment.pad()?;
+        let Shared { vfs, dir, options, .. } = &*self.shared;
+        let number = next_number(dir, segment.number)?;
+        match &self.background {
+            Some((segments, _)) => {
+                full.push(segment.file.clone());
+                // It only ends before the log does if it panicked, which is told elsewhere.
+                let _ = segments.send(segment.file.clone());
+            }
+            None => segment.file.finish()?,
+        }
+        segment.file = create(&**vfs, dir, number)?;
+        segment.number = number;
+        segment.writer = SegmentWriter::new(options.segment_bytes);
+        Ok(())
+    }
+
+    fn stop_background(&mut self) {
+        if let Some((segments, thread)) = self.background.take() {
+            drop(segments);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        self.stop_background();
+    }
+}
+
+impl std::fmt::Debug for Wal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Shared { dir, options, .. } = &*self.shared;
+        f.debug_struct("Wal").field("dir", dir).field("options", options).finish_non_exhaustive()
+    }
+}
+
+impl Segment {
+    fn pad(&mut self) -> Result<(), VfsError> {
+        self.writer.pad(&mut self.pending);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), VfsError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.file.append(&self.pending)?;
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// The state, unless the log is broken.
+    fn lock(&self) -> Result<MutexGuard<'_, State>, WalError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_broken.load(Ordering::Acquire) { Err(WalError::Broken) } else { Ok(state) }
+    }
+
+    /// Passes an outcome on; an error breaks the log.
+    fn broken_by<T, E: Into<WalError>>(&self, outcome: Result<T, E>) -> Result<T, WalError> {
+        outcome.map_err(|error| {
+            self.is_broken.store(true, Ordering::Release);
+            error.into()
+        })
+    }
+
+    /// Syncs for all who have logged by now, unless somebody else did while this one waited.
+    fn sync_up_to(&self, commit: u64) -> Result<(), WalError> {
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *synced >= commit {
+            return Ok(());
+        }
+        let (files, commits) = {
+            let state = self.lock()?;
+            let current = state.segment.file.clone();
+            let files: Vec<_> = state.full.iter().cloned().chain([current]).collect();
+            (files, state.commits)
+        };
+        for file in files {
+            self.broken_by(file.sync())?;
+        }
+        *synced = commits;
+        Ok(())
+    }
+
+    fn finish(&self, full: &Arc<dyn VfsLog>) -> Result<(), WalError> {
+        self.broken_by(full.finish())?;
+        self.lock()?.full.retain(|file| !Arc::ptr_eq(file, full));
+        Ok(())
+    }
+}
+
+fn create(vfs: &dyn Vfs, dir: &Path, number: u32) -> Result<Arc<dyn VfsLog>, WalError> {
+    let file = vfs.create_log(&segment_path(dir, number))?;
+    vfs.sync_dir(dir)?;
+    Ok(file)
+}
+
+fn next_number(dir: &Path, last: u32) -> Result<u32, WalError> {
+    last.checked_add(1).ok_or_else(|| WalError::Exhausted { dir: dir.to_owned() })
+}
+
+type Background = (Sender<Arc<dyn VfsLog>>, JoinHandle<()>);
+
+fn start_background(
+    shared: &Arc<Shared>,
+    interval: Option<Duration>,
+) -> Result<Background, WalError> {
+    let (sender, segments) = unbounded();
+    let for_thread = shared.clone();
+    let thread = std::thread::Builder::new()
+        .name("wal-sync".to_owned())
+        .spawn(move || run_background(&for_thread, &segments, interval))
+        .map_err(super::segments::read_error(&shared.dir))?;
+    Ok((sender, thread))
+}
+
+/// Finishes segments as they come, and syncs what was logged in between.
+fn run_background(
+    shared: &Shared,
+    segments: &Receiver<Arc<dyn VfsLog>>,
+    interval: Option<Duration>,
+) {
+    loop {
+        let outcome = match segments.recv_timeout(interval.unwrap_or(FOREVER)) {
+            Ok(full) => shared.finish(&full),
+            Err(RecvTimeoutError::Timeout) if interval.is_some() => {
+                let commits = shared.lock().map(|state| state.commits);
+                commits.and_then(|commits| shared.sync_up_to(commits))
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        match outcome {
+            Ok(()) | Err(WalError::Broken) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "syncing the log failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The write-ahead log: what the head took since its last block, so that a crash loses none of it.
+//!
+//! ```text
+//!   wal/  checkpoint.00000004/00000000     what segments up to 4 held and is still needed
+//!         00000005  00000006  00000007     segments, 128 MiB each; the last one is written to
+//!         cut.00000006.32768               what a repair took out, from this offset on
+//!
+//!   records --> Wal::log     one lock and one write for a batch           log
+//!           <-- WalReader    checkpoint, then the segments behind it      reader
+//!               repair       cuts off a torn or damaged end               repair
+//!               checkpoint   keeps what older segments are needed for     checkpoint
+//! ```
+//!
+//! Opening is three steps: read everything ([`WalReader`]), [`repair`] what that came upon, and
+//! [`Wal::open`], which begins a segment. Read and repair first: a segment that is torn is only
+//! understood while it is the last one.
+//!
+//! What is cut away is kept: in files `cut.*` beside the segments, which neither Prometheus nor this
+//! module reads as a log. Records behind damage are cut away too, as 3.15 does, because they build on
+//! what is lost: samples on the series that they name. A damaged checkpoint is cut like a segment,
+//! and the segments behind it stay; 3.15 deletes them.
+//!
+//! The log goes through the page cache, which is dropped for a segment that is done.
+
+mod checkpoint;
+mod error;
+mod log;
+mod options;
+mod reader;
+mod repair;
+mod segments;
+#[cfg(test)]
+mod tests;
+
+pub use checkpoint::{CheckpointOptions, CheckpointStats, Share, checkpoint, checkpoint_end};
+pub use error::{Corruption, WalError};
+pub use log::Wal;
+pub use options::{SyncPolicy, WalOptions};
+pub use reader::{Position, WalReader};
+pub use repair::{Repair, repair};
+pub use segments::{SegmentId, checkpoint_dir, last_checkpoint, segment_path, segments};
+pub use tsdb_format::wal::Compression;
