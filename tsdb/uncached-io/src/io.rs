@@ -26,11 +26,19 @@ pub struct IoOptions {
     pub buffers_per_writer: usize,
     /// The most that is kept of closed files' buffers for the next ones.
     pub pool_bytes_max: usize,
+    /// Direct readers take a range from the page cache if all of it lies there already, see
+    /// [`Reader`]. Off with the cargo feature `forcedirectio`.
+    pub read_from_page_cache: bool,
 }
 
 impl Default for IoOptions {
     fn default() -> Self {
-        Self { buffer_bytes: 1 << 20, buffers_per_writer: 4, pool_bytes_max: 8 << 20 }
+        Self {
+            buffer_bytes: 1 << 20,
+            buffers_per_writer: 4,
+            pool_bytes_max: 8 << 20,
+            read_from_page_cache: !cfg!(feature = "forcedirectio"),
+        }
     }
 }
 
@@ -51,6 +59,12 @@ impl IoOptions {
     #[must_use]
     pub fn pool_bytes_max(self, pool_bytes_max: usize) -> Self {
         Self { pool_bytes_max, ..self }
+    }
+
+    /// Sets [`IoOptions::read_from_page_cache`].
+    #[must_use]
+    pub fn read_from_page_cache(self, read_from_page_cache: bool) -> Self {
+        Self { read_from_page_cache, ..self }
     }
 }
 
@@ -160,8 +174,14 @@ impl Io {
     /// is probed then.
     #[must_use]
     pub fn for_reading(policy: Policy) -> Self {
+        Self::for_reading_with(policy, IoOptions::default())
+    }
+
+    /// [`Io::for_reading`] with other options.
+    #[must_use]
+    pub fn for_reading_with(policy: Policy, options: IoOptions) -> Self {
         let reason = FallbackReason::PolicyOff;
-        Self::new(policy.effective(), IoOptions::default(), Mode::Buffered { reason }, Vec::new())
+        Self::new(policy.effective(), options, Mode::Buffered { reason }, Vec::new())
     }
 
     fn new(policy: Policy, options: IoOptions, mode: Mode, found: Vec<(u64, Mode)>) -> Self {
@@ -230,7 +250,10 @@ impl Io {
     ///
     /// If the file can't be opened, or not as the policy requires.
     pub fn open(&self, path: &Path) -> Result<Reader, Error> {
-        Reader::open(path, self.shared.policy, Arc::clone(&self.shared.totals))
+        let shared = &self.shared;
+        let from_cache = shared.options.read_from_page_cache;
+        let (pool, totals) = (Arc::clone(&shared.pool), Arc::clone(&shared.totals));
+        Reader::open(path, shared.policy, from_cache, pool, totals)
     }
 
     fn supply(&self, options: &CreateOptions, mem_align: usize, align: usize) -> BufferSupply {

@@ -44,14 +44,19 @@
 //!   `buffer_bytes` for each writer.
 //! - Only what it wrote itself is ever dropped from the cache.
 
+mod blocks;
 mod buffer;
+mod cached_range;
 mod engine;
 mod error;
 mod io;
 mod page_cache;
 mod policy;
 mod probe;
+mod proc_io;
+mod read_cache;
 mod reader;
+mod scan;
 mod stats;
 mod sys;
 mod target;
@@ -60,9 +65,15 @@ mod writer;
 pub use buffer::AlignedBuf;
 pub use error::{Errno, Error, Operation};
 pub use io::{CreateOptions, Io, IoOptions};
-pub use page_cache::{CachedPages, cached_pages, cached_pages_at};
+pub use page_cache::{
+    CacheQuery, CachedPages, cached_pages, cached_pages_at, cached_pages_in, drop_cached,
+    page_bytes,
+};
 pub use policy::{Alignment, FallbackReason, Mode, Policy};
+pub use proc_io::ProcessIo;
+pub use read_cache::{ReadCache, ReadCacheOptions, ReadCacheStats};
 pub use reader::Reader;
+pub use scan::{Scan, ScanOptions};
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
 
