@@ -43,9 +43,9 @@ pub struct ScanOptions {
 }
 
 impl Default for ScanOptions {
-    /// 1 MiB, three buffers, two threads.
+    /// 1 MiB, five buffers, four threads: one window in the hands of the consumer, four under way.
     fn default() -> Self {
-        Self { window_bytes: 1 << 20, buffers: 3, threads: 2 }
+        Self { window_bytes: 1 << 20, buffers: 5, threads: 4 }
     }
 }
 
