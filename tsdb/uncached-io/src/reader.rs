@@ -212,7 +212,7 @@ impl Shared {
         if let Mode::Direct(alignment) = self.mode
             && !self.downgraded.load(Ordering::Relaxed)
         {
-            if let Some(data) = self.read_cached(offset_bytes, len_bytes, buf) {
+            if let Some(data) = self.read_cached(offset_bytes, len_bytes, buf, alignment) {
                 return Ok(data);
             }
             match self.read_blocks(offset_bytes, len_bytes, buf, alignment) {
@@ -233,6 +233,7 @@ impl Shared {
         offset_bytes: u64,
         len_bytes: usize,
         buf: &mut AlignedBuf,
+        alignment: Alignment,
     ) -> Option<Range<usize>> {
         let cached = self.cached.as_ref()?;
         let there = usize::try_from(self.len_bytes.saturating_sub(offset_bytes));
@@ -240,7 +241,8 @@ impl Shared {
         if len == 0 || !cached.covers(&self.file, offset_bytes, len) {
             return None;
         }
-        buf.ensure(len, 1);
+        // Aligned although it need not be, so that the next direct read finds it fit.
+        buf.ensure(len, alignment.mem_align);
         let into = &mut buf.as_mut_slice()[..len];
         if !cached.read(&self.file, &self.path, offset_bytes, into) {
             return None;

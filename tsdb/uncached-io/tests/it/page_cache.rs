@@ -48,7 +48,7 @@ fn dirty_pages_are_counted_and_dropped_only_once_they_are_clean() {
     file.sync_all().unwrap();
     assert_eq!((cached(&path).unwrap().dirty, cached(&path).unwrap().writeback), (0, 0));
 
-    drop_cached(&file, 5..5).unwrap();
+    drop_cached(&file, 0..0).unwrap();
     assert_eq!(cached(&path).unwrap().cached, all, "an empty range, which is all to the kernel");
     drop_cached(&file, 0..LEN as u64 / 2).unwrap();
     // Folios that reach into the other half may stay whole.
