@@ -48,6 +48,7 @@ pub struct CachedPages {
 
 impl CachedPages {
     /// From the five numbers of `struct cachestat`, in its order.
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn from_cachestat(counts: [u64; 5]) -> Self {
         let [cached, dirty, writeback, evicted, recently_evicted] = counts;
         let answered_by = CacheQuery::Cachestat;

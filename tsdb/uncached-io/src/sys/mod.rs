@@ -58,10 +58,6 @@ pub(crate) enum Offer {
 
 /// How bytes that are cached already are read without caching more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "the other systems cannot be asked what is cached")
-)]
 pub(crate) enum CachedRead {
     /// What is missing after all is read, and dropped again (`RWF_DONTCACHE`, Linux 6.14).
     DontCache,
