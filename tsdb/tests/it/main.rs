@@ -7,6 +7,7 @@ mod block_checksums;
 mod block_open;
 mod block_refuted;
 mod block_verify;
+mod compact_cached;
 mod compact_fixtures;
 mod compact_many;
 mod compact_verify;

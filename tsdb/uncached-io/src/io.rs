@@ -72,8 +72,14 @@ impl Io {
     /// is probed then.
     #[must_use]
     pub fn for_reading(policy: Policy) -> Self {
+        Self::for_reading_with(policy, IoOptions::default())
+    }
+
+    /// [`Io::for_reading`] with other options.
+    #[must_use]
+    pub fn for_reading_with(policy: Policy, options: IoOptions) -> Self {
         let choice = Choice::buffered(FallbackReason::PolicyOff);
-        Self::new(policy.effective(), IoOptions::default(), choice, Vec::new())
+        Self::new(policy.effective(), options, choice, Vec::new())
     }
 
     fn new(policy: Policy, options: IoOptions, probed: Choice, found: Vec<Found>) -> Self {
@@ -177,7 +183,10 @@ impl Io {
     ///
     /// If the file can't be opened, or not as the policy requires.
     pub fn open(&self, path: &Path) -> Result<Reader, Error> {
-        Reader::open(path, self.shared.policy, Arc::clone(&self.shared.totals))
+        let shared = &self.shared;
+        let from_cache = shared.options.read_from_page_cache;
+        let (pool, totals) = (Arc::clone(&shared.pool), Arc::clone(&shared.totals));
+        Reader::open(path, shared.policy, from_cache, pool, totals)
     }
 
     pub(crate) fn open_new(&self, path: &Path, options: &CreateOptions) -> Result<Opened, Error> {

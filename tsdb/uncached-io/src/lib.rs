@@ -54,7 +54,9 @@
     expect(dead_code, reason = "only Linux has an engine yet that has several writes under way")
 )]
 
+mod blocks;
 mod buffer;
+mod cached_range;
 mod choice;
 mod engine;
 mod error;
@@ -65,8 +67,11 @@ mod page_cache;
 mod policy;
 mod prefix;
 mod probe;
+mod proc_io;
+mod read_cache;
 mod reader;
 mod request;
+mod scan;
 mod stats;
 mod sys;
 mod target;
@@ -79,9 +84,15 @@ pub use error::{Errno, Error, Operation};
 pub use io::Io;
 pub use latency::LatencyHistogram;
 pub use options::{CreateOptions, Durability, IoOptions};
-pub use page_cache::{CachedPages, cached_pages, cached_pages_at};
+pub use page_cache::{
+    CacheQuery, CachedPages, cached_pages, cached_pages_at, cached_pages_in, drop_cached,
+    page_bytes,
+};
 pub use policy::{Alignment, FallbackReason, Mode, Policy};
+pub use proc_io::ProcessIo;
+pub use read_cache::{ReadCache, ReadCacheOptions, ReadCacheStats};
 pub use reader::Reader;
+pub use scan::{Scan, ScanOptions};
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};
 

@@ -15,11 +15,20 @@ pub struct IoOptions {
     pub pool_bytes_max: usize,
     /// Instead of what the probe would choose.
     pub engine: Option<EngineKind>,
+    /// Direct readers take a range from the page cache if all of it lies there already, see
+    /// [`Reader`](crate::Reader). Off with the cargo feature `forcedirectio`.
+    pub read_from_page_cache: bool,
 }
 
 impl Default for IoOptions {
     fn default() -> Self {
-        Self { buffer_bytes: 1 << 20, buffers_per_writer: 4, pool_bytes_max: 8 << 20, engine: None }
+        Self {
+            buffer_bytes: 1 << 20,
+            buffers_per_writer: 4,
+            pool_bytes_max: 8 << 20,
+            engine: None,
+            read_from_page_cache: !cfg!(feature = "forcedirectio"),
+        }
     }
 }
 
@@ -40,6 +49,12 @@ impl IoOptions {
     #[must_use]
     pub fn pool_bytes_max(self, pool_bytes_max: usize) -> Self {
         Self { pool_bytes_max, ..self }
+    }
+
+    /// Sets [`IoOptions::read_from_page_cache`].
+    #[must_use]
+    pub fn read_from_page_cache(self, read_from_page_cache: bool) -> Self {
+        Self { read_from_page_cache, ..self }
     }
 
     /// Sets [`IoOptions::engine`].

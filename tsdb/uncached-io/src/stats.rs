@@ -63,6 +63,9 @@ pub struct IoStats {
     pub read_direct_bytes: u64,
     /// Bytes read through the page cache.
     pub read_buffered_bytes: u64,
+    /// Bytes of files read past the page cache that were taken from it all the same, because
+    /// they lay there already.
+    pub read_from_cache_bytes: u64,
     /// Read calls.
     pub reads: u64,
 }
@@ -78,6 +81,7 @@ pub(crate) struct Counters {
     pub(crate) writes: AtomicU64,
     pub(crate) read_direct_bytes: AtomicU64,
     pub(crate) read_buffered_bytes: AtomicU64,
+    pub(crate) read_from_cache_bytes: AtomicU64,
     pub(crate) reads: AtomicU64,
     /// Of writes, files that are still being written not counted.
     pub(crate) write_latency: Mutex<LatencyHistogram>,
@@ -94,6 +98,7 @@ impl Counters {
             writes: self.writes.load(Ordering::Relaxed),
             read_direct_bytes: self.read_direct_bytes.load(Ordering::Relaxed),
             read_buffered_bytes: self.read_buffered_bytes.load(Ordering::Relaxed),
+            read_from_cache_bytes: self.read_from_cache_bytes.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
         }
     }

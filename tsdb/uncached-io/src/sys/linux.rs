@@ -140,8 +140,7 @@ pub(crate) fn cachestat(file: &File, offset_bytes: u64, len_bytes: u64) -> io::R
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    let [cached, dirty, writeback, _evicted, _recently_evicted] = counts;
-    Ok(CachedPages { cached, dirty, writeback })
+    Ok(CachedPages::from_cachestat(counts))
 }
 
 /// Not numbered alike on this architecture, so not asked.

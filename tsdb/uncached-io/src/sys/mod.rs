@@ -7,12 +7,16 @@ use std::io::{self, IoSlice};
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::*;
+mod linux_read;
+#[cfg(target_os = "linux")]
+pub(crate) use {linux::*, linux_read::*};
 
 #[cfg(not(target_os = "linux"))]
 mod other;
 #[cfg(not(target_os = "linux"))]
-pub(crate) use other::*;
+mod other_read;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use {other::*, other_read::*};
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -73,4 +77,22 @@ pub(crate) enum Offer {
     Refused,
     /// These multiples.
     Aligned(crate::policy::Alignment),
+}
+
+/// How bytes that are cached already are read without caching more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CachedRead {
+    /// What is missing after all is read, and dropped again (`RWF_DONTCACHE`, Linux 6.14).
+    DontCache,
+    /// Fails rather than wait for what is missing (`RWF_NOWAIT`); yet starts reading it.
+    NoWait,
+}
+
+/// Tells files apart, and a file from what it was before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    /// When inode or content last changed, in nanoseconds since 1970.
+    pub(crate) changed_ns: i128,
 }

@@ -6,17 +6,22 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use uncached_io::{CachedPages, Io, Policy, cached_pages_at};
+use uncached_io::{CachedPages, Io, IoOptions, Policy, cached_pages_at};
 
 mod cache;
 mod contract;
 mod faults;
 mod iggy;
 mod nanos;
+mod page_cache;
 mod policy;
+mod proc_io;
+mod read_cache;
 mod reader;
+mod reader_cached;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod refused;
+mod scan;
 mod writer;
 
 /// A directory on the disk that the build is on, not on a tmpfs `/tmp`.
@@ -56,4 +61,24 @@ fn cold_file(io: &Io, dir: &Path, len: usize) -> PathBuf {
     writer.write_all(&pattern(len)).unwrap();
     writer.finish().unwrap();
     path
+}
+
+/// [`Io`] for reading that takes nothing from the page cache.
+fn strictly_direct(policy: Policy) -> Io {
+    Io::for_reading_with(policy, IoOptions::default().read_from_page_cache(false))
+}
+
+/// Brings exactly this range of a file into the page cache.
+fn warm(path: &Path, offset: u64, len: usize) {
+    let file = std::fs::File::open(path).unwrap();
+    // No read-ahead: pages of it could still arrive while they are counted.
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut vec![0; len], offset).unwrap();
+}
+
+/// Drops what can be dropped of a file.
+fn chill(path: &Path) {
+    let file = std::fs::File::open(path).unwrap();
+    file.sync_all().unwrap();
+    uncached_io::drop_cached(&file, 0..u64::MAX).unwrap();
 }

@@ -1,12 +1,19 @@
 //! Ranges, against a slice.
 
 use proptest::prelude::*;
-use uncached_io::{AlignedBuf, Error, Io, Policy};
+use uncached_io::{AlignedBuf, Error, Io, IoOptions, Policy};
 
-use crate::{disk_dir, pattern};
+use crate::{chill, disk_dir, pattern};
 
-fn policies() -> impl Iterator<Item = Policy> {
-    [Policy::Off, Policy::Prefer, Policy::Required].into_iter()
+/// Every way of reading: files that were just written lie in the page cache, so without the
+/// option they would hardly be read directly.
+fn all_ways() -> impl Iterator<Item = Io> {
+    let policies = [Policy::Off, Policy::Prefer, Policy::Required];
+    policies.into_iter().flat_map(|policy| {
+        [true, false].map(|from_cache| {
+            Io::for_reading_with(policy, IoOptions::default().read_from_page_cache(from_cache))
+        })
+    })
 }
 
 proptest! {
@@ -21,8 +28,11 @@ proptest! {
         let path = dir.path().join("file");
         let content = pattern(len);
         std::fs::write(&path, &content).unwrap();
-        for policy in policies() {
-            let Ok(reader) = Io::for_reading(policy).open(&path) else { continue };
+        for (way, io) in all_ways().enumerate() {
+            if way == 3 {
+                chill(&path);
+            }
+            let Ok(reader) = io.open(&path) else { continue };
             prop_assert_eq!(reader.len(), len as u64);
             let mut buf = AlignedBuf::new();
             for &(offset, wanted) in &ranges {
@@ -48,8 +58,8 @@ fn absurd_ranges_are_short_not_fatal() {
     let dir = disk_dir();
     let path = dir.path().join("file");
     std::fs::write(&path, pattern(10_000)).unwrap();
-    for policy in policies() {
-        let Ok(reader) = Io::for_reading(policy).open(&path) else { continue };
+    for io in all_ways() {
+        let Ok(reader) = io.open(&path) else { continue };
         let mut buf = AlignedBuf::new();
         assert_eq!(reader.read_at(9_000, usize::MAX, &mut buf).unwrap().len(), 1_000);
         assert_eq!(reader.read_at(u64::MAX, usize::MAX, &mut buf).unwrap(), b"");
@@ -64,10 +74,10 @@ fn a_file_that_shrank_is_short() {
     let dir = disk_dir();
     let path = dir.path().join("file");
     std::fs::write(&path, pattern(50_000)).unwrap();
-    for policy in policies() {
+    for io in all_ways() {
         let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
         file.set_len(50_000).unwrap();
-        let Ok(reader) = Io::for_reading(policy).open(&path) else { continue };
+        let Ok(reader) = io.open(&path) else { continue };
         file.set_len(10_001).unwrap();
         let mut buf = AlignedBuf::new();
         assert_eq!(reader.read_at(0, 50_000, &mut buf).unwrap(), &pattern(10_001)[..]);
@@ -81,20 +91,21 @@ fn one_reader_serves_many_threads() {
     let path = dir.path().join("file");
     let content = pattern(300_000);
     std::fs::write(&path, &content).unwrap();
-    let io = Io::for_reading(Policy::Prefer);
-    let reader = io.open(&path).unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let (reader, content) = (&reader, &content);
-            scope.spawn(move || {
-                let mut buf = AlignedBuf::new();
-                for step in 0..50 {
-                    let start = (step * 5_003 + thread * 777) % 250_000;
-                    let got = reader.read_at(start as u64, 40_000, &mut buf).unwrap();
-                    assert_eq!(got, &content[start..start + 40_000]);
-                }
-            });
-        }
-    });
-    assert!(io.stats().reads >= 200);
+    for io in all_ways() {
+        let Ok(reader) = io.open(&path) else { continue };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (reader, content) = (&reader, &content);
+                scope.spawn(move || {
+                    let mut buf = AlignedBuf::new();
+                    for step in 0..50 {
+                        let start = (step * 5_003 + thread * 777) % 250_000;
+                        let got = reader.read_at(start as u64, 40_000, &mut buf).unwrap();
+                        assert_eq!(got, &content[start..start + 40_000]);
+                    }
+                });
+            }
+        });
+        assert!(io.stats().reads >= 200);
+    }
 }
