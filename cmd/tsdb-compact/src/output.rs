@@ -51,6 +51,16 @@ pub(crate) enum Outcome {
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// A command that ended early, after it had done something that has to be told.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct EndedEarly {
+    #[source]
+    pub(crate) error: CompactError,
+    /// What `--json` says of it.
+    pub(crate) document: serde_json::Value,
+}
+
 pub(crate) fn init_logging(level: LogLevel) {
     let level = match level {
         LogLevel::Debug => LevelFilter::DEBUG,
@@ -90,7 +100,8 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
         complain!("stopped by {name}: what was finished stays, nothing else is left behind");
         128 + number
     } else {
-        match error.downcast_ref::<CompactError>() {
+        let early = error.downcast_ref::<EndedEarly>().map(|early| &early.error);
+        match early.or_else(|| error.downcast_ref::<CompactError>()) {
             Some(error) => complain!("error: {}", with_advice(error)),
             None => {
                 complain!("error: {}", chain(error.as_ref()));
@@ -102,7 +113,12 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
         if error.is::<UsageError>() { 2 } else { 1 }
     };
     if json {
-        let _ = print_json(&serde_json::json!({ "error": chain(error.as_ref()) }));
+        let mut document = match error.downcast_ref::<EndedEarly>() {
+            Some(early) => early.document.clone(),
+            None => serde_json::json!({}),
+        };
+        document["error"] = chain(error.as_ref()).into();
+        let _ = print_json(&document);
     }
     ExitCode::from(code)
 }

@@ -81,6 +81,8 @@ pub struct Compactor {
     progress: Arc<Progress>,
     cancel: CancelToken,
     mutations: Mutations,
+    /// Whether each merge removes first what killed runs have left.
+    sweeps: bool,
     #[cfg(test)]
     shares: Option<Shares>,
 }
@@ -145,6 +147,7 @@ impl Compactor {
             progress: Arc::default(),
             cancel: CancelToken::new(),
             mutations: Mutations::none(),
+            sweeps: true,
             #[cfg(test)]
             shares: None,
         }
@@ -171,9 +174,10 @@ impl Compactor {
         self
     }
 
-    /// As somebody needs it who deletes the sources afterwards.
-    pub(super) fn refusing_out_of_range(mut self) -> Self {
+    /// As somebody needs it who deletes the sources afterwards, and has swept the directory before.
+    pub(super) fn for_directory(mut self) -> Self {
         self.options.refuse_out_of_range = true;
+        self.sweeps = false;
         self
     }
 
@@ -207,7 +211,12 @@ impl Compactor {
             opened.sources.iter().map(|s| s.chunk_bytes() + s.index_bytes()).sum();
         self.progress.begin(opened.sources.iter().map(|source| source.chunk_bytes()).sum());
         self.foresee_limits(&opened.sources)?;
-        leftovers::remove(self.vfs.as_ref(), dest, None)?;
+        if self.sweeps {
+            let swept = leftovers::remove(self.vfs.as_ref(), dest, None)?;
+            if let Some(stuck) = swept.stuck.into_iter().next() {
+                return Err(stuck.error.into());
+            }
+        }
         // Beside the output there are temporary files, never larger than the indexes.
         let spill_bytes: u64 = opened.sources.iter().map(|source| source.index_bytes()).sum();
         require_free_bytes(dest, bytes_read + spill_bytes)
@@ -293,6 +302,10 @@ impl Compactor {
 
     pub(super) fn cancel_token(&self) -> &CancelToken {
         &self.cancel
+    }
+
+    pub(super) fn memory_budget_bytes(&self) -> u64 {
+        self.options.memory_budget_bytes
     }
 
     pub(super) fn segment_bytes_max(&self) -> u64 {
@@ -381,7 +394,7 @@ impl Compactor {
 
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
-    fingerprints: Vec<SourceFingerprint>,
+    pub(super) fingerprints: Vec<SourceFingerprint>,
 }
 
 /// Totals don't say which series and chunk it was; reading the output back does.
@@ -439,6 +452,10 @@ pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
     }
     if meta.min_time >= meta.max_time {
         return Err(fault(dir, path, SourceFault::Malformed("minTime is not below maxTime")));
+    }
+    if meta.compaction.level == u32::MAX {
+        let what = "compaction.level is the highest there is: nothing could be made of the block";
+        return Err(fault(dir, path, SourceFault::Malformed(what)));
     }
     Ok(meta)
 }

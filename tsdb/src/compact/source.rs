@@ -172,6 +172,11 @@ impl Source {
         self.segment_bytes.get(segment as usize).copied()
     }
 
+    /// Whether anything of the block is deleted.
+    pub(super) fn has_tombstones(&self) -> bool {
+        !self.tombstones.is_empty()
+    }
+
     /// The deleted intervals of a series.
     pub(super) fn deleted(&self, series_ref: u64) -> &[Interval] {
         self.tombstones.get(series_ref)
