@@ -1,4 +1,5 @@
-//! Merging twice the series takes no more allocations, but for vectors that double.
+//! Merging twice the series takes no more allocations, but for vectors that double; and so does
+//! merging series of more samples.
 //!
 //! A binary of its own, for the allocator counts for the whole process.
 
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tsdb::compact::{CancelToken, CompactOptions, Compactor};
+use tsdb::compact::{CancelToken, CompactOptions, Compactor, Ledger};
 use tsdb::generate::{Encoding, GenerateOptions, generate};
 use tsdb::vfs::{Io, OsVfs, Policy, Vfs};
 
@@ -44,20 +45,19 @@ static ALLOCATOR: Counting = Counting;
 /// Tests run one at a time: they share the counter.
 static ALONE: Mutex<()> = Mutex::new(());
 
-const SERIES: u64 = 6_000;
-/// Every vector, window and table that doubles may do so once more, and a batch more may be under
-/// way. That is less than one allocation for every twentieth series.
-const MORE_MAX: u64 = 250;
+const SERIES: u64 = 4_000;
+/// Doubling the series may let every vector, window and table double once more, and have a batch
+/// more under way. At four times the series that is less than one allocation for sixty more.
+const MORE_MAX: u64 = 130;
 
 fn vfs(dir: &Path) -> Arc<dyn Vfs> {
     Arc::new(OsVfs::new(Io::probe(dir, Policy::Off).unwrap()))
 }
 
-/// How many allocations merging blocks of `series` series takes.
-fn allocations(series: u64, shape: &dyn Fn(&mut GenerateOptions), verify_output: bool) -> u64 {
+/// How many allocations merging blocks of such a shape takes, and where the samples went.
+fn allocations(shape: &dyn Fn(&mut GenerateOptions), verify_output: bool) -> (u64, Ledger) {
     let dir = tempfile::tempdir().unwrap();
     let mut options = GenerateOptions::default();
-    options.series = series;
     options.samples = 130;
     options.blocks = 2;
     shape(&mut options);
@@ -67,6 +67,7 @@ fn allocations(series: u64, shape: &dyn Fn(&mut GenerateOptions), verify_output:
         sources.push(block.path.clone());
     })
     .unwrap();
+    let series = options.series;
     let mut options = CompactOptions::default();
     options.threads = 1;
     options.verify_output = verify_output;
@@ -75,25 +76,52 @@ fn allocations(series: u64, shape: &dyn Fn(&mut GenerateOptions), verify_output:
     let merged = compactor.merge(&sources, dir.path()).unwrap();
     let taken = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert!(merged.block.unwrap().meta.stats.num_series >= series);
-    taken
+    (taken, merged.ledger)
 }
 
-fn assert_few(name: &str, shape: impl Fn(&mut GenerateOptions), verify_output: bool) {
+/// Neither the first doubling of the series nor the second one takes more than `MORE_MAX`; and
+/// there is at least one sample a series of what `counts` counts: the test tries out what it says.
+fn assert_few(
+    name: &str,
+    shape: impl Fn(&mut GenerateOptions),
+    verify_output: bool,
+    counts: impl Fn(&Ledger) -> u64,
+) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let [once, twice] =
-        [SERIES, 2 * SERIES].map(|series| allocations(series, &shape, verify_output));
-    eprintln!("{name}: {once} allocations for {SERIES} series, {twice} for twice as many");
-    assert!(twice < once + MORE_MAX, "{name}: {once} allocations, then {twice}");
+    let taken = [SERIES, 2 * SERIES, 4 * SERIES].map(|series| {
+        let shape = |options: &mut GenerateOptions| {
+            options.series = series;
+            shape(options);
+        };
+        let (taken, ledger) = allocations(&shape, verify_output);
+        assert!(counts(&ledger) >= series, "{name}: {ledger:?} of {series} series");
+        taken
+    });
+    eprintln!("{name}: {taken:?} allocations for {SERIES} series, twice and four times as many");
+    for pair in taken.windows(2) {
+        assert!(pair[1] < pair[0] + MORE_MAX, "{name}: {} allocations, then {}", pair[0], pair[1]);
+    }
+}
+
+fn superseded(ledger: &Ledger) -> u64 {
+    ledger.superseded_equal + ledger.superseded_conflicting
 }
 
 #[test]
 fn chunks_that_pass_through() {
-    assert_few("plain", |options| options.churn = 0.2, false);
+    let plain = |ledger: &Ledger| if ledger.left_out() == 0 { ledger.samples_out } else { 0 };
+    assert_few("plain", |options| options.churn = 0.2, false, plain);
 }
 
 #[test]
 fn chunks_that_are_merged() {
-    assert_few("replicas", |options| options.replicas = 2, false);
+    assert_few("replicas", |options| options.replicas = 2, false, superseded);
+}
+
+#[test]
+fn chunks_of_which_something_is_deleted() {
+    let shape = |options: &mut GenerateOptions| options.tombstone_share = 0.9;
+    assert_few("tombstones", shape, false, |ledger| ledger.tombstoned);
 }
 
 #[test]
@@ -104,7 +132,8 @@ fn histograms_and_tombstones() {
         options.encodings = Encoding::ALL.to_vec();
         options.tombstone_share = 0.3;
     };
-    assert_few("histograms", shape, false);
+    let both = |ledger: &Ledger| superseded(ledger).min(ledger.tombstoned);
+    assert_few("histograms", shape, false, both);
 }
 
 #[test]
@@ -114,5 +143,24 @@ fn output_that_is_read_back() {
         options.histogram_share = 0.2;
         options.tombstone_share = 0.1;
     };
-    assert_few("verified", shape, true);
+    assert_few("verified", shape, true, superseded);
+}
+
+/// As many series, with eight times the samples and the chunks.
+#[test]
+fn series_that_are_longer() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, replicas, tombstone_share) in
+        [("plain", 1, 0.0), ("replicas", 2, 0.0), ("tombstones", 1, 0.9)]
+    {
+        let [short, long] = [130, 8 * 130].map(|samples| {
+            let shape = |options: &mut GenerateOptions| {
+                (options.series, options.samples) = (1_000, samples);
+                (options.replicas, options.tombstone_share) = (replicas, tombstone_share);
+            };
+            allocations(&shape, false).0
+        });
+        eprintln!("{name}: {short} allocations, {long} for eight times the samples");
+        assert!(long < short + 3 * MORE_MAX, "{name}: {short} allocations, then {long}");
+    }
 }

@@ -9,8 +9,8 @@ use anyhow::anyhow;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tsdb::block::publish::OwnershipRule;
+use tsdb::compact::FloatEncoding;
 use tsdb::compact::planner::{LeveledPlanner, capped_block_ranges, max_block_range_ms};
-use tsdb::compact::reencode::FloatEncoding;
 use tsdb::compact::{CancelToken, CompactOptions, Compactor, MEMORY_BUDGET_BYTES_MIN};
 use tsdb::vfs::{Io, OsVfs, Policy};
 

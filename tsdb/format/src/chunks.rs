@@ -9,6 +9,17 @@
 //! be followed by zeros: Prometheus preallocates segments, and a crash can leave the rest. The
 //! series of the index say where chunks begin; a segment alone does not.
 //!
+//! ```
+//! use tsdb_format::chunks::{decode_chunk, encode_chunk};
+//!
+//! let mut bytes = Vec::new();
+//! encode_chunk(&mut bytes, 1, b"samples");
+//! let record = decode_chunk(&bytes)?;
+//! record.verify()?;
+//! assert_eq!((record.encoding, record.data), (1, &b"samples"[..]));
+//! # Ok::<(), tsdb_format::DecodeError>(())
+//! ```
+//!
 //! Source: Prometheus 3.15, `tsdb/docs/format/chunks.md` and `tsdb/chunks/chunks.go`. This module
 //! never opens a file.
 

@@ -6,6 +6,14 @@
 //!
 //! Sorted by name, each name once. Compared as Prometheus compares them: pair by pair, bytes as
 //! unsigned numbers, a shorter set in front of a longer one that it begins.
+//!
+//! ```
+//! use tsdb_format::labels::Labels;
+//!
+//! let labels: Labels = [("job", "api"), ("__name__", "up")].into_iter().collect();
+//! assert_eq!(labels.get("job"), Some("api"));
+//! assert_eq!(labels.to_string(), r#"{__name__="up", job="api"}"#);
+//! ```
 
 use std::fmt;
 

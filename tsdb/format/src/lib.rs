@@ -1,6 +1,71 @@
 //! Prometheus TSDB block formats: bytes to values and back.
 //!
-//! No files, no clock, no threads.
+//! Everything that stands in a block, and nothing about where it comes from: no files, no clock, no
+//! threads, no allocation that a few bytes could make large. What is written is what Prometheus
+//! 3.15 writes for the same values; what is read may be anything, and then it is an error with an
+//! offset.
+//!
+//! # Example
+//!
+//! A chunk, its record as a segment file holds it, and back:
+//!
+//! ```
+//! use tsdb_format::chunkenc::{ChunkAppender, ChunkIterator, Encoding};
+//! use tsdb_format::chunks::{decode_chunk, encode_chunk, segment_header};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut appender = ChunkAppender::new(Encoding::Xor);
+//! for scrape in 0..120 {
+//!     appender.append_float(0, 1_700_000_000_000 + 15_000 * scrape, 0.5)?;
+//! }
+//!
+//! let mut segment = segment_header().to_vec();
+//! let offset = segment.len();
+//! encode_chunk(&mut segment, Encoding::Xor as u8, appender.bytes());
+//!
+//! let record = decode_chunk(&segment[offset..])?;
+//! record.verify()?; // the checksum
+//! let mut samples = ChunkIterator::new(Encoding::try_from(record.encoding)?, record.data)?;
+//! let mut count = 0;
+//! while samples.next()?.is_some() {
+//!     count += 1;
+//! }
+//! assert_eq!(count, 120);
+//!
+//! // Any other byte is an error.
+//! segment[offset + 20] ^= 1;
+//! assert!(decode_chunk(&segment[offset..])?.verify().is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The parts
+//!
+//! ```text
+//! 01BX5ZZKBKACTAV9WEVGEMMVRZ/
+//!   meta.json                 meta
+//!   index                     index         labels as symbols
+//!   chunks/000001 ...         chunks        records;  chunkenc: what is in them
+//!   tombstones                tombstones
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`chunkenc`] | the six encodings of samples: append, decode |
+//! | [`chunks`] | chunk records and segment files, references to chunks |
+//! | [`index`] | symbols, series, postings, their offset table, the table of contents |
+//! | [`tombstones`] | deleted intervals |
+//! | [`meta`] | meta.json, unknown fields kept; ULIDs |
+//! | [`labels`] | label sets, their order, their text |
+//! | [`varint`], [`mod@checksum`] | what all of them are made of |
+//!
+//! The modules are namespaces, one for each part of the format, with its byte diagram on top; each
+//! names what it exports one by one.
+//!
+//! # Errors
+//!
+//! [`DecodeError`] says the offset in the bytes it was given and what is wrong there. It knows no
+//! path: whoever read the bytes adds that.
 
 pub mod checksum;
 pub mod chunkenc;

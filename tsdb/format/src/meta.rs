@@ -3,6 +3,17 @@
 //! Tab-indented, no newline at the end, zero values left out where Prometheus leaves them out.
 //! Fields that this crate does not know are kept, behind those that it knows. Source: Prometheus
 //! 3.15, `tsdb/block.go`.
+//!
+//! ```
+//! use tsdb_format::meta::BlockMeta;
+//!
+//! let json = br#"{"ulid": "01BX5ZZKBKACTAV9WEVGEMMVRZ", "minTime": 0, "maxTime": 7200000,
+//!     "compaction": {"level": 1}, "version": 1, "mine": true}"#;
+//! let meta = BlockMeta::decode(json)?;
+//! assert_eq!((meta.max_time, meta.compaction.level), (7_200_000, 1));
+//! assert!(String::from_utf8(meta.encode()?)?.contains("\"mine\": true"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

@@ -8,6 +8,14 @@
 //! The checksum covers the stones alone. Stones stand in no particular order. Times are
 //! milliseconds, both inclusive; intervals of a series that touch or overlap become one.
 //!
+//! ```
+//! use tsdb_format::tombstones::Tombstones;
+//!
+//! let none = Tombstones::decode(&Tombstones::default().encode())?;
+//! assert!(none.is_empty() && none.get(7).is_empty());
+//! # Ok::<(), tsdb_format::DecodeError>(())
+//! ```
+//!
 //! Source: Prometheus 3.15, `tsdb/tombstones` (its format page describes a trailer that does not
 //! exist).
 

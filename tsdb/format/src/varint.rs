@@ -4,6 +4,14 @@
 //! uvarint  | 1xxxxxxx | 1xxxxxxx | ... | 0xxxxxxx |   at most 10 bytes, 7 bits a byte
 //! varint   the same over the zig-zag form: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
 //! ```
+//!
+//! ```
+//! use tsdb_format::varint::{put_varint, varint};
+//!
+//! let mut bytes = Vec::new();
+//! put_varint(&mut bytes, -300);
+//! assert_eq!(varint(&bytes), Some((-300, 2)));
+//! ```
 
 /// The longest encoding of a 64-bit value, in bytes.
 pub const VARINT_BYTES_MAX: usize = 10;

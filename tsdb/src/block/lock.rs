@@ -117,12 +117,10 @@ impl DataDirLock {
     /// # Errors
     /// As [`DataDirLock::acquire`].
     pub fn acquire_if_present(dir: &Path) -> Result<Option<Self>, LockError> {
-        Self::acquire_with(dir, |path| {
-            match OpenOptions::new().read(true).write(true).open(path) {
-                Ok(file) => Ok(Some(file)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(error),
-            }
+        Self::acquire_with(dir, |path| match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         })
     }
 

@@ -11,6 +11,22 @@
 //! [`Block`] opens one for queries, mapped into memory; [`verify`] reads and checks all of one;
 //! [`publish`] makes one appear. A published block never changes, but for its tombstones and its
 //! meta.json, which are replaced whole.
+//!
+//! ```
+//! use tsdb::block::{Block, list_blocks, verify};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! for listed in list_blocks("../testdata/blocks/basic".as_ref())?.blocks {
+//!     assert!(verify::Verifier::new().block(&listed.dir).findings.is_empty());
+//!     let block = Block::open(&listed.dir)?;
+//!     println!("{}: {} series", block.id(), block.meta().stats.num_series);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A mapping of a file on a failing device ends the process when the page is touched (SIGBUS):
+//! that is how the kernel tells. Compactions read, and get an error.
 
 mod chunk_reader;
 mod index_reader;

@@ -58,6 +58,8 @@ pub(super) struct PlannedSeries {
     /// Whether the series of one source is here alone, because nothing of it survives: it takes no
     /// part in the merge and is only accounted for.
     pub(super) vanishes: bool,
+    /// What its labels come to, as the sources' cursors read them.
+    pub(super) labels_digest: u64,
     /// With the last piece: all chunks that the sources list for the series.
     pub(super) listed: Tally,
 }

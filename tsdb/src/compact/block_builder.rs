@@ -12,12 +12,14 @@ use tsdb_format::meta::{BlockMeta, Ulid};
 use tsdb_format::tombstones::Tombstones;
 
 use super::error::CompactError;
-use super::index::{IndexOptions, IndexWriter, IndexedChunk};
+use super::index::{IndexOptions, IndexWriter};
+use super::ledger::Tally;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
+use super::series_entry::IndexedChunk;
 use super::spill::SpillOptions;
 use super::symbols::MergedSymbols;
 use crate::block::publish::{BlockOwnership, OwnershipRule, TempBlock};
-use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile, write_file_atomic};
+use crate::vfs::{CheckedFile, CreateOptions, Ownership, Vfs, write_file_atomic};
 
 const SEGMENT_BUFFER_BYTES: usize = 8 << 20;
 const INDEX_BUFFER_BYTES: usize = 2 << 20;
@@ -41,11 +43,13 @@ pub(crate) struct BlockBuilder {
     symbols: MergedSymbols,
     index: IndexWriter,
     segment_bytes_max: u64,
-    segment: Option<Box<dyn VfsFile>>,
+    segment: Option<CheckedFile>,
     segments: u32,
     position: u64,
     cut: SegmentCut,
     series_chunks: u64,
+    /// Where the chunks of the series at hand were placed.
+    placed: Tally,
     counts: BuildCounts,
     scratch: Vec<u8>,
 }
@@ -124,6 +128,7 @@ impl BlockBuilder {
             position: 0,
             cut: SegmentCut::default(),
             series_chunks: 0,
+            placed: Tally::default(),
             counts: BuildCounts::default(),
             scratch: Vec::new(),
         })
@@ -145,11 +150,10 @@ impl BlockBuilder {
         if let Some(segment) = &mut self.segment {
             segment.write_all(record)?;
         }
-        self.index.add_chunk(IndexedChunk {
-            min_time: chunk.min_time,
-            max_time: chunk.max_time,
-            reference: u64::from(self.segments - 1) << 32 | self.position,
-        });
+        let NewChunk { min_time, max_time, .. } = chunk;
+        let reference = u64::from(self.segments - 1) << 32 | self.position;
+        self.placed.add(reference, min_time as u64, max_time as u64);
+        self.index.add_chunk(IndexedChunk { min_time, max_time, reference });
         self.position += record.len() as u64;
         self.series_chunks += 1;
         if chunk.encoding.is_histogram() {
@@ -165,7 +169,9 @@ impl BlockBuilder {
     pub(crate) fn end_series(&mut self, labels: &[u32]) -> Result<u32, CompactError> {
         self.counts.series += 1;
         self.counts.chunks += std::mem::take(&mut self.series_chunks);
-        self.index.end_series(labels)
+        let placed = std::mem::take(&mut self.placed);
+        let indexed = self.index.end_series(labels, &placed)?;
+        indexed.ok_or(CompactError::Altered { what: "a series' entry in the index" })
     }
 
     /// Publishes the block. Counts in `meta` are filled in.
@@ -202,8 +208,10 @@ impl BlockBuilder {
     fn next_segment(&mut self) -> Result<(), CompactError> {
         self.finish_segment()?;
         self.segments += 1;
-        let options = CreateOptions::new().buffer_bytes(SEGMENT_BUFFER_BYTES);
-        let mut file = self.temp.create_segment(self.segments, options)?;
+        let path = self.temp.segment_path(self.segments);
+        let ownership = self.temp.ownership().segment;
+        let options = CreateOptions::new().buffer_bytes(SEGMENT_BUFFER_BYTES).ownership(ownership);
+        let mut file = CheckedFile::create(self.vfs.as_ref(), &path, &options)?;
         file.write_all(&segment_header())?;
         self.segment = Some(file);
         self.position = SEGMENT_HEADER_BYTES;
@@ -221,7 +229,7 @@ impl BlockBuilder {
 
 fn encode(meta: &BlockMeta) -> Result<Vec<u8>, CompactError> {
     // Plain values all of them: nothing in them can fail to become JSON.
-    meta.encode().map_err(|_| CompactError::SpillDamaged)
+    meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })
 }
 
 /// What Prometheus gives under the usual umask.

@@ -9,10 +9,8 @@ use tsdb_format::tombstones::Tombstones;
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
 use super::directory::mark_of;
-use super::dry_run::estimate;
 use super::error::{CompactError, LedgerMismatch, SourceError, SourceFault};
 use super::files::FilePool;
-use super::index::INDEX_BYTES_MAX;
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
 use super::mutation::Mutations;
@@ -27,7 +25,8 @@ use crate::block::leftovers;
 use crate::block::publish::{
     BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
 };
-use crate::vfs::{Operation, Vfs, VfsError, require_free_bytes};
+use crate::block::verify::Verifier;
+use crate::vfs::{Operation, Vfs, VfsError};
 
 /// Prometheus's size of a segment file: 512 MiB.
 pub const SEGMENT_BYTES_MAX: u64 = 512 << 20;
@@ -217,10 +216,7 @@ impl Compactor {
                 return Err(stuck.error.into());
             }
         }
-        // Beside the output there are temporary files, never larger than the indexes.
-        let spill_bytes: u64 = opened.sources.iter().map(|source| source.index_bytes()).sum();
-        require_free_bytes(dest, bytes_read + spill_bytes)
-            .map_err(|source| CompactError::Space(Box::new(source)))?;
+        self.foresee_space(&opened.sources, dest)?;
         let id = self.options.block_id.unwrap_or_else(Ulid::generate);
         let mut meta = merged_meta(id, &metas);
         let ownership = BlockOwnership::of_block(opened.sources[0].dir())?;
@@ -229,6 +225,7 @@ impl Compactor {
         let populated = self.populate(&opened.sources, &temp, &meta)?;
         let Populated { counts, ledger, index, unaccounted } = populated;
         meta.stats = stats(&counts);
+        refute_sample_counts(&opened.sources, ledger.samples_in)?;
         if let Some(what) = unaccounted {
             let verified = self.verify(&opened.sources, &temp, &meta, &ledger);
             return Err(name_mismatch(what, verified));
@@ -244,7 +241,10 @@ impl Compactor {
         }
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
-        let json = meta.encode().map_err(|_| CompactError::SpillDamaged)?;
+        let json = meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })?;
+        if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
+            return Err(CompactError::Altered { what: "meta.json" });
+        }
         let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {
@@ -255,28 +255,6 @@ impl Compactor {
             published,
         };
         Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
-    }
-
-    /// Where the sum of the sources' parts passes a limit of the format, the result is planned
-    /// first: it may be smaller, or the merge must not begin.
-    fn foresee_limits(&self, sources: &[Arc<Source>]) -> Result<(), CompactError> {
-        let sum = |len: fn(&Source) -> u64| sources.iter().map(|source| len(source)).sum::<u64>();
-        let tables = |source: &Source| {
-            let section = source.postings_table_section();
-            section.end - section.start
-        };
-        let symbols = |source: &Source| {
-            let section = source.symbols_section();
-            section.end - section.start
-        };
-        let fits = sum(Source::index_bytes) <= INDEX_BYTES_MAX
-            && sum(tables) <= u64::from(u32::MAX)
-            && sum(symbols) <= u64::from(u32::MAX);
-        if fits {
-            return Ok(());
-        }
-        let shares = self.shares(sources.len());
-        estimate(sources, &shares, self.options.segment_bytes_max, &self.cancel).map(|_| ())
     }
 
     fn verify(
@@ -397,6 +375,26 @@ pub(super) struct OpenSources {
     pub(super) fingerprints: Vec<SourceFingerprint>,
 }
 
+/// Holds the numbers of samples in the sources' meta.json against the `read` ones, all together;
+/// only if they differ each block is counted, to find the one to blame.
+fn refute_sample_counts(sources: &[Arc<Source>], read: u64) -> Result<(), CompactError> {
+    let stated = sources
+        .iter()
+        .try_fold(0u64, |stated, source| Some(stated.saturating_add(source.stated()?.num_samples)));
+    if stated.is_none_or(|stated| stated == read) {
+        return Ok(());
+    }
+    for source in sources {
+        let found = Verifier::new().block(source.dir()).counts.samples;
+        let said = source.meta().stats.num_samples;
+        if said != found {
+            let what = "samples";
+            return Err(source.meta_fault(SourceFault::StatsDisagree { what, said, found }));
+        }
+    }
+    Ok(())
+}
+
 /// Totals don't say which series and chunk it was; reading the output back does.
 #[cold]
 fn name_mismatch(what: String, verified: Result<(), CompactError>) -> CompactError {
@@ -433,8 +431,7 @@ fn refuse_output_in_source(sources: &[PathBuf], dest: &Path) -> Result<(), Compa
 }
 
 fn fault(block: &Path, file: PathBuf, fault: SourceFault) -> CompactError {
-    let block = block.to_owned();
-    CompactError::Source(Box::new(SourceError { block, file, series: None, chunk: None, fault }))
+    CompactError::Source(Box::new(SourceError::new(block.to_owned(), file, fault)))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, VfsError> {

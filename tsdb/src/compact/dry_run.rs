@@ -3,7 +3,8 @@
 //! PLAN alone is run. The length of a chunk follows from the reference of its neighbour, so the
 //! layout of a plain compaction is known before one chunk byte is read. Chunks that would be
 //! re-encoded count with their present length: what they become depends on their samples, and
-//! interleaved ones can grow severalfold. The figures are an estimate then, and say so.
+//! interleaved ones can grow severalfold. The figures are an estimate then, and say so; how much
+//! room is needed at the very most is told beside them, where it can be known.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,13 @@ use super::batch::Batch;
 use super::budget::Shares;
 use super::compactor::Compactor;
 use super::error::CompactError;
-use super::index::{INDEX_BYTES_MAX, IndexedChunk, SeriesEntryBuilder};
+use super::index::INDEX_BYTES_MAX;
 use super::merge::SeriesMerge;
+use super::mutation::Mutations;
 use super::progress::{CancelToken, Phase};
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
 use super::series::SeriesCursor;
+use super::series_entry::{IndexedChunk, SeriesEntryBuilder};
 use super::source::Source;
 use super::spill::SpillWriter;
 use super::symbols::{SymbolLengths, SymbolShares, merge_symbols};
@@ -46,12 +49,72 @@ pub struct DryRun {
     pub series: u64,
     /// Chunks of the output.
     pub chunks: u64,
-    /// Bytes that the output and the temporary files beside it take at most.
+    /// Bytes that the output and the temporary files beside it take, as far as the figures above
+    /// are right.
     pub peak_disk_bytes: u64,
+    /// Bytes that they take at the very most, whatever the samples to be encoded anew are: much more
+    /// than is likely. `None` where histograms are among them: one histogram in a thousand can make
+    /// all others longer.
+    pub peak_disk_bytes_max: Option<u64>,
     /// Bytes that are free where the output would go.
     pub free_disk_bytes: u64,
     /// Bytes of memory that the stages would use.
     pub memory_bytes: u64,
+    /// Bytes of the chunks that are copied, which the output takes at the least.
+    #[serde(skip)]
+    pub(super) copied_bytes: u64,
+    /// Samples of the chunks that are encoded anew, at the most.
+    #[serde(skip)]
+    pub(super) reencoded_samples_max: u64,
+}
+
+/// What a float takes at the most: a chunk of its own, and that chunk's place in the index.
+///
+/// ```text
+/// record | length 1 | encoding 1 | count 2 | time 10 | start time 10 | value 8 | crc 4 |
+/// index  | time 10 | length 1 | reference 10 |
+/// ```
+///
+/// Floats that share a chunk take less: 4 + 64 bits for a time, as much for a start time, 13 + 64
+/// for a value.
+pub(super) const FLOAT_BYTES_MAX: u64 = 57;
+/// The most samples that a byte of a chunk can hold: one a bit.
+const SAMPLES_PER_BYTE_MAX: u64 = 8;
+
+/// The floats in a block, if it is known that there are no histograms in it.
+fn floats_alone(source: &Source) -> Option<u64> {
+    let stats = source.stated()?;
+    (stats.num_float_samples == stats.num_samples).then_some(stats.num_samples)
+}
+
+/// What to make of the room that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// As far as one can tell it is enough.
+    Enough,
+    /// It may turn out to be too little: that many bytes are needed at the very most, if known.
+    Uncertain(Option<u64>),
+    /// That many bytes are needed at least.
+    TooLittle(u64),
+}
+
+impl DryRun {
+    /// Whether the output finds room: what would fit is never refused.
+    pub(super) fn room(&self, free_bytes: u64) -> Room {
+        let least = if self.exact {
+            // What is spilled, if anything is, is no longer than the index.
+            self.chunk_bytes + self.index_bytes
+        } else {
+            self.copied_bytes
+        };
+        if least > free_bytes {
+            Room::TooLittle(least)
+        } else if self.peak_disk_bytes_max.is_none_or(|most| most > free_bytes) {
+            Room::Uncertain(self.peak_disk_bytes_max)
+        } else {
+            Room::Enough
+        }
+    }
 }
 
 impl Compactor {
@@ -85,7 +148,8 @@ pub(super) fn estimate(
     };
     let mut lengths = SymbolLengths::default();
     let store = SpillWriter::counting();
-    let (symbols, maps) = merge_symbols(sources, store, &symbol_shares, Some(&mut lengths))?;
+    let (symbols, maps) =
+        merge_symbols(sources, store, &symbol_shares, Some(&mut lengths), &Mutations::none())?;
     let mut cursors = Vec::with_capacity(sources.len());
     for (source, map) in sources.iter().zip(maps) {
         cursors.push(SeriesCursor::new(Arc::clone(source), map, shares.source_window_bytes)?);
@@ -103,6 +167,20 @@ pub(super) fn estimate(
     // What is spilled at the worst: symbols, postings in runs, the postings offset table.
     let symbol_bytes = symbols.bytes().len_bytes();
     run.peak_disk_bytes = run.chunk_bytes + run.index_bytes * 2;
+    let floats = sources
+        .iter()
+        .try_fold(0u64, |floats, source| Some(floats.saturating_add(floats_alone(source)?)));
+    run.peak_disk_bytes_max = if run.exact {
+        Some(run.peak_disk_bytes)
+    } else {
+        let samples = floats.map(|floats| floats.min(run.reencoded_samples_max));
+        samples.map(|samples| {
+            // One more byte of index can be one more that is spilled.
+            let encoded = samples * 2 * FLOAT_BYTES_MAX;
+            let segments = encoded / segment_bytes_max.max(1) + 1;
+            run.peak_disk_bytes + encoded + segments * SEGMENT_HEADER_BYTES
+        })
+    };
     let symbols_in_memory = symbol_bytes.min(shares.symbol_store_bytes as u64);
     run.memory_bytes = symbols_in_memory + shares.fixed_bytes(sources.len());
     Ok(run)
@@ -167,7 +245,14 @@ impl Layout {
                     let chunk = &batch.chunks[at];
                     let inside = chunk.min_time >= self.range.0 && chunk.max_time <= self.range.1;
                     self.run.exact &= inside;
-                    self.add_chunk(chunk.min_time, chunk.max_time, self.chunk_bytes[at]);
+                    let bytes = self.chunk_bytes[at];
+                    if copied && inside {
+                        self.run.copied_bytes += bytes;
+                    } else {
+                        let samples = bytes.saturating_mul(SAMPLES_PER_BYTE_MAX);
+                        self.run.reencoded_samples_max += samples.min(u64::from(u16::MAX));
+                    }
+                    self.add_chunk(chunk.min_time, chunk.max_time, bytes);
                 }
             }
             if series.last && self.series_chunks > 0 {

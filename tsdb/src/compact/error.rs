@@ -84,6 +84,16 @@ pub enum CompactError {
     /// A file of spilled intermediate data does not read back as it was written.
     #[error("a temporary file of the compaction reads back differently; check the disk")]
     SpillDamaged,
+    /// What was prepared in memory and what was made of it differ.
+    #[error(
+        "nothing was published: {what} changed in memory while it was written; test the machine's \
+         memory and try again, and please report this if it comes again"
+    )]
+    #[non_exhaustive]
+    Altered {
+        /// What changed.
+        what: &'static str,
+    },
     /// The written block, read back, does not hold what its sources hold.
     #[error("{0}")]
     VerifyOutput(Box<LedgerMismatch>),
@@ -104,6 +114,18 @@ impl CompactError {
         least_bytes: u64,
     ) -> Self {
         Self::Budget { what, need_bytes, share_bytes, least_bytes }
+    }
+
+    /// With the series that is known by its symbols named.
+    pub(super) fn named(mut self, names: &dyn Fn(&[u32]) -> String) -> Self {
+        if let Self::Source(error) = &mut self {
+            match error.unnamed.take() {
+                Some(Unnamed::Series(labels)) => error.series = Some(names(&labels)),
+                Some(Unnamed::After(labels)) => error.after = Some(names(&labels)),
+                None => {}
+            }
+        }
+        self
     }
 
     /// The block at fault, where one is. Samples that are not accounted for are a fault of ours,
@@ -156,17 +178,78 @@ pub struct SourceError {
     pub block: PathBuf,
     /// The file in which the fault lies.
     pub file: PathBuf,
-    /// The labels of the series concerned, if one is known.
+    /// Where in the file the fault lies, in bytes, if it lies in one place.
+    pub offset_bytes: Option<u64>,
+    /// The labels of the series concerned, if they are known.
     pub series: Option<String>,
+    /// The labels of the series before the place of the fault, where those of the series itself
+    /// can't be read.
+    pub after: Option<String>,
     /// Segment (as the file is called) and offset in bytes of the chunk concerned, if one is.
     pub chunk: Option<(u32, u32)>,
     /// What is wrong.
     pub fault: SourceFault,
+    /// What is to be named yet.
+    unnamed: Option<Unnamed>,
+}
+
+/// Labels of a series, as merged symbol ids.
+#[derive(Debug)]
+enum Unnamed {
+    Series(Vec<u32>),
+    After(Vec<u32>),
+}
+
+impl SourceError {
+    /// A fault somewhere in `file` of `block`.
+    pub(super) fn new(block: PathBuf, file: PathBuf, fault: SourceFault) -> Self {
+        Self {
+            block,
+            file,
+            offset_bytes: None,
+            series: None,
+            after: None,
+            chunk: None,
+            fault,
+            unnamed: None,
+        }
+    }
+
+    /// At this offset of the file.
+    pub(super) fn at(mut self, offset_bytes: u64) -> Self {
+        self.offset_bytes = Some(offset_bytes);
+        self
+    }
+
+    /// Of the chunk that `reference` stands for.
+    pub(super) fn of_chunk(mut self, reference: u64) -> Self {
+        self.chunk = Some((((reference >> 32) as u32).saturating_add(1), reference as u32));
+        self
+    }
+
+    /// Of the series with these labels, to be named by [`CompactError::named`].
+    pub(super) fn of_series(mut self, labels: &[u32]) -> Self {
+        self.unnamed = Some(Unnamed::Series(labels.to_vec()));
+        self
+    }
+
+    /// Behind the series with these labels, to be named by [`CompactError::named`]; there is none
+    /// if they are empty.
+    pub(super) fn after_series(mut self, labels: &[u32]) -> Self {
+        self.unnamed = (!labels.is_empty()).then(|| Unnamed::After(labels.to_vec()));
+        self
+    }
 }
 
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.file.display(), self.fault)?;
+        if let Some(offset) = self.offset_bytes {
+            write!(f, "; at byte {offset}")?;
+        }
+        if let Some(series) = &self.after {
+            write!(f, ", behind series {series}")?;
+        }
         if let Some((segment, offset)) = self.chunk {
             write!(f, "; chunk at byte {offset} of segment {segment:06}")?;
         }
@@ -223,6 +306,20 @@ pub enum SourceFault {
     /// A decoder of the file refused its bytes.
     #[error(transparent)]
     Decode(#[from] tsdb_format::DecodeError),
+    /// meta.json counts something else than the block holds.
+    #[error(
+        "it says {said} {what}, but the block holds {found}: part of the block is not what was \
+         written"
+    )]
+    #[non_exhaustive]
+    StatsDisagree {
+        /// What is counted.
+        what: &'static str,
+        /// As meta.json has it.
+        said: u64,
+        /// As it was read.
+        found: u64,
+    },
     /// The index says something else about a chunk than the chunk.
     #[error("{0}")]
     IndexDisagrees(&'static str),

@@ -21,16 +21,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tsdb_format::checksum::{crc32c, crc32c_append};
-use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES};
-use tsdb_format::varint::{put_uvarint, put_varint};
+use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
+use tsdb_format::varint::{put_uvarint, uvarint};
 
 use super::error::{CompactError, LedgerMismatch};
 use super::ledger::Tally;
 use super::mutation::Mutations;
 use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
+use super::series_entry::{IndexedChunk, SeriesEntryBuilder, SeriesEntryReader};
 use super::spill::{SpillOptions, SpillWriter};
 use super::symbols::{MergedSymbols, SymbolCursor};
-use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
+use crate::vfs::{CheckedFile, CreateOptions, Ownership, Vfs};
 
 const VERSION: u8 = 2;
 /// Series references count in units of 16 bytes and have 32 bits.
@@ -47,17 +48,6 @@ pub(super) struct IndexOptions {
     pub(super) table_bytes: usize,
 }
 
-/// A chunk of the output, as its series entry lists it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IndexedChunk {
-    /// Inclusive, milliseconds.
-    pub(super) min_time: i64,
-    /// Inclusive, milliseconds.
-    pub(super) max_time: i64,
-    /// `segment << 32 | offset`
-    pub(super) reference: u64,
-}
-
 /// Writes an index, front to back.
 pub(super) struct IndexWriter {
     out: Appender,
@@ -69,6 +59,7 @@ pub(super) struct IndexWriter {
     /// What the postings lists have to hold.
     listed: Tally,
     entry: SeriesEntryBuilder,
+    reader: SeriesEntryReader,
     scratch: Vec<u8>,
     mutations: Mutations,
 }
@@ -90,7 +81,7 @@ impl IndexWriter {
     ) -> Result<Self, CompactError> {
         let create =
             CreateOptions::new().buffer_bytes(options.buffer_bytes).ownership(options.ownership);
-        let file = options.vfs.create(&options.path, &create)?;
+        let file = CheckedFile::create(options.vfs.as_ref(), &options.path, &create)?;
         let mut out = Appender { file, position: 0 };
         let mut head = INDEX_MAGIC.to_be_bytes().to_vec();
         head.push(VERSION);
@@ -120,6 +111,7 @@ impl IndexWriter {
             chunks: 0,
             listed: Tally::default(),
             entry,
+            reader: SeriesEntryReader::default(),
             scratch: Vec::new(),
             mutations: Mutations::none(),
         })
@@ -133,14 +125,20 @@ impl IndexWriter {
     /// Adds a chunk to the series that [`IndexWriter::end_series`] will write.
     #[inline]
     pub(super) fn add_chunk(&mut self, chunk: IndexedChunk) {
-        self.entry.add(self.mutations.list(chunk));
+        let entry = &mut self.entry;
+        self.mutations.list(chunk, |chunk| entry.add(chunk));
     }
 
     /// Writes a series entry of the chunks added since the last one.
     ///
     /// `labels` are (name, value) symbol ids; series come in label order. Returns the series'
-    /// reference.
-    pub(super) fn end_series(&mut self, labels: &[u32]) -> Result<u32, CompactError> {
+    /// reference; `None` if the entry, read as anyone else will read it, is not one of these labels
+    /// and of the chunks in `placed`.
+    pub(super) fn end_series(
+        &mut self,
+        labels: &[u32],
+        placed: &Tally,
+    ) -> Result<Option<u32>, CompactError> {
         self.out.pad(SERIES_ALIGN_BYTES)?;
         if self.out.position > INDEX_BYTES_MAX {
             return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
@@ -149,17 +147,21 @@ impl IndexWriter {
         let scratch = &mut self.scratch;
         let chunks = self.entry.encode(labels, scratch);
         if !self.mutations.index() {
-            return Ok(reference);
+            return Ok(Some(reference));
         }
         self.chunks += chunks;
+        self.mutations.entry(scratch);
         self.out.write(scratch)?;
+        if !self.reader.says(scratch, labels, placed) {
+            return Ok(None);
+        }
         self.series += 1;
         tally_posting(&mut self.listed, None, reference);
         for pair in labels.chunks_exact(2) {
             tally_posting(&mut self.listed, Some((pair[0], pair[1])), reference);
         }
         self.postings.add(reference, self.mutations.postings(labels))?;
-        Ok(reference)
+        Ok(Some(reference))
     }
 
     /// Writes postings, their offset table and the TOC, and makes the file durable.
@@ -180,12 +182,14 @@ impl IndexWriter {
             names: symbols.cursor(),
             values: symbols.cursor(),
             name: Vec::new(),
+            value: Vec::new(),
             name_id: None,
             count: 0,
             crc: 0,
             pair: None,
             written: Tally::default(),
             scratch: Vec::new(),
+            mutations: self.mutations.clone(),
         };
         self.postings.finish()?.merge_into(&mut lists)?;
         let ListWriter { mut out, table, count, written, .. } = lists;
@@ -211,21 +215,21 @@ impl IndexWriter {
         })?;
         out.write(&crc.to_be_bytes())?;
         table.remove()?;
-        let mut toc = Vec::with_capacity(52);
-        // Symbols, series, label indices (absent: they would start where postings do), their
-        // table, postings, postings offset table.
-        let sections = [
-            INDEX_HEADER_BYTES as u64,
-            self.series_start,
-            series_end,
-            table_start,
-            series_end,
-            table_start,
-        ];
-        sections.iter().for_each(|offset| toc.extend_from_slice(&offset.to_be_bytes()));
-        let crc = crc32c(&toc);
-        toc.extend_from_slice(&crc.to_be_bytes());
-        out.write(&toc)?;
+        let toc = Toc {
+            symbols: INDEX_HEADER_BYTES as u64,
+            series: self.series_start,
+            // Absent: they would start where postings do.
+            label_indices: series_end,
+            label_indices_table: table_start,
+            postings: series_end,
+            postings_table: table_start,
+        };
+        let mut bytes = Vec::with_capacity(TOC_BYTES);
+        toc.encode(&mut bytes);
+        out.write(&bytes)?;
+        if Toc::decode(&bytes) != Ok(toc) {
+            return Err(CompactError::Altered { what: "the index's table of contents" });
+        }
         let bytes = out.position;
         out.file.finish()?;
         Ok(IndexSummary { bytes, series: self.series, chunks: self.chunks })
@@ -234,7 +238,7 @@ impl IndexWriter {
 
 /// An append-only file that knows its length.
 struct Appender {
-    file: Box<dyn VfsFile>,
+    file: CheckedFile,
     position: u64,
 }
 
@@ -252,59 +256,6 @@ impl Appender {
     }
 }
 
-/// Encodes one series entry; its chunks may come in several goes.
-///
-/// ```text
-/// | len <uvarint> | labels <uvarint> | name, value <uvarint> ... |
-/// | chunks <uvarint> | minT <varint> | maxT - minT <uvarint> | ref <uvarint> |
-/// | minT - last maxT <uvarint> | maxT - minT <uvarint> | ref - last ref <varint> | ... | crc 4 |
-/// ```
-#[derive(Debug, Default)]
-pub(super) struct SeriesEntryBuilder {
-    chunks: Vec<u8>,
-    count: u64,
-    last: Option<IndexedChunk>,
-    body: Vec<u8>,
-}
-
-impl SeriesEntryBuilder {
-    #[inline]
-    pub(super) fn add(&mut self, chunk: IndexedChunk) {
-        let IndexedChunk { min_time, max_time, reference } = chunk;
-        let length = max_time.wrapping_sub(min_time) as u64;
-        match self.last {
-            None => {
-                put_varint(&mut self.chunks, min_time);
-                put_uvarint(&mut self.chunks, length);
-                put_uvarint(&mut self.chunks, reference);
-            }
-            Some(last) => {
-                put_uvarint(&mut self.chunks, min_time.wrapping_sub(last.max_time) as u64);
-                put_uvarint(&mut self.chunks, length);
-                put_varint(&mut self.chunks, reference.wrapping_sub(last.reference) as i64);
-            }
-        }
-        self.last = Some(chunk);
-        self.count += 1;
-    }
-
-    /// The whole entry, in `out`; the builder is empty again. Returns how many chunks it has.
-    pub(super) fn encode(&mut self, labels: &[u32], out: &mut Vec<u8>) -> u64 {
-        self.body.clear();
-        put_uvarint(&mut self.body, labels.len() as u64 / 2);
-        labels.iter().for_each(|&id| put_uvarint(&mut self.body, u64::from(id)));
-        put_uvarint(&mut self.body, self.count);
-        self.body.extend_from_slice(&self.chunks);
-        out.clear();
-        put_uvarint(out, self.body.len() as u64);
-        out.extend_from_slice(&self.body);
-        out.extend_from_slice(&crc32c(&self.body).to_be_bytes());
-        self.chunks.clear();
-        self.last = None;
-        std::mem::take(&mut self.count)
-    }
-}
-
 /// Writes postings lists and collects their offset table.
 struct ListWriter<'a> {
     out: Appender,
@@ -312,6 +263,7 @@ struct ListWriter<'a> {
     names: SymbolCursor<'a>,
     values: SymbolCursor<'a>,
     name: Vec<u8>,
+    value: Vec<u8>,
     name_id: Option<u32>,
     count: u32,
     crc: u32,
@@ -319,6 +271,7 @@ struct ListWriter<'a> {
     pair: Option<(u32, u32)>,
     written: Tally,
     scratch: Vec<u8>,
+    mutations: Mutations,
 }
 
 #[inline]
@@ -341,6 +294,25 @@ fn postings_mismatch(written: Tally, listed: Tally) -> CompactError {
     }))
 }
 
+impl ListWriter<'_> {
+    /// Reads the entry of the offset table as anyone else will read it.
+    fn check_table_entry(&self) -> Result<(), CompactError> {
+        fn string<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+            let (len, prefix) = uvarint(bytes)?;
+            let (string, rest) = bytes.get(prefix..)?.split_at_checked(len as usize)?;
+            *bytes = rest;
+            Some(string)
+        }
+        let mut rest = self.scratch.get(1..).unwrap_or_default();
+        let found = (string(&mut rest), string(&mut rest), uvarint(rest).map(|(offset, _)| offset));
+        let (name, value) = (self.name.as_slice(), self.value.as_slice());
+        if found == (Some(name), Some(value), Some(self.out.position)) {
+            return Ok(());
+        }
+        Err(CompactError::Altered { what: "an entry of the index's postings offset table" })
+    }
+}
+
 impl PostingsSink for ListWriter<'_> {
     fn begin(&mut self, pair: Option<(u32, u32)>, count: u32) -> Result<(), CompactError> {
         self.pair = pair;
@@ -356,15 +328,18 @@ impl PostingsSink for ListWriter<'_> {
                     self.name.extend_from_slice(self.names.get(name)?);
                     self.name_id = Some(name);
                 }
-                let value = self.values.get(value)?;
-                for string in [&self.name, value] {
+                self.value.clear();
+                self.value.extend_from_slice(self.values.get(value)?);
+                for string in [&self.name, &self.value] {
                     put_uvarint(scratch, string.len() as u64);
                     scratch.extend_from_slice(string);
                 }
             }
         }
         put_uvarint(scratch, self.out.position);
+        self.mutations.table(scratch);
         self.table.write_all(scratch)?;
+        self.check_table_entry()?;
         self.count += 1;
         let len = u64::from(count) * 4 + 4;
         let len = u32::try_from(len)

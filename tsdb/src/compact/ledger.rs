@@ -13,7 +13,11 @@
 //!   = fetched                 when their bytes were checked
 //! emitted   records as a worker checked or encoded them         times, checksum
 //!   = written                 found in the bytes that went to the segment
+//! placed    records, where they went                    times, reference
+//!   = listed                  by the series entry, decoded again from what the index was given
 //! ```
+//!
+//! A series' labels have a digest from where its entry is read to where its entry is written.
 
 use super::batch::PlannedChunk;
 
@@ -52,6 +56,18 @@ impl Tally {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
+}
+
+/// What the labels of a series come to, given as (name, value) symbol ids: a series that is handed
+/// on under other labels is another one.
+#[inline]
+pub(super) fn labels_digest(labels: &[u32]) -> u64 {
+    let pairs = labels.chunks_exact(2).zip(1u64..);
+    pairs.fold(labels.len() as u64, |sum, (pair, position)| {
+        let pair = u64::from(pair[0]) << 32 | u64::from(pair[1]);
+        let spread = position.wrapping_mul(0xd1b5_4a32_d192_ed03);
+        sum.wrapping_add(fold(pair ^ 0x9e37_79b9_7f4a_7c15, spread))
+    })
 }
 
 /// What a worker says of a series, or of a piece of one.

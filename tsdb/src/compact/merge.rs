@@ -123,6 +123,7 @@ impl SeriesMerge {
             plain: false,
             last: true,
             vanishes: true,
+            labels_digest: cursor.labels_digest(),
             listed: *cursor.listed(),
         });
     }
@@ -205,6 +206,7 @@ impl SeriesMerge {
             plain,
             last,
             vanishes: false,
+            labels_digest: self.cursors[self.current[0] as usize].labels_digest(),
             listed,
         });
         Ok(last)

@@ -1,4 +1,35 @@
 //! Planning and compaction.
+//!
+//! [`Compactor`] merges exactly the blocks it is given; [`DirectoryCompactor`] asks a [`planner`]
+//! what to merge next, and does so until nothing is left. `pipeline` is one merge, top to bottom;
+//! every other file is one stage of it.
+//!
+//! What a planner makes of a directory, without changing anything:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use tsdb::compact::planner::{LeveledPlanner, default_block_ranges};
+//! use tsdb::compact::{CompactOptions, Compactor, DirectoryCompactor};
+//! use tsdb::vfs::{Io, OsVfs, Policy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = "../testdata/blocks/five-blocks".as_ref();
+//! let vfs = Arc::new(OsVfs::new(Io::probe(dir, Policy::Off)?));
+//! let compactor = Compactor::new(vfs, CompactOptions::default());
+//! let planner = LeveledPlanner::new(default_block_ranges(None))?;
+//!
+//! let (listing, plans) = DirectoryCompactor::new(compactor, &planner).plan(dir)?;
+//! assert_eq!((listing.blocks.len(), plans.len()), (5, 1));
+//! for decision in &plans[0].plan.decisions {
+//!     let reasons: Vec<String> = decision.reasons.iter().map(ToString::to_string).collect();
+//!     println!("{}: {}", decision.id, reasons.join("; "));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With the feature `test-util`, the re-encoder of single chunks is public, for fuzzing.
 
 mod batch;
 mod block_builder;
@@ -8,6 +39,7 @@ mod directory;
 mod dry_run;
 mod error;
 mod files;
+mod foresee;
 pub(crate) mod heap;
 mod index;
 mod ledger;
@@ -25,10 +57,15 @@ mod populate;
 mod postings;
 mod postings_run;
 mod progress;
-pub mod reencode;
+#[cfg_attr(
+    not(any(test, feature = "test-util")),
+    expect(unreachable_pub, reason = "public for the fuzz targets alone")
+)]
+mod reencode;
 mod segment_cut;
 mod segments;
 mod series;
+mod series_entry;
 mod source;
 mod spill;
 mod symbol_map;
@@ -53,3 +90,8 @@ pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
 pub use progress::{CancelToken, Phase, Progress};
+#[cfg(any(test, feature = "test-util"))]
+pub use reencode::{
+    ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, TrimCounts, digest_chunk,
+};
+pub use reencode::{FloatEncoding, ReencodeError};

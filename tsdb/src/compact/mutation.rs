@@ -1,8 +1,10 @@
 //! Where tests plant faults: one point in each stage. In every other build, nothing.
 
+use std::borrow::Cow;
+
 use super::batch::Batch;
-use super::index::IndexedChunk;
 use super::reencode::EncodedChunks;
+use super::series_entry::IndexedChunk;
 
 /// Faults to be planted; here there are none.
 #[derive(Debug, Clone)]
@@ -27,8 +29,26 @@ impl Mutations {
 
     /// A chunk is to be listed.
     #[inline(always)]
-    pub(super) fn list(&self, chunk: IndexedChunk) -> IndexedChunk {
-        chunk
+    pub(super) fn list(&self, chunk: IndexedChunk, mut add: impl FnMut(IndexedChunk)) {
+        add(chunk);
+    }
+
+    /// An entry of the index has been encoded.
+    #[inline(always)]
+    pub(super) fn entry(&self, _entry: &mut [u8]) {}
+
+    /// An entry of the postings offset table has been encoded.
+    #[inline(always)]
+    pub(super) fn table(&self, _entry: &mut [u8]) {}
+
+    /// A symbol is to be kept.
+    #[inline(always)]
+    pub(super) fn symbol(&self, _symbol: &mut [u8]) {}
+
+    /// Records are to be handed to the segment.
+    #[inline(always)]
+    pub(super) fn records<'b>(&self, records: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(records)
     }
 
     /// A series is to be indexed; false drops it.

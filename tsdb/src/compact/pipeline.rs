@@ -79,7 +79,8 @@ impl Pipeline<'_> {
             cursors.push(SeriesCursor::new(Arc::clone(source), map, window)?);
         }
         let merge = SeriesMerge::new(cursors, &self.shares, self.time_range);
-        let writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
+        let mut writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
+        writer.plant(&self.mutations);
         let (listed, writer) = self.copy(merge, writer, &names)?;
         let Written { counts, ledger, fetched, index } = writer.finish()?;
         self.progress.enter(Phase::Index);
@@ -102,7 +103,8 @@ impl Pipeline<'_> {
             maps_bytes: self.shares.symbol_maps_bytes,
             window_bytes: self.shares.source_window_bytes,
         };
-        merge_symbols(self.sources, SpillWriter::new(Arc::clone(&self.vfs), spill), &shares, None)
+        let store = SpillWriter::new(Arc::clone(&self.vfs), spill);
+        merge_symbols(self.sources, store, &shares, None, &self.mutations)
     }
 
     fn index_options(&self) -> Result<IndexOptions, CompactError> {
@@ -142,7 +144,10 @@ impl Pipeline<'_> {
             empty_in.try_send(Batch::default()).ok();
         }
         let listed = thread::scope(|scope| {
-            let planner = scope.spawn(|| self.plan(merge, empty_out, planned_in));
+            let planner = scope.spawn(|| {
+                let planned = self.plan(merge, empty_out, planned_in);
+                planned.map_err(|error| error.named(names))
+            });
             for _ in 0..self.threads {
                 let (planned, done) = (planned_out.clone(), done_in.clone());
                 scope.spawn(move || self.work(names, &planned, &done));

@@ -2,23 +2,27 @@
 //!
 //! Which segment a chunk goes to depends on the lengths of all chunks before it, so this is the
 //! one place that works in order; it only moves bytes and counts. What it counts as output comes
-//! from the headers of the bytes that it writes.
+//! from the headers of the bytes that it writes, and each record's checksum is compared once more
+//! when its bytes have been handed over (see [`CheckedFile`] for why then).
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tsdb_format::checksum::crc32c;
 use tsdb_format::chunkenc::{Encoding, num_samples};
 use tsdb_format::chunks::segment_header;
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, OutChunk, PlannedSeries};
 use super::error::{CompactError, LedgerMismatch};
-use super::index::{IndexWriter, IndexedChunk};
-use super::ledger::{Ledger, SeriesBooks, Tally};
+use super::index::IndexWriter;
+use super::ledger::{Ledger, SeriesBooks, Tally, labels_digest};
+use super::mutation::Mutations;
 use super::populate::SeriesNamer;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
+use super::series_entry::IndexedChunk;
 use super::source::Source;
-use crate::vfs::{CreateOptions, Ownership, Vfs, VfsFile};
+use crate::vfs::{CheckedFile, CreateOptions, Ownership, Vfs};
 
 /// What a block's meta.json says of its content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub(super) struct BlockWriter<'a> {
     ownership: Ownership,
     segment_bytes_max: u64,
     buffer_bytes: usize,
-    segment: Option<Box<dyn VfsFile>>,
+    segment: Option<CheckedFile>,
     position: u64,
     cut: SegmentCut,
     index: IndexWriter,
@@ -52,8 +56,11 @@ pub(super) struct BlockWriter<'a> {
     books: SeriesBooks,
     /// Its records as they were found in what was written.
     written: Tally,
+    /// Where they were placed, for the index.
+    placed: Tally,
     series_chunks: u64,
     last_labels: Vec<u32>,
+    mutations: Mutations,
 }
 
 /// What was written.
@@ -98,9 +105,16 @@ impl<'a> BlockWriter<'a> {
             fetched: Tally::default(),
             books: SeriesBooks::default(),
             written: Tally::default(),
+            placed: Tally::default(),
             series_chunks: 0,
             last_labels: Vec::new(),
+            mutations: Mutations::none(),
         }
+    }
+
+    /// With faults, in tests.
+    pub(super) fn plant(&mut self, mutations: &Mutations) {
+        self.mutations = mutations.clone();
     }
 
     /// Writes a batch; batches come in their order.
@@ -147,7 +161,7 @@ impl<'a> BlockWriter<'a> {
     fn copy(&mut self, batch: &Batch, chunks: &[OutChunk]) -> Result<(), CompactError> {
         let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return Ok(()) };
         let range = first.start as usize..(last.start + last.record_len) as usize;
-        let bytes = &batch.bytes(first.place)[range];
+        let bytes = &self.mutations.records(&batch.bytes(first.place)[range]);
         if let Some(segment) = &mut self.segment {
             segment.write_all(bytes)?;
         }
@@ -166,9 +180,13 @@ impl<'a> BlockWriter<'a> {
             let Some((record, rest)) = bytes.split_at_checked(head + data_len as usize + 4) else {
                 return;
             };
-            let Some((body, crc)) = record.split_last_chunk() else { return };
-            let encoding = Encoding::try_from(body[prefix]).ok();
-            let samples = encoding.and_then(|encoding| num_samples(encoding, &body[head..]).ok());
+            let Some((before, crc)) = record.split_last_chunk() else { return };
+            let (body, crc) = (&before[prefix..], u32::from_be_bytes(*crc));
+            if crc32c(body) != crc {
+                return;
+            }
+            let encoding = Encoding::try_from(body[0]).ok();
+            let samples = encoding.and_then(|encoding| num_samples(encoding, &body[1..]).ok());
             let samples = u64::from(samples.unwrap_or(0));
             self.books.ledger.samples_out += samples;
             if encoding.is_some_and(Encoding::is_histogram) {
@@ -177,9 +195,9 @@ impl<'a> BlockWriter<'a> {
                 self.counts.float_samples += samples;
             }
             let OutChunk { min_time, max_time, .. } = *chunk;
-            let crc = u64::from(u32::from_be_bytes(*crc));
-            self.written.add(crc, min_time as u64, max_time as u64);
+            self.written.add(u64::from(crc), min_time as u64, max_time as u64);
             let reference = segment | self.position;
+            self.placed.add(reference, min_time as u64, max_time as u64);
             self.index.add_chunk(IndexedChunk { min_time, max_time, reference });
             self.position += record.len() as u64;
             bytes = rest;
@@ -189,6 +207,7 @@ impl<'a> BlockWriter<'a> {
     fn end_series(&mut self, batch: &Batch, number: usize) -> Result<(), CompactError> {
         let books = std::mem::take(&mut self.books);
         let written = std::mem::take(&mut self.written);
+        let placed = std::mem::take(&mut self.placed);
         let chunks = std::mem::take(&mut self.series_chunks);
         let labels = batch.labels_of(number);
         if let Some(what) = self.fault(&books, &written, &batch.series[number], labels) {
@@ -203,7 +222,10 @@ impl<'a> BlockWriter<'a> {
         if chunks > 0 {
             self.counts.series += 1;
             self.counts.chunks += chunks;
-            self.index.end_series(labels)?;
+            if self.index.end_series(labels, &placed)?.is_none() {
+                let what = "the entry in the index is not that of the chunks that were written";
+                return Err(self.mismatch(batch, number, what.to_owned()));
+            }
         }
         Ok(())
     }
@@ -226,10 +248,13 @@ impl<'a> BlockWriter<'a> {
         }
         if *written != books.emitted {
             return Some(format!(
-                "{} of {} chunks were written, or others than were to be written",
+                "{} of {} chunks were written whole, or others than were to be written",
                 written.count(),
                 books.emitted.count()
             ));
+        }
+        if planned.labels_digest != labels_digest(labels) {
+            return Some("a series with other labels than its sources have".to_owned());
         }
         if !planned.vanishes && labels <= self.last_labels.as_slice() {
             return Some("a series that was written already, or out of order".to_owned());
@@ -266,7 +291,7 @@ impl<'a> BlockWriter<'a> {
         self.counts.segments += 1;
         let path = self.chunks_dir.join(format!("{:06}", self.counts.segments));
         let create = CreateOptions::new().buffer_bytes(self.buffer_bytes).ownership(self.ownership);
-        let mut file = self.vfs.create(&path, &create)?;
+        let mut file = CheckedFile::create(self.vfs.as_ref(), &path, &create)?;
         file.write_all(&segment_header())?;
         self.segment = Some(file);
         self.position = SEGMENT_HEADER_BYTES;

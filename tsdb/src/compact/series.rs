@@ -11,7 +11,7 @@ use tsdb_format::varint::{uvarint, varint};
 
 use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
-use super::ledger::{Tally, tally_listed};
+use super::ledger::{Tally, labels_digest, tally_listed};
 use super::source::Source;
 use super::symbols::SourceSymbols;
 use super::window::Window;
@@ -39,11 +39,14 @@ pub(super) struct SeriesCursor {
     all: Option<AllSeries>,
     /// (name, value) merged ids of the current series, flat.
     labels: Vec<u32>,
+    labels_digest: u64,
     previous: Vec<u32>,
     /// The same as the source has them, to map only what changed.
     raw: Vec<u32>,
     chunks: Vec<ListedChunk>,
     series_ref: u64,
+    /// How many series there were up to the current one.
+    count: u64,
     /// The chunks of the current series, and of all series up to it.
     listed: Tally,
     listed_in_all: Tally,
@@ -68,10 +71,12 @@ impl SeriesCursor {
             window,
             all,
             labels: Vec::new(),
+            labels_digest: 0,
             previous: Vec::new(),
             raw: Vec::new(),
             chunks: Vec::new(),
             series_ref: 0,
+            count: 0,
             listed: Tally::default(),
             listed_in_all: Tally::default(),
         })
@@ -85,6 +90,11 @@ impl SeriesCursor {
     #[inline]
     pub(super) fn labels(&self) -> &[u32] {
         &self.labels
+    }
+
+    /// What the current labels came to when they were read.
+    pub(super) fn labels_digest(&self) -> u64 {
+        self.labels_digest
     }
 
     pub(super) fn chunks(&self) -> &[ListedChunk] {
@@ -106,8 +116,31 @@ impl SeriesCursor {
         self.series_ref
     }
 
+    /// A fault of what stands at `offset`, behind the series with the labels `before`.
+    fn fault_behind(&self, before: &[u32], offset: u64, fault: SourceFault) -> CompactError {
+        let error = self.source.error(FileKey::index(self.source.number()), fault);
+        CompactError::Source(Box::new(error.at(offset).after_series(before)))
+    }
+
+    /// A fault of what stands at the position, before it is decoded.
     fn fault(&self, fault: SourceFault) -> CompactError {
-        self.source.fault(FileKey::index(self.source.number()), fault)
+        self.fault_behind(&self.labels, self.window.position(), fault)
+    }
+
+    /// Where the current series' entry begins.
+    fn entry_offset(&self) -> u64 {
+        self.series_ref * self.source.series_align()
+    }
+
+    /// A fault of the current series, and of one of its chunks if there is one to name.
+    fn fault_of_series(&self, what: &'static str, chunk: Option<u64>) -> CompactError {
+        let fault = SourceFault::Malformed(what);
+        let error = self.source.error(FileKey::index(self.source.number()), fault);
+        let error = error.at(self.entry_offset()).of_series(&self.labels);
+        CompactError::Source(Box::new(match chunk {
+            Some(reference) => error.of_chunk(reference),
+            None => error,
+        }))
     }
 
     /// Moves to the next series; false after the last one.
@@ -125,6 +158,7 @@ impl SeriesCursor {
                 )));
             }
             self.chunks.clear();
+            self.source.check_stats(self.count, self.listed_in_all.count())?;
             return Ok(false);
         };
         self.skip_padding(padding)?;
@@ -134,6 +168,7 @@ impl SeriesCursor {
         }
         self.series_ref = u64::from(reference);
         self.decode_entry()?;
+        self.count += 1;
         Ok(true)
     }
 
@@ -167,23 +202,23 @@ impl SeriesCursor {
             return Err(self.fault(SourceFault::Malformed("series entry is cut off")));
         };
         let (stored, computed) = (u32::from_be_bytes(*stored), crc32c(body));
-        let fault = if stored == computed {
-            std::mem::swap(&mut self.labels, &mut self.previous);
-            let entry = Entry {
-                symbols: &self.symbols,
-                raw: &mut self.raw,
-                previous: &self.previous,
-                labels: &mut self.labels,
-                chunks: &mut self.chunks,
-            };
-            entry.decode(body).err()
-        } else {
-            Some(SourceFault::Checksum { what: "series entry", stored, computed })
+        if stored != computed {
+            let what = "series entry";
+            return Err(self.fault(SourceFault::Checksum { what, stored, computed }));
+        }
+        std::mem::swap(&mut self.labels, &mut self.previous);
+        let entry = Entry {
+            symbols: &self.symbols,
+            raw: &mut self.raw,
+            previous: &self.previous,
+            labels: &mut self.labels,
+            chunks: &mut self.chunks,
         };
-        if let Some(fault) = fault {
-            return Err(self.fault(fault));
+        if let Err(fault) = entry.decode(body) {
+            return Err(self.fault_behind(&self.previous, self.window.position(), fault));
         }
         self.window.advance(total);
+        self.labels_digest = labels_digest(&self.labels);
         self.listed = Tally::default();
         for ListedChunk { min_time, max_time, reference } in &self.chunks {
             let source = self.source.number();
@@ -195,21 +230,23 @@ impl SeriesCursor {
 
     fn check_order(&self) -> Result<(), CompactError> {
         if self.labels.is_empty() {
-            return Err(self.fault(SourceFault::Malformed("a series without labels")));
+            let fault = SourceFault::Malformed("a series without labels");
+            return Err(self.fault_behind(&self.previous, self.entry_offset(), fault));
         }
         if self.labels <= self.previous {
-            return Err(self.fault(SourceFault::Malformed("series are not sorted by labels")));
+            return Err(self.fault_of_series("series are not sorted by labels", None));
         }
         let names_ascend = self.labels.chunks_exact(2).is_sorted_by(|a, b| a[0] < b[0]);
         if !names_ascend {
-            return Err(self.fault(SourceFault::Malformed("labels of a series are not sorted")));
+            return Err(self.fault_of_series("labels of a series are not sorted", None));
         }
-        let times_ascend = self.chunks.iter().all(|chunk| chunk.min_time <= chunk.max_time)
-            && self.chunks.is_sorted_by(|a, b| a.max_time < b.min_time);
-        if !times_ascend {
-            return Err(
-                self.fault(SourceFault::Malformed("chunks of a series are not in time order"))
-            );
+        let mut last = None;
+        for ListedChunk { min_time, max_time, reference } in &self.chunks {
+            if min_time > max_time || last.is_some_and(|last| last >= *min_time) {
+                let what = "chunks of a series are not in time order";
+                return Err(self.fault_of_series(what, Some(*reference)));
+            }
+            last = Some(*max_time);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, segment_header};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
-use tsdb_format::meta::BlockMeta;
+use tsdb_format::meta::{BlockMeta, BlockStats};
 use tsdb_format::tombstones::{Interval, Tombstones};
 use uncached_io::AlignedBuf;
 
@@ -182,15 +182,49 @@ impl Source {
         self.tombstones.get(series_ref)
     }
 
+    /// Holds the statistics in meta.json against what the index lists.
+    ///
+    /// Each version of Prometheus counts series, chunks and samples of what it writes, a deletion
+    /// leaves these counts alone, and so do Thanos and Mimir. A program that doesn't count leaves
+    /// all of them out. The number of tombstones is not compared: a crash in the middle of a
+    /// deletion legally leaves the old one; nor is the share of the histograms, which older
+    /// versions don't know.
+    ///
+    /// # Errors
+    /// When meta.json says something else.
+    pub(super) fn check_stats(&self, series: u64, chunks: u64) -> Result<(), CompactError> {
+        let Some(stats) = self.stated() else { return Ok(()) };
+        for (what, said, found) in
+            [("series", stats.num_series, series), ("chunks", stats.num_chunks, chunks)]
+        {
+            if said != found {
+                return Err(self.meta_fault(SourceFault::StatsDisagree { what, said, found }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The statistics in meta.json, if it has any.
+    pub(super) fn stated(&self) -> Option<&BlockStats> {
+        let stats = &self.meta.stats;
+        let any = stats.num_series > 0 || stats.num_chunks > 0 || stats.num_samples > 0;
+        any.then_some(stats)
+    }
+
+    /// An error that blames this block's meta.json.
+    pub(super) fn meta_fault(&self, fault: SourceFault) -> CompactError {
+        let file = self.dir.join("meta.json");
+        CompactError::Source(Box::new(SourceError::new(self.dir.clone(), file, fault)))
+    }
+
     /// An error that blames a file of this block.
     pub(super) fn fault(&self, file: FileKey, fault: SourceFault) -> CompactError {
-        CompactError::Source(Box::new(SourceError {
-            block: self.dir.clone(),
-            file: self.pool.path(file),
-            series: None,
-            chunk: None,
-            fault,
-        }))
+        CompactError::Source(Box::new(self.error(file, fault)))
+    }
+
+    /// The same, to be made more precise.
+    pub(super) fn error(&self, file: FileKey, fault: SourceFault) -> SourceError {
+        SourceError::new(self.dir.clone(), self.pool.path(file), fault)
     }
 
     /// An error that blames a chunk of this block, by its reference.
@@ -200,13 +234,9 @@ impl Source {
         series: String,
         fault: SourceFault,
     ) -> CompactError {
-        let (segment, offset) = ((reference >> 32) as u32, reference as u32);
-        CompactError::Source(Box::new(SourceError {
-            block: self.dir.clone(),
-            file: self.pool.path(FileKey::segment(self.number, segment)),
-            series: Some(series),
-            chunk: Some((segment.saturating_add(1), offset)),
-            fault,
-        }))
+        let file = FileKey::segment(self.number, (reference >> 32) as u32);
+        let mut error = self.error(file, fault).of_chunk(reference);
+        error.series = Some(series);
+        CompactError::Source(Box::new(error))
     }
 }

@@ -9,9 +9,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tsdb_format::checksum::crc32c_append;
 use uncached_io::AlignedBuf;
 
-use crate::vfs::{CreateOptions, Vfs, VfsError, VfsFile, VfsRead};
+use super::error::CompactError;
+use crate::vfs::{CheckedFile, CreateOptions, Vfs, VfsError, VfsRead};
 
 /// Where a spill goes, and how much of it may stay in memory.
 pub(super) struct SpillOptions {
@@ -27,18 +29,26 @@ pub(super) struct SpillWriter {
     /// `None` where bytes are only counted.
     target: Option<(Arc<dyn Vfs>, SpillOptions)>,
     memory: Vec<u8>,
-    file: Option<Box<dyn VfsFile>>,
+    file: Option<CheckedFile>,
     len_bytes: u64,
+    /// CRC-32C of what was written.
+    crc32c: u32,
 }
 
 impl SpillWriter {
     pub(super) fn new(vfs: Arc<dyn Vfs>, options: SpillOptions) -> Self {
-        Self { target: Some((vfs, options)), memory: Vec::new(), file: None, len_bytes: 0 }
+        Self {
+            target: Some((vfs, options)),
+            memory: Vec::new(),
+            file: None,
+            len_bytes: 0,
+            crc32c: 0,
+        }
     }
 
     /// Counts bytes and keeps none; what it finishes as can't be read.
     pub(super) fn counting() -> Self {
-        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0 }
+        Self { target: None, memory: Vec::new(), file: None, len_bytes: 0, crc32c: 0 }
     }
 
     /// How many bytes were written so far.
@@ -48,6 +58,9 @@ impl SpillWriter {
 
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> Result<(), VfsError> {
         self.len_bytes += bytes.len() as u64;
+        if self.target.is_some() {
+            self.crc32c = crc32c_append(self.crc32c, bytes);
+        }
         if let Some(file) = &mut self.file {
             return file.write_all(bytes);
         }
@@ -65,7 +78,7 @@ impl SpillWriter {
             return Ok(());
         }
         let create = CreateOptions::new().buffer_bytes(options.buffer_bytes);
-        let mut file = vfs.create(&options.path, &create)?;
+        let mut file = CheckedFile::create(vfs.as_ref(), &options.path, &create)?;
         file.write_all(&self.memory)?;
         file.write_all(bytes)?;
         self.memory = Vec::new();
@@ -75,13 +88,14 @@ impl SpillWriter {
 
     /// Ends writing; what was spilled can be read now.
     pub(super) fn finish(self) -> Result<Spilled, VfsError> {
+        let Self { len_bytes, crc32c, memory, .. } = self;
         let (Some(file), Some((vfs, options))) = (self.file, self.target) else {
-            return Ok(Spilled { memory: self.memory, file: None, len_bytes: self.len_bytes });
+            return Ok(Spilled { memory, file: None, len_bytes, crc32c });
         };
         file.finish()?;
         let read = vfs.open(&options.path)?;
         let file = SpilledFile { vfs, path: options.path, read };
-        Ok(Spilled { memory: Vec::new(), file: Some(file), len_bytes: self.len_bytes })
+        Ok(Spilled { memory, file: Some(file), len_bytes, crc32c })
     }
 }
 
@@ -96,6 +110,7 @@ pub(super) struct Spilled {
     memory: Vec<u8>,
     file: Option<SpilledFile>,
     len_bytes: u64,
+    crc32c: u32,
 }
 
 impl Spilled {
@@ -126,20 +141,29 @@ impl Spilled {
         }
     }
 
-    /// Hands all bytes to `sink`, in order, in pieces of at most `piece_bytes`.
-    pub(super) fn for_each_piece<E: From<VfsError>>(
+    /// Hands all bytes to `sink`, in order, in pieces of at most `piece_bytes`; fails in the end if
+    /// they are not those that were written.
+    pub(super) fn for_each_piece(
         &self,
         piece_bytes: usize,
-        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut sink: impl FnMut(&[u8]) -> Result<(), CompactError>,
+    ) -> Result<(), CompactError> {
         let mut buf = AlignedBuf::default();
-        let mut offset = 0;
+        let (mut offset, mut crc) = (0, 0);
         while offset < self.len_bytes {
             let piece = self.read(offset, piece_bytes, &mut buf)?;
+            if piece.is_empty() {
+                break;
+            }
             offset += piece.len() as u64;
             sink(piece)?;
+            crc = crc32c_append(crc, piece);
         }
-        Ok(())
+        if offset == self.len_bytes && crc == self.crc32c {
+            Ok(())
+        } else {
+            Err(CompactError::SpillDamaged)
+        }
     }
 
     /// Removes the file, if there is one.

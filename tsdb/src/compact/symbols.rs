@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tsdb_format::checksum::crc32c_append;
+use tsdb_format::checksum::{crc32c, crc32c_append};
 use tsdb_format::varint::{put_uvarint, uvarint, uvarint_len};
 use uncached_io::AlignedBuf;
 
@@ -20,6 +20,7 @@ use super::budget::Shares;
 use super::error::{CompactError, SourceFault};
 use super::files::FileKey;
 use super::heap::TieHeap;
+use super::mutation::Mutations;
 use super::source::Source;
 use super::spill::{SpillOptions, SpillWriter, Spilled};
 use super::symbol_map::{EliasFano, SymbolMap, SymbolMapBuilder};
@@ -35,7 +36,14 @@ const SYMBOL_BYTES_MAX: u64 = 1 << 24;
 pub(super) struct MergedSymbols {
     bytes: Spilled,
     count: u32,
-    offsets: Vec<u64>,
+    /// Offset and CRC-32C of each group of [`SAMPLE`] symbols.
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    offset: u64,
+    crc: u32,
 }
 
 impl MergedSymbols {
@@ -47,7 +55,7 @@ impl MergedSymbols {
     ) -> Result<Self, CompactError> {
         let mut table = TableWriter::new(SpillWriter::new(vfs, spill));
         for string in strings {
-            table.push(string.as_bytes())?;
+            table.push(string.as_bytes(), crc32c(string.as_bytes()))?;
         }
         table.finish()
     }
@@ -83,23 +91,31 @@ impl MergedSymbols {
 struct TableWriter {
     store: SpillWriter,
     count: u32,
-    offsets: Vec<u64>,
+    groups: Vec<Group>,
     prefix: Vec<u8>,
 }
 
 impl TableWriter {
     fn new(store: SpillWriter) -> Self {
-        Self { store, count: 0, offsets: Vec::new(), prefix: Vec::new() }
+        Self { store, count: 0, groups: Vec::new(), prefix: Vec::new() }
     }
 
-    fn push(&mut self, symbol: &[u8]) -> Result<(), CompactError> {
+    /// Appends `symbol`, whose CRC-32C was `crc` when it was read.
+    fn push(&mut self, symbol: &[u8], crc: u32) -> Result<(), CompactError> {
         if self.count.is_multiple_of(SAMPLE) {
-            self.offsets.push(self.store.len_bytes());
+            self.groups.push(Group { offset: self.store.len_bytes(), crc: 0 });
         }
         self.prefix.clear();
         put_uvarint(&mut self.prefix, symbol.len() as u64);
+        if let Some(group) = self.groups.last_mut() {
+            group.crc = crc32c_append(crc32c_append(group.crc, &self.prefix), symbol);
+        }
         self.store.write_all(&self.prefix)?;
         self.store.write_all(symbol)?;
+        // After the copy, so that a change before it is seen, too.
+        if crc32c(symbol) != crc {
+            return Err(CompactError::Altered { what: "a symbol" });
+        }
         let limit = u64::from(u32::MAX);
         self.count =
             self.count.checked_add(1).ok_or(CompactError::limit("symbols", limit + 1, limit))?;
@@ -112,7 +128,7 @@ impl TableWriter {
         if len > limit {
             return Err(CompactError::limit("symbol table bytes", len, limit));
         }
-        Ok(MergedSymbols { bytes: self.store.finish()?, count: self.count, offsets: self.offsets })
+        Ok(MergedSymbols { bytes: self.store.finish()?, count: self.count, groups: self.groups })
     }
 }
 
@@ -137,14 +153,9 @@ impl SymbolCursor<'_> {
     /// When `id` is not below the table's count: ids come from the table's own maps.
     pub(super) fn get(&mut self, id: u32) -> Result<&[u8], CompactError> {
         assert!(id < self.symbols.count, "symbol ids come from the merged table");
-        if id < self.next || id / SAMPLE != self.next / SAMPLE {
-            let offset = self.symbols.offsets[(id / SAMPLE) as usize];
-            let inside = offset.checked_sub(self.start).filter(|&at| at < self.window.len() as u64);
-            match inside {
-                Some(at) => self.at = at as usize,
-                None => self.load(offset, 0)?,
-            }
-            self.next = id / SAMPLE * SAMPLE;
+        let here = id >= self.next && id / SAMPLE == self.next / SAMPLE;
+        if !here || self.next.is_multiple_of(SAMPLE) {
+            self.enter(id / SAMPLE)?;
         }
         loop {
             let range = self.entry()?;
@@ -156,19 +167,33 @@ impl SymbolCursor<'_> {
         }
     }
 
-    /// Where the string at `at` lies in the window, which is moved if it does not hold all of it.
-    fn entry(&mut self) -> Result<std::ops::Range<usize>, CompactError> {
-        loop {
-            let rest = &self.window[self.at..];
-            let mut want = 0;
-            if let Some((len, prefix)) = uvarint(rest) {
-                let end = prefix + len as usize;
-                if end <= rest.len() {
-                    return Ok(self.at + prefix..self.at + end);
-                }
-                want = end;
-            }
-            self.load(self.start + self.at as u64, want)?;
+    /// Moves to the first symbol of a group, which is checked and in the window as a whole.
+    fn enter(&mut self, number: u32) -> Result<(), CompactError> {
+        let groups = &self.symbols.groups;
+        let Group { offset, crc } = groups[number as usize];
+        let next = groups.get(number as usize + 1);
+        let end = next.map_or(self.symbols.bytes.len_bytes(), |next| next.offset);
+        let len = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let inside = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        match inside.filter(|at| at.checked_add(len).is_some_and(|end| end <= self.window.len())) {
+            Some(at) => self.at = at,
+            None => self.load(offset, len)?,
+        }
+        let group = self.window.get(self.at..).and_then(|rest| rest.get(..len));
+        if group.map(crc32c) != Some(crc) {
+            return Err(CompactError::SpillDamaged);
+        }
+        self.next = number * SAMPLE;
+        Ok(())
+    }
+
+    /// Where the string at `at` lies in the window, which holds all of its group.
+    fn entry(&self) -> Result<std::ops::Range<usize>, CompactError> {
+        let rest = &self.window[self.at..];
+        let entry = uvarint(rest).map(|(len, prefix)| (prefix, prefix + len as usize));
+        match entry.filter(|(_, end)| *end <= rest.len()) {
+            Some((prefix, end)) => Ok(self.at + prefix..self.at + end),
+            None => Err(CompactError::SpillDamaged),
         }
     }
 
@@ -190,6 +215,8 @@ struct TableCursor {
     left: u32,
     crc: u32,
     current: Vec<u8>,
+    /// CRC-32C of `current` when it was read.
+    current_crc: u32,
     /// File offset of the current entry: what version 1 calls a symbol reference.
     offset: u64,
     started: bool,
@@ -198,7 +225,9 @@ struct TableCursor {
 impl TableCursor {
     /// Moves to the next symbol; false at the end, where the table's checksum is compared.
     fn advance(&mut self, source: &Source) -> Result<bool, CompactError> {
-        let fault = |error: SourceFault| source.fault(FileKey::index(self.source), error);
+        let offset = self.window.position();
+        let key = FileKey::index(self.source);
+        let fault = |fault| CompactError::Source(Box::new(source.error(key, fault).at(offset)));
         if self.left == 0 {
             if self.window.remaining() != 4 {
                 return Err(fault(SourceFault::Malformed(
@@ -237,6 +266,7 @@ impl TableCursor {
         self.started = true;
         self.current.clear();
         self.current.extend_from_slice(symbol);
+        self.current_crc = crc32c(symbol);
         self.window.advance(total);
         Ok(true)
     }
@@ -306,6 +336,7 @@ pub(super) fn merge_symbols(
     store: SpillWriter,
     shares: &SymbolShares,
     mut lengths: Option<&mut SymbolLengths>,
+    mutations: &Mutations,
 ) -> Result<(MergedSymbols, Vec<SourceSymbols>), CompactError> {
     let mut cursors = Vec::with_capacity(sources.len());
     for (number, source) in sources.iter().enumerate() {
@@ -325,7 +356,8 @@ pub(super) fn merge_symbols(
         let cursor = &cursors[id];
         if table.count == 0 || last != cursor.current {
             last.clone_from(&cursor.current);
-            table.push(&last)?;
+            mutations.symbol(&mut last);
+            table.push(&last, cursor.current_crc)?;
             if let Some(lengths) = lengths.as_deref_mut() {
                 lengths.push(last.len());
             }
@@ -384,6 +416,7 @@ fn open_table(
         left,
         crc: crc32c_append(0, &head[4..]),
         current: Vec::new(),
+        current_crc: 0,
         offset: 0,
         started: false,
     })

@@ -12,6 +12,28 @@
 //!  samples
 //! ```
 //!
+//! ```
+//! use tsdb::block::{Block, list_blocks};
+//! use tsdb::query::{Querier, Samples, TimeRange, parse_selector};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listed = list_blocks("../testdata/blocks/basic".as_ref())?.blocks;
+//! let blocks: Vec<Block> = listed.iter().map(|b| Block::open(&b.dir)).collect::<Result<_, _>>()?;
+//! let querier = Querier::new(&blocks);
+//! let mut found = querier.select(&parse_selector("{__name__=~\".+\"}")?, TimeRange::ALL)?;
+//! let mut samples = Samples::new();
+//! let mut count = 0;
+//! while let Some(series) = found.next()? {
+//!     series.samples(&mut samples);
+//!     while samples.next()?.is_some() {
+//!         count += 1;
+//!     }
+//! }
+//! assert!(count > 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Everything is read where it is mapped: strings and chunks are lent, and iterators are made once
 //! and [reset](Series::samples) for each series, so that a scan does not allocate per series.
 //!

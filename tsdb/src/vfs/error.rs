@@ -14,6 +14,8 @@ pub enum Operation {
     Write,
     /// Making a file durable: drain, truncate, fsync.
     Finish,
+    /// Holding the bytes that reached a file against those that were written to it.
+    Account,
     /// Opening a file for reading.
     Open,
     /// Reading from a file.
@@ -38,6 +40,7 @@ impl fmt::Display for Operation {
             Self::Create => "create",
             Self::Write => "write",
             Self::Finish => "sync",
+            Self::Account => "account for the bytes of",
             Self::Open => "open",
             Self::Read => "read",
             Self::CreateDir => "create directory",

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{AlignedBuf, Operation, VfsError};
+use super::{AlignedBuf, CheckedFile, Operation, VfsError};
 
 /// Every durable effect of the crate.
 ///
@@ -56,6 +56,12 @@ pub trait Vfs: Send + Sync {
     /// The OS refuses; some of the directory may be gone.
     fn remove_dir_all(&self, path: &Path) -> Result<(), VfsError>;
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// The OS refuses, also when there is something in it or there is none.
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError>;
+
     /// Gives `path` this owner, group and mode. What is so already is not touched, so that an
     /// unprivileged process may ask for what it has.
     ///
@@ -99,7 +105,25 @@ pub trait VfsFile: Send {
     ///
     /// # Errors
     /// Any of that failed. A failed sync is final: the file's content is unknown from then on.
-    fn finish(self: Box<Self>) -> Result<(), VfsError>;
+    fn finish(self: Box<Self>) -> Result<FinishedFile, VfsError>;
+}
+
+/// A file that is complete and durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FinishedFile {
+    /// Its length in bytes.
+    pub len_bytes: u64,
+    /// CRC-32C of its bytes, taken as late as can be: of the buffers that the OS was given.
+    pub crc32c: u32,
+}
+
+impl FinishedFile {
+    /// A file of `len_bytes` with this CRC-32C.
+    #[must_use]
+    pub fn new(len_bytes: u64, crc32c: u32) -> Self {
+        Self { len_bytes, crc32c }
+    }
 }
 
 /// A finished file, read at will from any thread.
@@ -203,7 +227,7 @@ pub fn write_file(
     let options = CreateOptions { ownership, ..CreateOptions::new() }
         .expected_len(bytes.len() as u64)
         .buffer_bytes(bytes.len().clamp(SMALL_BUFFER_BYTES, SMALL_BUFFER_BYTES * 16));
-    let mut file = vfs.create(path, &options)?;
+    let mut file = CheckedFile::create(vfs, path, &options)?;
     file.write_all(bytes)?;
     file.finish()
 }

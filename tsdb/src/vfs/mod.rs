@@ -12,6 +12,19 @@
 //!   past the page cache   builds the disk images that a crash could leave
 //! ```
 //!
+//! ```
+//! use tsdb::vfs::{Io, OsVfs, Policy, Vfs, write_file_atomic};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let vfs = OsVfs::new(Io::probe(dir.path(), Policy::Prefer)?);
+//! write_file_atomic(&vfs, &dir.path().join("mark.json"), b"{}", None)?;
+//! vfs.sync_dir(dir.path())?;
+//! assert_eq!(std::fs::read(dir.path().join("mark.json"))?, b"{}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Two rules make the test half worth something:
 //!
 //! - Whoever makes something durable, or takes something away, does so through a [`Vfs`]; nothing
@@ -20,20 +33,29 @@
 //!   [`VfsFile::finish`], a directory entry (created, renamed or removed) after
 //!   [`Vfs::sync_dir`] on the directory that holds it, and nothing is durable earlier.
 //!
+//! What is written is accounted for: a file's [`FinishedFile`] says the checksum of the bytes as they
+//! were handed to the OS, and whoever wrote them holds it against the checksum of what they were.
+//!
 //! Reads of sources do not come through here (they change nothing); reads of spilled data do,
 //! because what was written uncached should be read uncached, and tests want to make them fail.
 
+mod checked;
 mod error;
 mod file;
 mod os;
+mod output_dir;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 mod space;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checked::CheckedFile;
 pub use error::{Operation, VfsError};
-pub use file::{CreateOptions, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic};
+pub use file::{
+    CreateOptions, FinishedFile, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic,
+};
 pub use os::OsVfs;
+pub use output_dir::OutputDir;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};

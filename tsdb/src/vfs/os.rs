@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use uncached_io::{AlignedBuf, Io, Reader, Writer};
 
-use super::{CreateOptions, Operation, Ownership, Vfs, VfsError, VfsFile, VfsRead};
+use super::{CreateOptions, FinishedFile, Operation, Ownership, Vfs, VfsError, VfsFile, VfsRead};
 
 /// From here on writing overlaps with producing; below, a second buffer is only memory.
 const OVERLAP_BYTES_MIN: usize = 256 << 10;
@@ -36,10 +36,11 @@ impl OsVfs {
 
 impl Vfs for OsVfs {
     fn create(&self, path: &Path, options: &CreateOptions) -> Result<Box<dyn VfsFile>, VfsError> {
-        let writer = self
+        let mut writer = self
             .io
             .create(path, writer_options(options))
             .map_err(|error| VfsError::new(Operation::Create, path, error.into()))?;
+        writer.sum_bytes();
         if let Some(ownership) = options.ownership {
             self.set_ownership(path, ownership)?;
         }
@@ -79,6 +80,10 @@ impl Vfs for OsVfs {
             }
             _ => Ok(()),
         }
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError> {
+        fs::remove_dir(path).map_err(|source| VfsError::new(Operation::RemoveDir, path, source))
     }
 
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {
@@ -141,10 +146,10 @@ impl VfsFile for OsFile {
         self.writer.position()
     }
 
-    fn finish(self: Box<Self>) -> Result<(), VfsError> {
+    fn finish(self: Box<Self>) -> Result<FinishedFile, VfsError> {
         let Self { writer, path } = *self;
         match writer.finish() {
-            Ok(_) => Ok(()),
+            Ok(file) => Ok(FinishedFile::new(file.len_bytes, file.crc32c.unwrap_or(0))),
             Err(error) => Err(VfsError::new(Operation::Finish, &path, error.into())),
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tsdb::compact::planner::{LeveledPlanner, default_block_ranges};
@@ -110,14 +111,21 @@ pub(crate) struct StubbornVfs {
     pub(crate) operation: Operation,
     pub(crate) path: PathBuf,
     pub(crate) kind: io::ErrorKind,
+    /// How often it refuses.
+    pub(crate) times: AtomicUsize,
 }
 
 impl StubbornVfs {
     fn refuse(&self, operation: Operation, path: &Path) -> Result<(), VfsError> {
-        if operation == self.operation && path.starts_with(&self.path) {
+        if operation == self.operation && path.starts_with(&self.path) && self.is_due() {
             return Err(VfsError::new(operation, path, self.kind.into()));
         }
         Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let less = |times: usize| times.checked_sub(1);
+        self.times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 }
 
@@ -168,6 +176,10 @@ impl Vfs for StubbornVfs {
     fn remove_dir_all(&self, path: &Path) -> Result<(), VfsError> {
         self.refuse(Operation::RemoveDir, path)?;
         self.inner.remove_dir_all(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError> {
+        self.inner.remove_dir(path)
     }
 
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {

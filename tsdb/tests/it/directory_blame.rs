@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use serde_json::json;
 use tsdb::compact::{CompactOptions, Compactor, DirectoryReport, FAILED_MARKS_FILE};
@@ -42,6 +43,7 @@ fn a_file_that_cannot_be_read_costs_its_block_one_run() {
                     operation,
                     path: blocks[0].join(part),
                     kind,
+                    times: AtomicUsize::new(usize::MAX),
                 };
                 let what = format!("{operation} {part}: {kind}");
                 let report = run_with(Arc::new(stubborn), dir.path());
@@ -110,8 +112,14 @@ fn a_failure_without_a_culprit_leaves_the_rest_alone() {
         edit_meta(block, |meta| meta["thanos"] = json!({"labels": {"replica": "z"}}));
     }
     // A temporary block can be made for the first compaction, but not written.
-    let stubborn = OnceVfs::new(os_vfs(dir.path()));
-    let report = run_with(Arc::new(stubborn), dir.path());
+    let once = StubbornVfs {
+        inner: os_vfs(dir.path()),
+        operation: Operation::Create,
+        path: dir.path().to_owned(),
+        kind: ErrorKind::StorageFull,
+        times: AtomicUsize::new(1),
+    };
+    let report = run_with(Arc::new(once), dir.path());
     assert_eq!(culprits(&report), [None]);
     assert_eq!(successes(&report), 2, "the second range, and the other group");
     assert!(!report.is_clean());
@@ -130,64 +138,6 @@ fn generate(dir: &Path, hours: i64) {
     tsdb::generate::generate(&os_vfs(dir), dir, &options, &cancel, |_| {}).unwrap();
     if hours == 0 {
         fs::remove_dir_all(list(dir).pop().unwrap()).unwrap();
-    }
-}
-
-/// Finds the disk full at the first file it creates.
-struct OnceVfs {
-    inner: Arc<dyn tsdb::vfs::Vfs>,
-    fired: std::sync::atomic::AtomicBool,
-}
-
-impl OnceVfs {
-    fn new(inner: Arc<dyn tsdb::vfs::Vfs>) -> Self {
-        Self { inner, fired: false.into() }
-    }
-}
-
-impl tsdb::vfs::Vfs for OnceVfs {
-    fn create(
-        &self,
-        path: &Path,
-        options: &tsdb::vfs::CreateOptions,
-    ) -> Result<Box<dyn tsdb::vfs::VfsFile>, tsdb::vfs::VfsError> {
-        if !self.fired.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            let full = ErrorKind::StorageFull.into();
-            return Err(tsdb::vfs::VfsError::new(Operation::Create, path, full));
-        }
-        self.inner.create(path, options)
-    }
-
-    fn open(&self, path: &Path) -> Result<Arc<dyn tsdb::vfs::VfsRead>, tsdb::vfs::VfsError> {
-        self.inner.open(path)
-    }
-
-    fn create_dir(&self, path: &Path) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.create_dir(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.rename(from, to)
-    }
-
-    fn sync_dir(&self, path: &Path) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.sync_dir(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.remove_file(path)
-    }
-
-    fn remove_dir_all(&self, path: &Path) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.remove_dir_all(path)
-    }
-
-    fn set_ownership(
-        &self,
-        path: &Path,
-        ownership: tsdb::vfs::Ownership,
-    ) -> Result<(), tsdb::vfs::VfsError> {
-        self.inner.set_ownership(path, ownership)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -195,6 +196,8 @@ fn a_child_that_lacks_samples_condemns_nobody() {
 fn a_child_that_holds_other_values_condemns_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let parents = copy_case("replicas-jittered", dir.path());
+    // A replica, and another one of the same times, and a name for both.
+    let parents = &parents[..2];
     let made = compactor(dir.path()).merge(&parents[..1], dir.path()).unwrap();
     let child = made.block.as_ref().unwrap().path().to_owned();
     let named: Value = parents
@@ -207,8 +210,8 @@ fn a_child_that_holds_other_values_condemns_nobody() {
         meta["compaction"]["parents"] = named;
     });
     let report = run(dir.path());
-    assert_eq!(report.disputes.len(), 1);
-    assert!(parents.iter().all(|parent| parent.exists()));
+    assert!(report.disputes.iter().any(|dispute| dispute.parent == parents[1]));
+    assert!(parents.iter().all(|parent| parent.exists()), "none of them goes");
 }
 
 #[test]
@@ -279,6 +282,7 @@ fn sources_that_cannot_be_deleted_are_told_and_not_merged_again() {
             operation: Operation::Rename,
             path: blocks[0].clone(),
             kind: ErrorKind::PermissionDenied,
+            times: AtomicUsize::new(usize::MAX),
         };
         let stubborn = Arc::new(stubborn);
         let report = run_with(stubborn.clone(), dir.path());
@@ -291,11 +295,11 @@ fn sources_that_cannot_be_deleted_are_told_and_not_merged_again() {
         }
         assert!(tried.result.is_ok() && !report.is_clean(), "{case}");
         assert_eq!(tried.undeleted.as_ref().unwrap().blocks, [blocks[0].clone()], "{case}");
-        assert!(blocks[0].exists() && !blocks[1].exists(), "{case}");
-
+        assert!(blocks[0].exists(), "{case}");
         if case == "all-deleted" {
             continue; // Nothing was published that would tell the next run.
         }
+        assert!(!blocks[1].exists(), "{case}: the others go");
         // The next run meets the same, and does not merge it with its child either.
         let report = run_with(stubborn, dir.path());
         assert_eq!(report.compactions.len(), 0, "{case}");
@@ -320,6 +324,7 @@ fn a_leftover_that_cannot_be_removed_stops_nothing() {
         operation: Operation::RemoveDir,
         path: leftover.clone(),
         kind: ErrorKind::PermissionDenied,
+        times: AtomicUsize::new(usize::MAX),
     };
     let report = run_with(Arc::new(stubborn), dir.path());
     assert_eq!(report.swept.stuck[0].path, leftover);

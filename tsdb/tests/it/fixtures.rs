@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tsdb::compact::reencode::FloatEncoding;
+use tsdb::compact::FloatEncoding;
 use tsdb::compact::{CompactOptions, SEGMENT_BYTES_MAX};
 
 /// A set of blocks and what Prometheus makes of it.

@@ -2,10 +2,9 @@
 
 use tsdb::block::{Block, BlockChunk, BlockIndex, LabelValues, OpenError, ReadError};
 use tsdb::compact::planner::{ExcludeFilter, LeveledPlanner, Plan, PlanBlock, PlanError, Planner};
-use tsdb::compact::reencode::{EncodedChunks, ReencodeError, Reencoder};
 use tsdb::compact::{
-    CancelToken, CompactError, CompactOptions, Compactor, DirectoryCompactor, DirectoryReport,
-    DryRun, Ledger, Listing, Merged, Progress,
+    CancelToken, CompactError, CompactOptions, Compactor, DirectoryCompactor, DirectoryError,
+    DirectoryReport, DryRun, Ledger, Listing, Merged, Progress, ReencodeError,
 };
 use tsdb::generate::{GenerateError, GenerateOptions};
 use tsdb::query::{Matcher, Querier, QueryError, RawChunks, Samples, SelectorError, SeriesSet};
@@ -36,7 +35,6 @@ fn what_is_shared_between_threads_can_be() {
 #[test]
 fn what_one_thread_works_with_can_be_handed_to_another() {
     sent::<(SeriesSet<'static>, Samples<'static>, RawChunks<'static>)>();
-    sent::<(Reencoder, EncodedChunks)>();
     sent::<(ChunkAppender, ChunkDecoder, ChunkIterator<'static>)>();
     sent::<(uncached_io::Writer, dyn VfsFile)>();
 }
@@ -46,6 +44,7 @@ fn errors_can_be_boxed_and_handed_on() {
     error::<OpenError>();
     error::<ReadError>();
     error::<CompactError>();
+    error::<DirectoryError>();
     error::<PlanError>();
     error::<ReencodeError>();
     error::<GenerateError>();

@@ -40,6 +40,8 @@ pub struct Writer {
     failed: Option<Error>,
     /// Carries the unaligned end of one buffer over to the next.
     carry: Vec<u8>,
+    /// CRC-32C of what was submitted, if it is wanted.
+    checksum: Option<u32>,
 }
 
 /// A file that is complete and durable. Its directory entry is not: sync the directory.
@@ -50,6 +52,8 @@ pub struct Finished {
     pub len_bytes: u64,
     /// What it took.
     pub stats: WriteStats,
+    /// CRC-32C of its bytes, if [`Writer::sum_bytes`] asked for it.
+    pub crc32c: Option<u32>,
 }
 
 impl Writer {
@@ -73,7 +77,15 @@ impl Writer {
             reserved: 0,
             failed: None,
             carry: Vec::new(),
+            checksum: None,
         }
+    }
+
+    /// Asks for the CRC-32C of the file's bytes in [`Finished::crc32c`]. It is taken of the buffers
+    /// as they are handed over to be written, so that it differs from the caller's own checksum if
+    /// anything changed the bytes since they were appended. Ask before the first byte.
+    pub fn sum_bytes(&mut self) {
+        self.checksum = Some(0);
     }
 
     /// Where the file is.
@@ -172,6 +184,7 @@ impl Writer {
         let len_bytes = self.position();
         if let Some(buf) = self.buf.take() {
             if self.filled > 0 {
+                self.sum(&buf, self.filled);
                 let filled = Filled { buf, len: self.filled, offset_bytes: self.base };
                 self.engine.submit(filled)?;
             } else {
@@ -182,7 +195,14 @@ impl Writer {
         let mut target = self.target.lock();
         target.finish(len_bytes)?;
         let (waits, wait_time) = self.engine.waited();
-        Ok(Finished { len_bytes, stats: WriteStats { waits, wait_time, ..target.stats().clone() } })
+        let stats = WriteStats { waits, wait_time, ..target.stats().clone() };
+        Ok(Finished { len_bytes, stats, crc32c: self.checksum })
+    }
+
+    /// Takes the first `len` bytes of a buffer that is about to be submitted into the checksum.
+    fn sum(&mut self, buf: &AlignedBuf, len: usize) {
+        let sum = |crc| crc32c::crc32c_append(crc, &buf.as_slice()[..len]);
+        self.checksum = self.checksum.map(sum);
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -210,6 +230,7 @@ impl Writer {
         let Some(buf) = self.buf.take() else { return self.check() };
         let whole = self.filled - self.filled % self.offset_align;
         self.choose_engine();
+        self.sum(&buf, whole);
         self.carry.clear();
         self.carry.extend_from_slice(&buf.as_slice()[whole..self.filled]);
         let submitted = self.engine.submit(Filled { buf, len: whole, offset_bytes: self.base });

@@ -125,11 +125,23 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
         display_count(estimate.chunks)
     );
     say!(
-        "  would need {} of disk at peak ({} are free) and {} of memory",
+        "  would need {}{} of disk at peak ({} are free) and {} of memory",
+        if estimate.exact { "" } else { "about " },
         display_bytes(estimate.peak_disk_bytes),
         display_bytes(estimate.free_disk_bytes),
         display_bytes(estimate.memory_bytes)
     );
+    match estimate.peak_disk_bytes_max {
+        _ if estimate.exact => {}
+        Some(most) => say!(
+            "  overlapping chunks are encoded anew and can grow: {} of disk at the very most",
+            display_bytes(most)
+        ),
+        None => say!(
+            "  overlapping chunks are encoded anew and can grow; by how much at most is not known \
+             before histograms are read"
+        ),
+    }
     if estimate.free_disk_bytes < estimate.peak_disk_bytes {
         let missing = estimate.peak_disk_bytes - estimate.free_disk_bytes;
         say!("  too little room: {} are missing", display_bytes(missing));

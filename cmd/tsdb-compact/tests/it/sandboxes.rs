@@ -49,9 +49,13 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "no-block" => no_block(dir),
         "names" => names(dir),
         "series" => series(dir),
-        "space" => space(&data),
-        "lock" => programs.hold_lock(&data),
+        "space" => return space(dir),
+        "lock" => {
+            copy_case("basic", &dir.join("elsewhere"));
+            programs.hold_lock(&data);
+        }
         "midway" => midway(dir),
+        "lineage" => lineage(dir),
         "disk-full" => return disk_full(dir),
         "uncached" => return programs.uncached(dir),
         "unprivileged" => return unprivileged(dir),
@@ -228,11 +232,35 @@ fn names(dir: &Path) {
     block(dir, "there");
 }
 
-/// A segment that seems to be far longer than any disk has room for.
-fn space(data: &Path) {
-    copy_case("five-blocks", data);
-    let segment = File::options().write(true).open(data.join(BLOCK).join("chunks/000001"));
-    segment.unwrap().set_len(8 << 40).unwrap();
+/// A place for a tiny disk.
+fn space(dir: &Path) -> bool {
+    copy_case("five-blocks", &dir.join("data"));
+    has_place_for_disk(dir, "space")
+}
+
+/// Blocks beside what was made of them: by a run that was killed, damaged since, marked since, and
+/// with samples outside of their times.
+fn lineage(dir: &Path) {
+    for (name, case, merged) in [
+        ("killed", "five-blocks", 3),
+        ("damaged", "five-blocks", 3),
+        ("marked", "five-blocks", 3),
+        ("oor", "out-of-range", 2),
+    ] {
+        let data = dir.join(name);
+        copy_case(case, &data);
+        let blocks = fixtures::entries(&data);
+        let mut merge = fixtures::program();
+        merge.arg("merge").args(&blocks[..merged]).arg("--output").arg(&data);
+        fixtures::expect_code(&mut merge, 0);
+        let child = fixtures::entries(&data).into_iter().find(|path| !blocks.contains(path));
+        let child = child.unwrap();
+        match name {
+            "damaged" => flip(&child.join("chunks/000001"), 2000),
+            "marked" => fs::write(child.join("deletion-mark.json"), "{}").unwrap(),
+            _ => {}
+        }
+    }
 }
 
 /// Large enough to be caught while it is being merged; and tombstones to be put into a block.
@@ -247,13 +275,19 @@ fn midway(dir: &Path) {
 
 /// A place for a small disk.
 fn disk_full(dir: &Path) -> bool {
+    midway(dir);
+    has_place_for_disk(dir, "disk-full")
+}
+
+/// Whether a disk can be mounted on `disk`, which is made.
+fn has_place_for_disk(dir: &Path, session: &str) -> bool {
     let mut trial = std::process::Command::new("unshare");
     let trial = trial.args(["--mount", "mount", "-t", "tmpfs", "tmpfs"]).arg(dir).output();
     if !trial.is_ok_and(|trial| trial.status.success()) {
-        fixtures::skip("TSDB_CLI_TESTS", "session disk-full: only root can mount a small disk");
+        let why = format!("session {session}: only root can mount a small disk");
+        fixtures::skip("TSDB_CLI_TESTS", &why);
         return false;
     }
-    midway(dir);
     fs::create_dir(dir.join("disk")).unwrap();
     true
 }
@@ -298,6 +332,8 @@ impl Programs {
         self.locks.push(lock);
     }
 
+    /// `on-tiny-disk tsdb-compact ...` runs it with a disk of one page on `disk`.
+    ///
     /// `on-small-disk COMMAND` mounts a disk of 64 MiB on `disk`, for that command only, and says
     /// what is left there.
     ///
@@ -334,7 +370,13 @@ exit $code' {} "$@"
 "#,
             midway.display()
         );
+        let tiny_disk = format!(
+            r#"shift; exec unshare --mount sh -c 'mount -t tmpfs -o size=4k tmpfs disk
+exec "$0" "$@"' {PROGRAM} "$@"
+"#
+        );
         vec![
+            ("on-tiny-disk", self.script("on-tiny-disk", &tiny_disk)),
             ("as-nobody", self.script("as-nobody", &nobody)),
             ("midway", midway),
             ("on-small-disk", self.script("on-small-disk", &small_disk)),

@@ -14,7 +14,7 @@ use crate::sandboxes::{Programs, prepare};
 const FORCED: bool = cfg!(feature = "forcedirectio");
 
 /// Sessions that are about the other case, or write where nothing goes past the page cache.
-const NOT_FORCED: [&str; 3] = ["uncached", "disk-full", "unprivileged"];
+const NOT_FORCED: [&str; 4] = ["uncached", "disk-full", "space", "unprivileged"];
 
 fn sessions() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");

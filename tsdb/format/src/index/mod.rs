@@ -20,6 +20,16 @@
 //! that are kept ([`SymbolTable`], [`PostingsTable`]) hold places, not bytes: they are handed the
 //! same slice again at each call, so that one owner can hold both.
 //!
+//! ```
+//! use tsdb_format::index::Toc;
+//!
+//! let toc = Toc { symbols: 5, series: 48, postings_table: 160, ..Toc::default() };
+//! let mut bytes = Vec::new();
+//! toc.encode(&mut bytes);
+//! assert_eq!(Toc::decode(&bytes)?, toc);
+//! # Ok::<(), tsdb_format::DecodeError>(())
+//! ```
+//!
 //! Source: Prometheus 3.15, `tsdb/docs/format/index.md` and, where it is behind,
 //! `tsdb/index/index.go`.
 

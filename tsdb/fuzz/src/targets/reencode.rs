@@ -1,6 +1,6 @@
 //! Merging and trimming chunks of any content.
 
-use tsdb::compact::reencode::{ChunkInput, EncodedChunks, FloatEncoding, Reencoder, digest_chunk};
+use tsdb::compact::{ChunkInput, EncodedChunks, FloatEncoding, Reencoder, digest_chunk};
 use tsdb_format::chunkenc::{Encoding, num_samples};
 use tsdb_format::tombstones::Interval;
 

@@ -59,7 +59,8 @@ fn fill(block: &TempBlock, vfs: &dyn Vfs) -> Result<(), PublishError> {
     }
     let mut index = block.create_index(CreateOptions::new())?;
     index.write_all(b"index")?;
-    Ok(index.finish()?)
+    index.finish()?;
+    Ok(())
 }
 
 /// A whole compaction with this module's order.

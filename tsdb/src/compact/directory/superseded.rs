@@ -13,7 +13,7 @@
 //!
 //! A dispute costs the two blocks their compaction and the run its clean exit; nothing is deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -89,50 +89,65 @@ impl fmt::Display for Dispute {
     }
 }
 
-/// Finds out who names whom, and takes the blocks concerned out of planning.
+/// Finds out who names whom, and takes the blocks concerned out of planning. A child that does not
+/// stand for one of its parents stands for none.
 pub(super) fn find(listing: &mut Listing) {
     let metas: Vec<&BlockMeta> = listing.blocks.iter().map(|block| &block.meta).collect();
     let named = leftovers::superseded(&metas);
     let position: BTreeMap<Ulid, usize> =
         listing.blocks.iter().enumerate().map(|(at, block)| (block.meta.ulid, at)).collect();
+    // What others marked is left as it is, and for them to delete.
+    let is_left =
+        |at: usize| listing.blocks[at].plan_block.no_compact.as_ref().is_some_and(is_of_others);
+    let mut pairs = Vec::new();
     for (parent, children) in named {
         let Some(&parent) = position.get(&parent) else { continue };
-        if listing.blocks[parent].plan_block.no_compact.as_ref().is_some_and(is_of_others) {
-            // Left out as it is, and for those to delete who marked it.
+        if is_left(parent) {
             continue;
         }
-        let children: Vec<usize> =
-            children.iter().filter_map(|child| position.get(child).copied()).collect();
-        let mut standing = None;
-        let mut disputes = Vec::new();
-        for child in children {
-            match doubt(&listing.blocks[child], &listing.blocks[parent].meta) {
-                None => standing = standing.or(Some(child)),
-                Some(doubt) => disputes.push((child, doubt)),
-            }
-        }
-        let parent_dir = listing.blocks[parent].dir.clone();
-        if let Some(child) = standing {
-            let child = &listing.blocks[child];
-            let (by, child) = (child.meta.ulid, child.dir.clone());
-            listing.superseded.push(Superseded { parent: parent_dir.clone(), child });
-            listing.blocks[parent].plan_block.no_compact = Some(NoCompact::Superseded { by });
-        }
-        for (child, doubt) in disputes {
-            let child = listing.blocks[child].dir.clone();
-            let dispute = Dispute { child, parent: parent_dir.clone(), doubt };
-            hold(listing, &dispute);
-            listing.disputes.push(dispute);
+        for child in children.iter().filter_map(|child| position.get(child)) {
+            let doubt = doubt(&listing.blocks[*child], &listing.blocks[parent].meta);
+            pairs.push((parent, *child, doubt));
         }
     }
+    let doubted: BTreeSet<usize> =
+        pairs.iter().filter(|(_, _, doubt)| doubt.is_some()).map(|(_, child, _)| *child).collect();
+    let mut disputes = Vec::new();
+    let mut siblings = Vec::new();
+    for (parent, child, doubt) in pairs {
+        let dirs = [child, parent].map(|at| listing.blocks[at].dir.clone());
+        let [child_dir, parent_dir] = dirs;
+        match doubt {
+            Some(doubt) => disputes.push(Dispute { child: child_dir, parent: parent_dir, doubt }),
+            None if doubted.contains(&child) => siblings.push((child_dir, parent)),
+            None => {
+                let by = listing.blocks[child].meta.ulid;
+                let no_compact = &mut listing.blocks[parent].plan_block.no_compact;
+                if !matches!(no_compact, Some(NoCompact::Superseded { .. })) {
+                    *no_compact = Some(NoCompact::Superseded { by });
+                    let pair = Superseded { parent: parent_dir, child: child_dir };
+                    listing.superseded.push(pair);
+                }
+            }
+        }
+    }
+    for dispute in &disputes {
+        let parents = siblings.iter().filter(|(child, _)| *child == dispute.child);
+        let parents: Vec<usize> = parents.map(|(_, parent)| *parent).collect();
+        hold(listing, dispute, &parents);
+    }
+    listing.disputes = disputes;
 }
 
-/// Takes both blocks of a dispute out of planning, unless something else did.
-fn hold(listing: &mut Listing, dispute: &Dispute) {
+/// Takes both blocks of a dispute and the child's other parents out of planning, unless something
+/// else did.
+fn hold(listing: &mut Listing, dispute: &Dispute, siblings: &[usize]) {
     let both = [&dispute.child, &dispute.parent];
-    for block in listing.blocks.iter_mut().filter(|block| both.contains(&&block.dir)) {
-        let held = || NoCompact::Held { reason: dispute.to_string() };
-        block.plan_block.no_compact.get_or_insert_with(held);
+    for (at, block) in listing.blocks.iter_mut().enumerate() {
+        if both.contains(&&block.dir) || siblings.contains(&at) {
+            let held = || NoCompact::Held { reason: dispute.to_string() };
+            block.plan_block.no_compact.get_or_insert_with(held);
+        }
     }
 }
 

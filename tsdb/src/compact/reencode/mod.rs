@@ -53,6 +53,10 @@ pub struct ChunkInput<'a> {
     /// The timestamp of the first sample, in milliseconds, as the index has it.
     pub min_time: i64,
     /// The timestamp of the last sample, in milliseconds, as the index has it.
+    #[cfg_attr(
+        not(any(test, feature = "test-util")),
+        expect(dead_code, reason = "only who calls from outside reads it")
+    )]
     pub max_time: i64,
 }
 

@@ -1,9 +1,13 @@
 //! Tests of the pipeline from the inside: planted faults, tiny shares.
 
 mod bad_input;
+mod blame;
+mod directory;
 mod faults;
 mod flips;
+mod marks;
 mod mutations;
+mod room;
 mod spills;
 
 use std::fs;

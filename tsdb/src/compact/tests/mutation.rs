@@ -1,13 +1,17 @@
 //! Faults that tests plant, one point in each stage: what a bug there would do.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tsdb_format::checksum::crc32c;
 use tsdb_format::chunkenc::{ChunkAppender, ChunkDecoder, Encoding, HistogramAppend, ValueType};
 
+use tsdb_format::varint::uvarint;
+
 use super::batch::{Batch, OutChunk, Place, PlannedChunk, PlannedSeries};
-use super::index::IndexedChunk;
 use super::reencode::{EncodedChunk, EncodedChunks};
+use super::series_entry::IndexedChunk;
 
 /// What a bug would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,13 @@ pub(super) enum Mutation {
     CopyAlterData,
     CopyAlterHeader,
     CopyAlterTime,
+    SymbolAlter,
+    WriteAlterData,
     IndexDropSeries,
+    IndexDropChunk,
+    IndexDuplicateChunk,
+    IndexAlterEntry,
+    IndexAlterTable,
     IndexAlterMaxTime,
     IndexAlterReference,
     IndexDropPosting,
@@ -180,13 +190,53 @@ impl Mutations {
         }
     }
 
-    pub(super) fn list(&self, mut chunk: IndexedChunk) -> IndexedChunk {
+    pub(super) fn list(&self, mut chunk: IndexedChunk, mut add: impl FnMut(IndexedChunk)) {
         match self.planted {
             Some(Mutation::IndexAlterMaxTime) if self.strikes() => chunk.max_time += 1,
             Some(Mutation::IndexAlterReference) if self.strikes() => chunk.reference += 1,
+            Some(Mutation::IndexDropChunk) if self.strikes() => return,
+            Some(Mutation::IndexDuplicateChunk) if self.strikes() => add(chunk),
             _ => {}
         }
-        chunk
+        add(chunk);
+    }
+
+    /// One bit of an encoded entry is another, with the checksum that belongs to it.
+    pub(super) fn entry(&self, entry: &mut [u8]) {
+        if self.planted == Some(Mutation::IndexAlterEntry) && self.strikes() {
+            let end = entry.len() - 4;
+            let prefix = uvarint(entry).unwrap().1;
+            entry[end - 1] ^= 1;
+            let crc = crc32c(&entry[prefix..end]);
+            entry[end..].copy_from_slice(&crc.to_be_bytes());
+        }
+    }
+
+    /// The last byte of the name, of the value, or of the offset.
+    pub(super) fn table(&self, entry: &mut [u8]) {
+        if self.planted == Some(Mutation::IndexAlterTable) && self.strikes() {
+            let at = entry.len() - 1;
+            entry[at] ^= 1;
+        }
+    }
+
+    pub(super) fn symbol(&self, symbol: &mut [u8]) {
+        if self.planted == Some(Mutation::SymbolAlter)
+            && let Some(last) = symbol.last_mut()
+            && self.strikes()
+        {
+            *last ^= 1;
+        }
+    }
+
+    /// Other samples in the first of the records.
+    pub(super) fn records<'b>(&self, records: &'b [u8]) -> Cow<'b, [u8]> {
+        let mut records = Cow::Borrowed(records);
+        if self.planted == Some(Mutation::WriteAlterData) && self.strikes() {
+            let (len, prefix) = uvarint(&records).unwrap();
+            records.to_mut()[prefix + len as usize] ^= 1;
+        }
+        records
     }
 
     pub(super) fn index(&self) -> bool {

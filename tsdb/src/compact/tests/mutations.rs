@@ -93,7 +93,7 @@ fn a_series_that_the_plan_has_twice() {
 
 #[test]
 fn a_series_that_the_plan_has_under_other_labels() {
-    assert_noticed(&["basic", "replicas-jittered"], PlanAlterLabel, false);
+    assert_noticed(&["basic", "replicas-jittered"], PlanAlterLabel, true);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_chunk_that_is_copied_in_place_of_another() {
 #[test]
 fn a_chunk_that_is_copied_with_other_bytes() {
     assert_noticed(&CASES, CopyAlterHeader, true);
-    assert_noticed(&CASES, CopyAlterData, false);
+    assert_noticed(&CASES, CopyAlterData, true);
 }
 
 #[test]
@@ -150,8 +150,35 @@ fn a_series_that_is_not_indexed() {
 
 #[test]
 fn a_chunk_that_is_indexed_elsewhere_or_at_another_time() {
-    assert_noticed(&CASES, IndexAlterMaxTime, false);
-    assert_noticed(&CASES, IndexAlterReference, false);
+    assert_noticed(&CASES, IndexAlterMaxTime, true);
+    assert_noticed(&CASES, IndexAlterReference, true);
+}
+
+#[test]
+fn a_chunk_that_is_written_with_other_bytes() {
+    assert_noticed(&CASES, WriteAlterData, true);
+}
+
+#[test]
+fn a_chunk_that_is_not_indexed_or_twice() {
+    assert_noticed(&CASES, IndexDropChunk, true);
+    assert_noticed(&CASES, IndexDuplicateChunk, true);
+}
+
+#[test]
+fn a_series_entry_that_is_another_with_a_checksum_of_its_own() {
+    assert_noticed(&CASES, IndexAlterEntry, true);
+}
+
+#[test]
+fn strings_that_change_in_memory() {
+    for mutation in [SymbolAlter, IndexAlterTable] {
+        for skip in SKIPS {
+            let Some(merged) = merge("basic", mutation, skip, false) else { continue };
+            let error = merged.map(|_| ()).expect_err("published");
+            assert!(matches!(error, CompactError::Altered { .. }), "{mutation:?}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn block_shares(memory_budget_bytes: u64, others: usize) -> BlockShares {
 
 /// An error of the output is a mismatch: nobody else has seen that block.
 fn of_output(error: SourceError) -> CompactError {
-    let SourceError { block, file, series, chunk, fault } = error;
+    let SourceError { block, file, series, chunk, fault, .. } = error;
     CompactError::VerifyOutput(Box::new(LedgerMismatch {
         block: Some(block),
         series: series.unwrap_or_default(),

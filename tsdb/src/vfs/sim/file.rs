@@ -6,9 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tsdb_format::checksum::crc32c_append;
 use uncached_io::AlignedBuf;
 
-use super::super::{Operation, VfsError, VfsFile, VfsRead};
+use super::super::{FinishedFile, Operation, VfsError, VfsFile, VfsRead};
 use super::{Effect, SimVfs, WRITE_BYTES};
 
 pub(super) struct SimFile {
@@ -17,6 +18,7 @@ pub(super) struct SimFile {
     file: File,
     number: usize,
     written: u64,
+    crc32c: u32,
     buffer: Vec<u8>,
     reserved: Vec<u8>,
 }
@@ -24,7 +26,16 @@ pub(super) struct SimFile {
 impl SimFile {
     pub(super) fn new(vfs: SimVfs, path: &Path, file: File, number: usize) -> Self {
         let path = path.to_owned();
-        Self { vfs, path, file, number, written: 0, buffer: Vec::new(), reserved: Vec::new() }
+        Self {
+            vfs,
+            path,
+            file,
+            number,
+            written: 0,
+            crc32c: 0,
+            buffer: Vec::new(),
+            reserved: Vec::new(),
+        }
     }
 
     fn error(&self, operation: Operation, source: io::Error) -> VfsError {
@@ -48,6 +59,7 @@ impl SimFile {
             return Err(state.plan.fail_short());
         }
         drop(state);
+        self.crc32c = crc32c_append(self.crc32c, front);
         self.written += len as u64;
         self.buffer.drain(..len);
         Ok(())
@@ -92,12 +104,13 @@ impl VfsFile for SimFile {
         self.written + self.buffer.len() as u64
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(), VfsError> {
+    fn finish(mut self: Box<Self>) -> Result<FinishedFile, VfsError> {
         if !self.buffer.is_empty() {
             self.write_front(self.buffer.len())
                 .map_err(|source| self.error(Operation::Finish, source))?;
         }
-        self.sync().map_err(|source| self.error(Operation::Finish, source))
+        self.sync().map_err(|source| self.error(Operation::Finish, source))?;
+        Ok(FinishedFile::new(self.written, self.crc32c))
     }
 }
 
