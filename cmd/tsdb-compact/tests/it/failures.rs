@@ -82,19 +82,19 @@ fn retry_failed_clears_marks() {
     assert!(dir.path().join(MARKS).exists());
 }
 
-/// Has `chattr +i` on a file or directory while it lives.
+/// Has `chattr +i` on something in a directory while it lives, under whatever name.
 struct Immutable(PathBuf);
 
 impl Immutable {
-    fn make(path: &Path) -> Option<Self> {
+    fn make(dir: &Path, path: &Path) -> Option<Self> {
         let done = Command::new("chattr").arg("+i").arg(path).output();
-        done.is_ok_and(|done| done.status.success()).then(|| Self(path.to_owned()))
+        done.is_ok_and(|done| done.status.success()).then(|| Self(dir.to_owned()))
     }
 }
 
 impl Drop for Immutable {
     fn drop(&mut self) {
-        let done = Command::new("chattr").arg("-i").arg(&self.0).status();
+        let done = Command::new("chattr").args(["-R", "-i"]).arg(&self.0).status();
         assert!(done.unwrap().success());
     }
 }
@@ -105,7 +105,7 @@ fn a_source_that_cannot_be_deleted_is_told_and_ends_the_matter() {
         let dir = temp_dir();
         copy_case("five-blocks", dir.path());
         let bad = dir.path().join(BAD);
-        let Some(immutable) = Immutable::make(&bad.join(part)) else {
+        let Some(immutable) = Immutable::make(dir.path(), &bad.join(part)) else {
             return skip("TSDB_CLI_TESTS", "chattr +i is not to be had here");
         };
         let run = || expect_code(program().arg("compact").arg(dir.path()), 1);
