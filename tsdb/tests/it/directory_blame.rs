@@ -82,8 +82,8 @@ fn a_directory_in_a_files_place_is_a_fault_of_the_block() {
 #[test]
 fn an_index_of_nonsense_is_a_fault_of_the_block() {
     let original = fs::read(list(&testdata().join("blocks/five-blocks"))[0].join("index")).unwrap();
-    let ends = [5..9, 9..original.len() / 3, original.len() / 3..original.len() - 52];
-    for part in ends.into_iter().chain([original.len() - 52..original.len()]) {
+    let (len, toc) = (original.len(), original.len() - 52);
+    for part in [5..9, 9..len / 3, len / 3..toc, toc..len] {
         let dir = tempfile::tempdir().unwrap();
         let blocks = copy_case("five-blocks", dir.path());
         let mut index = original.clone();

@@ -80,13 +80,11 @@ pub(super) fn all_went_well(report: DirectoryReport) -> Result<(), CompactError>
     if let Some(stuck) = report.swept.stuck.into_iter().next() {
         return Err(stuck.error.into());
     }
-    for dispute in report.disputes {
-        match dispute.doubt {
-            Doubt::Content(error) => return Err(*error),
-            doubt => panic!("{doubt}"),
-        }
+    match report.disputes.into_iter().next().map(|dispute| dispute.doubt) {
+        None => Ok(()),
+        Some(Doubt::Content(error)) => Err(*error),
+        Some(doubt) => panic!("{doubt}"),
     }
-    Ok(())
 }
 
 fn is_block(name: &str) -> bool {

@@ -43,8 +43,9 @@ fn the_file_is_there_whole_or_not_at_all() {
     assert!(report.compactions[0].is_marked);
     let effects = vfs.effect_count();
     assert!(is_marked(&Tree::of(dir.path()).unwrap()));
-    let last = vfs.images(usize::MAX, 1).filter(|image| image.effects() == effects);
-    assert!(last.map(|image| is_marked(image.tree())).all(|marked| marked), "it is durable");
+    let mut last = vfs.images(usize::MAX, 1).filter(|image| image.effects() == effects).peekable();
+    assert!(last.peek().is_some());
+    assert!(last.all(|image| is_marked(image.tree())), "it is durable");
 
     let mut unwritten = 0;
     for kind in FaultKind::AT_EFFECTS {
