@@ -3,12 +3,13 @@
 //! A path that does not exist, or is not what the argument asks for, is wrong usage (exit code 2)
 //! with every command. What can't be read, or is a damaged block, is a finding (exit code 1).
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Context;
 use tsdb::block::is_block_dir;
+use tsdb::vfs::{Io, OsVfs, OutputDir, Policy};
 
 use crate::output::UsageError;
 
@@ -111,67 +112,23 @@ pub(crate) fn nearest_existing(path: &Path) -> &Path {
     }
 }
 
-/// A directory for output, which is removed again if nothing came to stand in it.
-pub(crate) struct OutputDir {
-    /// Those that were made, the outermost first.
-    made: Vec<PathBuf>,
-}
-
-impl OutputDir {
-    /// Makes `dir`, and what is missing above it, durable.
-    pub(crate) fn create(dir: &Path) -> anyhow::Result<Self> {
-        if dir.exists() && !dir.is_dir() {
-            let text = format!("the output {} is a file, not a directory", dir.display());
-            return Err(UsageError(text).into());
-        }
-        let mut missing: Vec<&Path> = dir
-            .ancestors()
-            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-            .collect();
-        missing.reverse();
-        let mut output = Self { made: Vec::new() };
-        for path in missing {
-            let context = || format!("cannot create the output directory {}", path.display());
-            fs::create_dir(path).with_context(context)?;
-            output.made.push(path.to_owned());
-            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-            let above = File::open(above.unwrap_or(Path::new(".")));
-            above.and_then(|above| above.sync_all()).with_context(context)?;
-        }
-        Ok(output)
+/// Makes the output directory `dir`, to be removed again if nothing comes to stand in it.
+pub(crate) fn output_dir(dir: &Path) -> anyhow::Result<OutputDir> {
+    if dir.exists() && !dir.is_dir() {
+        let text = format!("the output {} is a file, not a directory", dir.display());
+        return Err(UsageError(text).into());
     }
-}
-
-impl Drop for OutputDir {
-    fn drop(&mut self) {
-        for dir in self.made.iter().rev() {
-            // Fails, as it should, where there is something in it.
-            if fs::remove_dir(dir).is_err() {
-                return;
-            }
-        }
-    }
+    let vfs = Arc::new(OsVfs::new(Io::for_reading(Policy::Off)));
+    OutputDir::create(vfs, dir).map_err(|error| {
+        let path = error.path.display();
+        anyhow::Error::new(error.source)
+            .context(format!("cannot create the output directory {path}"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_output_directory_that_stays_empty_goes_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (empty, full) = (dir.path().join("a/b/c"), dir.path().join("d/e"));
-        drop(OutputDir::create(&empty).unwrap());
-        assert!(!dir.path().join("a").exists());
-
-        let output = OutputDir::create(&full).unwrap();
-        fs::write(full.join("file"), "x").unwrap();
-        drop(output);
-        assert!(full.join("file").exists());
-
-        drop(OutputDir::create(&full).unwrap());
-        assert!(full.exists(), "was there before");
-    }
 
     #[test]
     fn an_output_below_a_source_is_refused_before_it_is_there() {

@@ -7,7 +7,8 @@
 //! | `<ULID>.tmp-for-creation`, `<ULID>.tmp` | an unfinished block of Prometheus | never: its own |
 //!
 //! A run that was killed between publishing and deleting left the child and its sources, all
-//! whole: [`superseded`] names those.
+//! whole: [`superseded`] says who names whom. That a block is named proves nothing yet: whoever
+//! deletes it has to hold it against the child first.
 //!
 //! A half-deleted source is Prometheus's as much as ours; without the lock its owner may be alive
 //! and at work on it. Symbolic links and files under such names are left alone.
@@ -25,7 +26,7 @@ use ulid::Ulid;
 
 use super::lock::DataDirLock;
 use super::publish::{DELETION_SUFFIX, LockAttempt, PublishError, TempLock, parse_temporary_name};
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, VfsError};
 
 /// What a leftover was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub struct Leftover {
 }
 
 /// What [`remove`] did.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Swept {
     /// Leftovers that are gone.
@@ -58,6 +59,18 @@ pub struct Swept {
     /// Unfinished blocks on a filesystem without locks, where nobody can tell: for the user to
     /// look at and remove.
     pub undecided: Vec<PathBuf>,
+    /// Leftovers that could not be removed. They are in nobody's way.
+    pub stuck: Vec<StuckLeftover>,
+}
+
+/// A leftover that could not be removed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StuckLeftover {
+    /// The directory; some of it may be gone.
+    pub path: PathBuf,
+    /// Why.
+    pub error: VfsError,
 }
 
 /// What in `dir` has a leftover's name, by name; some may belong to a live process. Changes
@@ -87,7 +100,7 @@ pub fn find(dir: &Path) -> Result<Vec<Leftover>, PublishError> {
 /// `lock` half-deleted ones too.
 ///
 /// # Errors
-/// `dir` cannot be listed, or something cannot be removed.
+/// `dir` cannot be listed, or looked into, or synced. What can't be removed is part of the outcome.
 pub fn remove(
     vfs: &dyn Vfs,
     dir: &Path,
@@ -119,37 +132,52 @@ pub fn remove(
             vfs.sync_dir(dir)?;
             synced = true;
         }
-        vfs.remove_dir_all(&leftover.path)?;
-        swept.removed.push(leftover);
+        match vfs.remove_dir_all(&leftover.path) {
+            Ok(()) => swept.removed.push(leftover),
+            Err(error) => swept.stuck.push(StuckLeftover { path: leftover.path, error }),
+        }
     }
     Ok(swept)
 }
 
-/// Of these blocks of one directory, those whose samples another one of them holds: its parents,
-/// their parents, and so on.
+/// Of these blocks of one directory, those that another one names as its parent, each with the
+/// blocks that do, the nearest to the last descendant first.
 ///
-/// Prometheus deletes them at its next reload, and so may whoever holds the directory's lock. Pass
-/// only blocks that can be read: a child that cannot must not condemn anything. Parents that are
-/// not among `blocks` (long gone, or the zero id that out-of-order blocks list) are not named, and
-/// blocks that name each other in a circle condemn nobody.
+/// Only metas are looked at: what they say is a claim, and a block must be held against its child
+/// before it may go. Parents that are not among `blocks` (long gone, or the zero id that
+/// out-of-order blocks list) are not named. Blocks that name each other in a circle are nobody's
+/// parents, and what is returned never runs in one: every chain of it begins at a block that is
+/// not named itself.
 #[must_use]
-pub fn superseded(blocks: &[BlockMeta]) -> BTreeSet<Ulid> {
+pub fn superseded(blocks: &[&BlockMeta]) -> BTreeMap<Ulid, Vec<Ulid>> {
     let parents: BTreeMap<Ulid, Vec<Ulid>> = blocks
         .iter()
         .map(|block| (block.ulid, block.compaction.parents.iter().map(|it| it.ulid).collect()))
         .collect();
     let named: BTreeSet<&Ulid> = parents.values().flatten().collect();
-    let mut condemned = BTreeSet::new();
-    // From blocks that nobody names, so that every chain of deletions hangs on one that stays.
-    let mut open: Vec<&Ulid> = parents.keys().filter(|id| !named.contains(id)).collect();
-    while let Some(child) = open.pop() {
-        for parent in parents.get(child).into_iter().flatten() {
-            if parents.contains_key(parent) && condemned.insert(*parent) {
-                open.push(parent);
+    // From blocks that nobody names, in the order in which they are met.
+    let mut met: Vec<Ulid> = parents.keys().filter(|id| !named.contains(id)).copied().collect();
+    let mut seen: BTreeSet<Ulid> = met.iter().copied().collect();
+    let mut superseded: BTreeMap<Ulid, Vec<Ulid>> = BTreeMap::new();
+    let mut done = BTreeSet::new();
+    let mut at = 0;
+    while let Some(child) = met.get(at).copied() {
+        at += 1;
+        done.insert(child);
+        for parent in parents.get(&child).into_iter().flatten() {
+            if !parents.contains_key(parent) || done.contains(parent) {
+                continue;
+            }
+            let children = superseded.entry(*parent).or_default();
+            if !children.contains(&child) {
+                children.push(child);
+            }
+            if seen.insert(*parent) {
+                met.push(*parent);
             }
         }
     }
-    condemned
+    superseded
 }
 
 fn attempt(path: &Path) -> Result<LockAttempt, PublishError> {

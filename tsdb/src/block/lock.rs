@@ -14,6 +14,10 @@
 //!
 //! The file gets the owner of the directory: left behind by a root process that was killed, it
 //! must not keep an unprivileged Prometheus from starting.
+//!
+//! The lock does not go through [`crate::vfs`]: that is for what must be on disk, in its order. A
+//! lock lives in the kernel and ends with the process; its file is synced by nobody, may vanish or
+//! come back in a power cut, and means nothing either way.
 
 #[cfg(test)]
 mod tests;
@@ -102,10 +106,33 @@ impl DataDirLock {
     /// # Errors
     /// [`LockError::Held`] if a Prometheus or another of ours works on it; else the OS refuses.
     pub fn acquire(dir: &Path) -> Result<Self, LockError> {
+        let open = |path: &Path| open_lock_file(dir, path).map(Some);
+        let path = dir.join("lock");
+        Self::acquire_with(dir, open)?.ok_or(LockError::Lost { path })
+    }
+
+    /// Locks `dir` if there is a lock file in it: then a Prometheus works on it, or did. Where
+    /// there is none, it is no data directory, or nobody's, and none is made.
+    ///
+    /// # Errors
+    /// As [`DataDirLock::acquire`].
+    pub fn acquire_if_present(dir: &Path) -> Result<Option<Self>, LockError> {
+        Self::acquire_with(dir, |path| match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// `None` if `open` finds nothing to lock.
+    fn acquire_with(
+        dir: &Path,
+        open: impl Fn(&Path) -> io::Result<Option<File>>,
+    ) -> Result<Option<Self>, LockError> {
         let path = dir.join("lock");
         let error = |source| LockError::Io { path: path.clone(), source };
         for _ in 0..ATTEMPTS_MAX {
-            let file = open_lock_file(dir, &path).map_err(error)?;
+            let Some(file) = open(&path).map_err(error)? else { return Ok(None) };
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
@@ -116,7 +143,7 @@ impl DataDirLock {
             }
             let lock = Self { dir: dir.to_owned(), path: path.clone(), file };
             if lock.is_under_its_name().map_err(error)? {
-                return Ok(lock);
+                return Ok(Some(lock));
             }
         }
         Err(LockError::Lost { path })

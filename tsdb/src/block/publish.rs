@@ -198,7 +198,12 @@ pub fn delete_blocks(vfs: &dyn Vfs, blocks: &[SourceFingerprint]) -> Result<(), 
 
 /// Renames a block to the name under which nobody loads it.
 fn hide(vfs: &dyn Vfs, block: &SourceFingerprint) -> Result<PathBuf, PublishError> {
-    block.verify()?;
+    block.verify().map_err(|error| match error {
+        PublishError::SourceChanged { block, part } => {
+            PublishError::ChangedBeforeDeletion { block, part }
+        }
+        error => error,
+    })?;
     let mut hidden = block.block().as_os_str().to_owned();
     hidden.push(DELETION_SUFFIX);
     let hidden = PathBuf::from(hidden);

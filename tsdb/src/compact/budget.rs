@@ -155,6 +155,11 @@ impl Shares {
             + self.symbol_maps_bytes
     }
 
+    /// The least budget under which `file_bytes` of tombstones are held in memory.
+    pub(super) fn budget_for_tombstones(file_bytes: u64) -> u64 {
+        file_bytes.saturating_mul(PARTS)
+    }
+
     /// The least budget under which the symbol maps could take `need_bytes`.
     pub(super) fn budget_for_symbol_maps(need_bytes: u64) -> u64 {
         need_bytes * SYMBOL_MAPS_PART

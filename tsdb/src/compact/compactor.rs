@@ -82,6 +82,8 @@ pub struct Compactor {
     progress: Arc<Progress>,
     cancel: CancelToken,
     mutations: Mutations,
+    /// Whether each merge removes first what killed runs have left.
+    sweeps: bool,
     #[cfg(test)]
     shares: Option<Shares>,
 }
@@ -146,6 +148,7 @@ impl Compactor {
             progress: Arc::default(),
             cancel: CancelToken::new(),
             mutations: Mutations::none(),
+            sweeps: true,
             #[cfg(test)]
             shares: None,
         }
@@ -172,9 +175,10 @@ impl Compactor {
         self
     }
 
-    /// As somebody needs it who deletes the sources afterwards.
-    pub(super) fn refusing_out_of_range(mut self) -> Self {
+    /// As somebody needs it who deletes the sources afterwards, and has swept the directory before.
+    pub(super) fn for_directory(mut self) -> Self {
         self.options.refuse_out_of_range = true;
+        self.sweeps = false;
         self
     }
 
@@ -209,7 +213,12 @@ impl Compactor {
         self.progress.begin(opened.sources.iter().map(|source| source.chunk_bytes()).sum());
         let sort_bytes = self.load_small_tombstones(&opened.sources)?;
         self.foresee_limits(&opened.sources)?;
-        leftovers::remove(self.vfs.as_ref(), dest, None)?;
+        if self.sweeps {
+            let swept = leftovers::remove(self.vfs.as_ref(), dest, None)?;
+            if let Some(stuck) = swept.stuck.into_iter().next() {
+                return Err(stuck.error.into());
+            }
+        }
         self.foresee_space(&opened.sources, dest, 2 * sort_bytes)?;
         let id = self.options.block_id.unwrap_or_else(Ulid::generate);
         let mut meta = merged_meta(id, &metas);
@@ -271,6 +280,18 @@ impl Compactor {
         Ok(0)
     }
 
+    /// Reads all tombstones, where there is no place to sort them.
+    pub(super) fn load_tombstones(&self, sources: &[Arc<Source>]) -> Result<(), CompactError> {
+        let left_bytes = self.load_small_tombstones(sources)?;
+        if left_bytes == 0 {
+            return Ok(());
+        }
+        let what = "tombstones of parents that are held against their child";
+        let share_bytes = self.shares(sources.len()).tombstone_bytes;
+        let least_bytes = Shares::budget_for_tombstones(left_bytes);
+        Err(CompactError::budget(what, left_bytes, share_bytes, least_bytes))
+    }
+
     fn sort_tombstones(
         &self,
         sources: &[Arc<Source>],
@@ -314,6 +335,10 @@ impl Compactor {
 
     pub(super) fn cancel_token(&self) -> &CancelToken {
         &self.cancel
+    }
+
+    pub(super) fn memory_budget_bytes(&self) -> u64 {
+        self.options.memory_budget_bytes
     }
 
     pub(super) fn segment_bytes_max(&self) -> u64 {
@@ -396,7 +421,7 @@ impl Compactor {
 
 pub(super) struct OpenSources {
     pub(super) sources: Vec<Arc<Source>>,
-    fingerprints: Vec<SourceFingerprint>,
+    pub(super) fingerprints: Vec<SourceFingerprint>,
 }
 
 /// Holds the numbers of samples in the sources' meta.json against the `read` ones, all together;
@@ -473,6 +498,10 @@ pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
     }
     if meta.min_time >= meta.max_time {
         return Err(fault(dir, path, SourceFault::Malformed("minTime is not below maxTime")));
+    }
+    if meta.compaction.level == u32::MAX {
+        let what = "compaction.level is the highest there is: nothing could be made of the block";
+        return Err(fault(dir, path, SourceFault::Malformed(what)));
     }
     Ok(meta)
 }

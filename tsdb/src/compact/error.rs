@@ -1,7 +1,8 @@
 //! What can stop a compaction, and whom to blame.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::planner::PlanError;
 use super::reencode::ReencodeError;
@@ -9,7 +10,8 @@ use crate::block::lock::LockError;
 use crate::block::publish::PublishError;
 use crate::vfs::{SpaceError, VfsError};
 
-/// Why blocks could not be compacted. Nothing was published, and no source was touched.
+/// Why blocks could not be compacted. A merge that ends with one published nothing and touched no
+/// source.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
@@ -95,6 +97,9 @@ pub enum CompactError {
     /// The written block, read back, does not hold what its sources hold.
     #[error("{0}")]
     VerifyOutput(Box<LedgerMismatch>),
+    /// A block does not hold what one that it names as its parent holds.
+    #[error("{0}")]
+    NotHeld(Box<NotHeld>),
 }
 
 impl CompactError {
@@ -126,10 +131,29 @@ impl CompactError {
     /// The block at fault, where one is. Samples that are not accounted for are a fault of ours,
     /// whatever block they were noticed in.
     #[must_use]
-    pub fn culprit(&self) -> Option<&std::path::Path> {
+    pub fn culprit(&self) -> Option<&Path> {
         match self {
             Self::Source(error) => Some(&error.block),
             Self::Incompatible { block, .. } => Some(block),
+            _ => None,
+        }
+    }
+
+    /// The block, file or directory that the error is about, if it is about one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Vfs(error) | Self::Publish(PublishError::Vfs(error)) => Some(&error.path),
+            Self::Publish(PublishError::Inspect { path, .. }) => Some(path),
+            Self::Publish(PublishError::SourceChanged { block, .. }) => Some(block),
+            _ => self.culprit(),
+        }
+    }
+
+    /// What the OS said, if that is what went wrong.
+    pub(super) fn os_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Vfs(error) | Self::Publish(PublishError::Vfs(error)) => Some(&error.source),
+            Self::Publish(PublishError::Inspect { source, .. }) => Some(source),
             _ => None,
         }
     }
@@ -328,5 +352,23 @@ impl fmt::Display for LedgerMismatch {
             write!(f, ", block {}", block.display())?;
         }
         write!(f, "; please report this with `tsdb-compact verify` of the sources")
+    }
+}
+
+/// A sample of a parent that its child does not hold.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NotHeld {
+    /// The parent's directory.
+    pub parent: PathBuf,
+    /// Labels of the series.
+    pub series: String,
+    /// What the child lacks or has differently.
+    pub what: String,
+}
+
+impl fmt::Display for NotHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, series {}, of {}", self.what, self.series, self.parent.display())
     }
 }

@@ -10,14 +10,20 @@ use tsdb_format::meta::{
 
 /// The meta of block `id`, merged from `sources`, without statistics.
 ///
-/// It covers what its sources cover and is one level above the highest of them. The out-of-order
+/// It covers what its sources cover and is one level above the highest of them (a merge refuses a
+/// source that has the highest level there is). The out-of-order
 /// hint stays only if every source carries it, a partial-view hint if any does: at start-up,
 /// Prometheus drops write-ahead log samples older than the newest block without such a hint, so
 /// that a lost hint loses samples.
 #[must_use]
 pub fn merged_meta(id: Ulid, sources: &[&BlockMeta]) -> BlockMeta {
     let mut compaction = Compaction {
-        level: sources.iter().map(|meta| meta.compaction.level).max().unwrap_or(0) + 1,
+        level: sources
+            .iter()
+            .map(|meta| meta.compaction.level)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1),
         sources: sources
             .iter()
             .flat_map(|meta| meta.compaction.sources.iter().copied())

@@ -88,11 +88,11 @@ pub(crate) use block_builder::{BlockBuilder, BuildOptions, NewChunk};
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
 pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
 pub use directory::{
-    BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport,
-    FAILED_MARKS_FILE, ListedBlock, Listing, list_blocks,
+    BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
+    Doubt, FAILED_MARKS_FILE, ListedBlock, Listing, Superseded, Undeleted, list_blocks,
 };
 pub use dry_run::DryRun;
-pub use error::{CompactError, LedgerMismatch, SourceError, SourceFault};
+pub use error::{CompactError, LedgerMismatch, NotHeld, SourceError, SourceFault};
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};

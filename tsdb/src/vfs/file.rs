@@ -66,6 +66,12 @@ pub trait Vfs: Send + Sync {
     /// The OS refuses; some of the directory may be gone.
     fn remove_dir_all(&self, path: &Path) -> Result<(), VfsError>;
 
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// The OS refuses, also when there is something in it or there is none.
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError>;
+
     /// Gives `path` this owner, group and mode. What is so already is not touched, so that an
     /// unprivileged process may ask for what it has.
     ///

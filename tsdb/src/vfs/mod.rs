@@ -45,6 +45,7 @@ mod file;
 mod log;
 mod os;
 mod os_log;
+mod output_dir;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 mod space;
@@ -58,5 +59,6 @@ pub use file::{
 };
 pub use log::VfsLog;
 pub use os::OsVfs;
+pub use output_dir::OutputDir;
 pub use space::{SpaceError, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};

@@ -91,6 +91,10 @@ impl Vfs for OsVfs {
         }
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError> {
+        fs::remove_dir(path).map_err(|source| VfsError::new(Operation::RemoveDir, path, source))
+    }
+
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {
         apply_ownership(path, ownership)
             .map_err(|source| VfsError::new(Operation::SetOwnership, path, source))

@@ -107,6 +107,10 @@ impl Vfs for CancellingVfs {
         self.inner.remove_dir_all(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError> {
+        self.inner.remove_dir(path)
+    }
+
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {
         self.inner.set_ownership(path, ownership)
     }

@@ -13,7 +13,11 @@ use tsdb::compact::{
 };
 use tsdb::vfs::Io;
 
-use super::plan::{broken_json, group_json, print_broken, print_group};
+use super::lineage::{
+    disputes_json, print_disputes, print_superseded, print_undeleted, superseded_json,
+    undeleted_json,
+};
+use super::plan::{broken_json, group_json, is_clean, print_broken, print_group};
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, reader};
@@ -30,7 +34,9 @@ use crate::progress::ProgressLine;
   tsdb-compact compact /var/lib/prometheus --retry-failed --json
 
 The directory must not be in use by a Prometheus: its lock is honoured. A block that can't be
-compacted is named, marked and left out; the others go on, and the exit code is 1.")]
+compacted is named and left out; the others go on. The exit code is 1 then, and in each later run as
+long as a block is left out because of a failure, ours or the `failed` flag of Prometheus. What
+another block was made of is deleted if that one is shown to hold all of its samples.")]
 pub(crate) struct CompactArgs {
     #[command(flatten)]
     dir: DirArg,
@@ -94,15 +100,28 @@ fn print_done(report: &DirectoryReport, times: &[Duration], io: &Io) {
         let path = undecided.display();
         say!("{path} may be left by a run that was killed; remove it if no other is running");
     }
-    for gone in &report.superseded {
-        say!("deleted {}: a block that was made of it is there", gone.display());
+    for stuck in &report.swept.stuck {
+        let path = stuck.path.display();
+        complain!(
+            "{path}, left by a run that was killed, can't be removed: {}",
+            chain(&stuck.error)
+        );
     }
+    for gone in &report.superseded {
+        say!("deleted {}: a block that was made of it holds all of its samples", gone.display());
+    }
+    print_undeleted(report.undeleted.as_ref());
     for (tried, elapsed) in report.compactions.iter().zip(times) {
         match &tried.result {
             Ok(merged) => print_merged(merged, tried.sources.len(), *elapsed, io),
             Err(error) => print_failed(error, tried),
         }
+        print_undeleted(tried.undeleted.as_ref());
     }
+    if let Some(error) = &report.unwritten_marks {
+        complain!("marks of blocks that failed could not be written: {}", chain(error));
+    }
+    print_disputes(&report.disputes);
 }
 
 fn print_left(report: &DirectoryReport, dir: &Path) {
@@ -117,10 +136,15 @@ fn print_failed(error: &CompactError, tried: &DirectoryCompaction) {
     complain!("not compacted: {}", with_advice(error));
     for source in &tried.sources {
         let is_culprit = tried.culprit.as_ref() == Some(source);
-        let note = if is_culprit { ": marked and left out until it changes" } else { "" };
+        let note = match (is_culprit, tried.is_marked, tried.culprit.is_some()) {
+            (true, true, _) => ": marked and left out until it changes",
+            (true, false, _) => ": left out of this run",
+            (false, _, true) => "",
+            (false, _, false) => ": left out of this run, as nothing says which block it is about",
+        };
         complain!("  {}{note}", source.display());
     }
-    if tried.culprit.is_some() {
+    if tried.is_marked {
         complain!("  --retry-failed clears the mark");
     }
 }
@@ -134,6 +158,8 @@ fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_j
             "result": tried.result.as_ref().ok().map(|merged| merged_json(merged, *elapsed, io)),
             "error": error.map(|error| chain(error)),
             "culprit": tried.culprit,
+            "marked": tried.is_marked,
+            "undeleted": undeleted_json(tried.undeleted.as_ref()),
         })
     });
     json!({
@@ -141,7 +167,11 @@ fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_j
         "left": report.left.iter().map(group_json).collect::<Vec<_>>(),
         "broken": broken_json(&report.broken),
         "superseded": report.superseded,
+        "inDoubt": disputes_json(&report.disputes),
+        "undeleted": undeleted_json(report.undeleted.as_ref()),
         "removed": report.swept.removed.iter().map(|gone| &gone.path).collect::<Vec<_>>(),
+        "stuck": report.swept.stuck.iter().map(|stuck| &stuck.path).collect::<Vec<_>>(),
+        "marksError": report.unwritten_marks.as_ref().map(|error| chain(error)),
     })
 }
 
@@ -156,7 +186,10 @@ fn dry_run(
         .retry_failed(args.planning.retry_failed);
     let (listing, plans) = directory.plan(dir)?;
     let mut documents = Vec::new();
-    let mut clean = listing.broken.is_empty();
+    let mut clean = is_clean(&listing, &plans);
+    if !global.json {
+        print_superseded(&listing.superseded);
+    }
     for group in &plans {
         let sources: Vec<PathBuf> =
             group.plan.blocks.iter().map(|id| dir.join(id.to_string())).collect();
@@ -177,7 +210,12 @@ fn dry_run(
     }
     if global.json {
         let broken = broken_json(&listing.broken);
-        print_json(&json!({ "groups": documents, "broken": broken }))?;
+        print_json(&json!({
+            "groups": documents,
+            "broken": broken,
+            "superseded": superseded_json(&listing.superseded),
+            "inDoubt": disputes_json(&listing.disputes),
+        }))?;
     } else {
         if plans.is_empty() {
             say!("no blocks in {}", dir.display());
@@ -185,6 +223,7 @@ fn dry_run(
             let groups = counted(plans.len() as u64, "group");
             say!("the next compaction of {groups}; what follows depends on its result");
         }
+        print_disputes(&listing.disputes);
         print_broken(&listing.broken);
     }
     Ok(if clean { Outcome::Done } else { Outcome::Findings })

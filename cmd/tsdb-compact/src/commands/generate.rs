@@ -15,7 +15,7 @@ use crate::args::{GlobalArgs, UncachedIo};
 use crate::engine::{cancel_on_signal, policy_of, probe};
 use crate::errors::chain;
 use crate::output::{Outcome, Table, UsageError, print_json, say};
-use crate::paths::OutputDir;
+use crate::paths::output_dir;
 use crate::units::{
     display_bytes, display_count, display_time, parse_duration_ms, parse_segment_bytes,
 };
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     let options = options(args);
     // Before the directory is made: wrong flags leave nothing behind.
     options.validate().map_err(|error| UsageError(error.to_string()))?;
-    let _output = OutputDir::create(&args.output)?;
+    let _output = output_dir(&args.output)?;
     let io = probe(&args.output, policy_of(args.uncached_io))?;
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(io));
     let cancel = CancelToken::new();

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use tsdb::block::lock::DataDirLock;
 use tsdb::block::publish::OwnershipRule;
+use tsdb::compact::CompactError;
 
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, reader};
 use crate::output::{Outcome, print_json, say};
-use crate::paths::{OutputDir, named, nearest_existing, require_apart, require_block};
+use crate::paths::{named, nearest_existing, output_dir, require_apart, require_block};
 use crate::progress::ProgressLine;
 
 /// Merge exactly these blocks into one new block; the sources stay as they are
@@ -21,7 +23,10 @@ use crate::progress::ProgressLine;
   tsdb-compact merge data/01H* --output merged --dry-run
 
 Sources are read in the order given: where two of them hold different samples at one
-timestamp, it decides which one stays, as in Prometheus, which orders blocks by their start.")]
+timestamp, it decides which one stays, as in Prometheus, which orders blocks by their start.
+
+An output directory with a `lock` file in it is locked, as a Prometheus that works on it would; one
+without is not.")]
 pub(crate) struct MergeArgs {
     /// Directories of blocks.
     #[arg(value_name = "BLOCK", required = true)]
@@ -45,7 +50,10 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
     if args.dry_run {
         return dry_run(args, &blocks, global);
     }
-    let _output = OutputDir::create(&args.output)?;
+    let _output = output_dir(&args.output)?;
+    // A Prometheus at work there would load the block while it is being checked, and delete sources
+    // that stand beside it.
+    let _lock = DataDirLock::acquire_if_present(&args.output).map_err(CompactError::from)?;
     let (compactor, io) = compactor(&args.write, &args.output, OwnershipRule::IfAllowed)?;
     let started = Instant::now();
     let progress = ProgressLine::start(compactor.progress(), global.no_progress());

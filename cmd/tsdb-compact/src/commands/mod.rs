@@ -3,6 +3,7 @@
 pub(crate) mod compact;
 pub(crate) mod dump;
 pub(crate) mod generate;
+mod lineage;
 pub(crate) mod list;
 pub(crate) mod manual;
 pub(crate) mod merge;

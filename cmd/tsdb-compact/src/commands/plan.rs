@@ -2,8 +2,9 @@
 
 use clap::Args;
 use tsdb::compact::planner::{Decision, GroupPlan, PlanKind, Reason, display_range_ms};
-use tsdb::compact::{BrokenBlock, CompactError, DirectoryCompactor, SourceFault};
+use tsdb::compact::{BrokenBlock, CompactError, DirectoryCompactor, Listing, SourceFault};
 
+use super::lineage::{disputes_json, print_disputes, print_superseded, superseded_json};
 use super::report::counted;
 use crate::args::{DirArg, GlobalArgs, PlanningArgs};
 use crate::engine::{planner, reader};
@@ -16,7 +17,9 @@ use crate::units::display_time;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tsdb-compact plan /var/lib/prometheus
-  tsdb-compact plan /var/lib/prometheus --storage.tsdb.retention.time=15d --json")]
+  tsdb-compact plan /var/lib/prometheus --storage.tsdb.retention.time=15d --json
+
+The exit code is 1 if a block is broken, in doubt, or left out because of a failure.")]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     dir: DirArg,
@@ -36,15 +39,27 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs) -> anyhow::Result<Outcom
         print_json(&serde_json::json!({
             "groups": plans.iter().map(group_json).collect::<Vec<_>>(),
             "broken": broken_json(&listing.broken),
+            "superseded": superseded_json(&listing.superseded),
+            "inDoubt": disputes_json(&listing.disputes),
         }))?;
     } else {
+        print_superseded(&listing.superseded);
         plans.iter().for_each(print_group);
         if plans.is_empty() {
             say!("no blocks in {}", dir.display());
         }
+        print_disputes(&listing.disputes);
         print_broken(&listing.broken);
     }
-    Ok(if listing.broken.is_empty() { Outcome::Done } else { Outcome::Findings })
+    Ok(if is_clean(&listing, &plans) { Outcome::Done } else { Outcome::Findings })
+}
+
+/// Whether nothing in the directory is for somebody to look after.
+pub(crate) fn is_clean(listing: &Listing, plans: &[GroupPlan]) -> bool {
+    let mut decisions = plans.iter().flat_map(|group| &group.plan.decisions);
+    listing.broken.is_empty()
+        && listing.disputes.is_empty()
+        && !decisions.any(|decision| decision.is_failure())
 }
 
 /// The plan of a group, for people.

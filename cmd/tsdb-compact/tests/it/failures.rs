@@ -1,12 +1,13 @@
 //! A block that can't be compacted costs itself only.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::damage::flip;
 use crate::fixtures::{
-    PROGRAM, case, copy_case, entries, expect_code, expect_json, generate, names, program, temp_dir,
+    PROGRAM, case, copy_case, entries, expect_code, expect_json, generate, names, program, skip,
+    temp_dir, text,
 };
 
 /// The second of five blocks, the middle one of the first range of six hours.
@@ -48,9 +49,11 @@ fn healthy_groups_go_on_and_the_exit_code_says_so() {
         assert!(!meta.contains("failed"), "{meta}");
     }
 
-    // Nothing is new, so nothing is tried, and nothing is wrong that was not known.
-    let report = compact(dir.path(), &[], 0);
+    // Nothing is new, so nothing is tried; but a block is left out, and the exit code says so.
+    let report = compact(dir.path(), &[], 1);
     assert_eq!(outcome(&report), (0, vec![]));
+    expect_code(program().arg("plan").arg(dir.path()), 1);
+    expect_code(program().args(["compact", "--dry-run"]).arg(dir.path()), 1);
 }
 
 #[test]
@@ -71,21 +74,58 @@ fn a_mark_expires_when_the_block_changes() {
 fn retry_failed_clears_marks() {
     let dir = temp_dir();
     copy_case("five-blocks", dir.path());
-    let segment = dir.path().join(BAD).join("chunks/000001");
-    let modified = segment.metadata().unwrap().modified().unwrap();
-    flip(&segment, 100);
-    File::options().append(true).open(&segment).unwrap().set_modified(modified).unwrap();
+    flip(&dir.path().join(BAD).join("chunks/000001"), 100);
     assert_eq!(outcome(&compact(dir.path(), &[], 1)).1, [BAD]);
-
-    // The disk reads it right again: same file, same times, so the mark stands.
-    flip(&segment, 100);
-    File::options().append(true).open(&segment).unwrap().set_modified(modified).unwrap();
-    assert_eq!(outcome(&compact(dir.path(), &[], 0)), (0, vec![]));
+    assert_eq!(outcome(&compact(dir.path(), &[], 1)), (0, vec![]), "it is marked");
+    let (done, failed) = outcome(&compact(dir.path(), &["--retry-failed"], 1));
+    assert_eq!((done, failed), (0, vec![BAD.to_owned()]), "it is tried again");
     assert!(dir.path().join(MARKS).exists());
+}
 
-    let (done, failed) = outcome(&compact(dir.path(), &["--retry-failed"], 0));
-    assert_eq!((done, failed), (1, vec![]));
-    assert!(!dir.path().join(MARKS).exists());
+/// Has `chattr +i` on something in a directory while it lives, under whatever name.
+struct Immutable(PathBuf);
+
+impl Immutable {
+    fn make(dir: &Path, path: &Path) -> Option<Self> {
+        let done = Command::new("chattr").arg("+i").arg(path).output();
+        done.is_ok_and(|done| done.status.success()).then(|| Self(dir.to_owned()))
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        let done = Command::new("chattr").args(["-R", "-i"]).arg(&self.0).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_deleted_is_told_and_ends_the_matter() {
+    for part in ["", "chunks/000001"] {
+        let dir = temp_dir();
+        copy_case("five-blocks", dir.path());
+        let bad = dir.path().join(BAD);
+        let Some(immutable) = Immutable::make(dir.path(), &bad.join(part)) else {
+            return skip("TSDB_CLI_TESTS", "chattr +i is not to be had here");
+        };
+        let run = || expect_code(program().arg("compact").arg(dir.path()), 1);
+        let told = text(&run());
+        assert_eq!(told.matches("merged 3 blocks").count(), 1, "{part}: {told}");
+        let what = if part.is_empty() { "could not be deleted" } else { "deleting did not end" };
+        assert!(told.contains("published, but") && told.contains(what), "{part}: {told}");
+        assert!(told.contains("Operation not permitted"), "{part}: {told}");
+        assert!(!told.contains("nothing was published"), "{part}: {told}");
+
+        // And again, without doing anything twice.
+        let told = text(&run());
+        assert!(!told.contains("merged"), "{part}: {told}");
+        assert!(told.contains("Operation not permitted"), "{part}: {told}");
+
+        drop(immutable);
+        let told = text(&expect_code(program().arg("compact").arg(dir.path()), 0));
+        assert!(!told.contains("merged"), "{part}: {told}");
+        assert_eq!(names(dir.path()).len(), 3, "{part}: the child and the other two");
+    }
 }
 
 #[test]
@@ -140,11 +180,12 @@ fn what_was_done_before_the_end_is_told() {
     let mut shell = Command::new("sh");
     shell.args(["-c", limited, "sh", PROGRAM, "compact", "--json"]);
     let report = expect_json(shell.arg(dir.path()), 1);
-    let error = report["error"].as_str().unwrap();
-    assert!(error.contains("too large"), "{error}");
-    let [done] = report["compactions"].as_array().unwrap().as_slice() else {
-        panic!("one was finished: {report}")
+    let [done, failed] = report["compactions"].as_array().unwrap().as_slice() else {
+        panic!("both were tried: {report}")
     };
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("too large"), "{error}");
+    assert!(failed["culprit"].is_null(), "no block is to blame: {report}");
     let path = done["result"]["blocks"][0]["path"].as_str().unwrap();
     assert!(Path::new(path).join("meta.json").exists(), "{path}");
 }

@@ -50,8 +50,12 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "names" => names(dir),
         "series" => series(dir),
         "space" => return space(dir),
-        "lock" => programs.hold_lock(&data),
+        "lock" => {
+            copy_case("basic", &dir.join("elsewhere"));
+            programs.hold_lock(&data);
+        }
         "midway" => midway(dir),
+        "lineage" => lineage(dir),
         "disk-full" => return disk_full(dir),
         "uncached" | "probe" => return programs.uncached(name, dir),
         "unprivileged" => return unprivileged(dir),
@@ -232,6 +236,31 @@ fn names(dir: &Path) {
 fn space(dir: &Path) -> bool {
     copy_case("five-blocks", &dir.join("data"));
     has_place_for_disk(dir, "space")
+}
+
+/// Blocks beside what was made of them: by a run that was killed, damaged since, marked since, and
+/// with samples outside of their times.
+fn lineage(dir: &Path) {
+    for (name, case, merged) in [
+        ("killed", "five-blocks", 3),
+        ("damaged", "five-blocks", 3),
+        ("marked", "five-blocks", 3),
+        ("oor", "out-of-range", 2),
+    ] {
+        let data = dir.join(name);
+        copy_case(case, &data);
+        let blocks = fixtures::entries(&data);
+        let mut merge = fixtures::program();
+        merge.arg("merge").args(&blocks[..merged]).arg("--output").arg(&data);
+        fixtures::expect_code(&mut merge, 0);
+        let child = fixtures::entries(&data).into_iter().find(|path| !blocks.contains(path));
+        let child = child.unwrap();
+        match name {
+            "damaged" => flip(&child.join("chunks/000001"), 2000),
+            "marked" => fs::write(child.join("deletion-mark.json"), "{}").unwrap(),
+            _ => {}
+        }
+    }
 }
 
 /// Large enough to be caught while it is being merged; and tombstones to be put into a block.

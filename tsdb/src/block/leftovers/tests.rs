@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::*;
 use crate::block::publish::{BlockOwnership, OwnershipRule, TempBlock, temporary_name};
 use crate::vfs::Ownership;
-use crate::vfs::sim::SimVfs;
+use crate::vfs::sim::{Fault, FaultKind, SimVfs};
 
 const ID: &str = "01SRC000000000000000000001";
 
@@ -77,7 +77,7 @@ fn ours_go_and_other_programs_stay() {
 
     let elsewhere = tempfile::tempdir().unwrap();
     let wrong = DataDirLock::acquire(elsewhere.path()).unwrap();
-    assert_eq!(remove(&vfs, dir.path(), Some(&wrong)).unwrap(), Swept::default());
+    assert!(remove(&vfs, dir.path(), Some(&wrong)).unwrap().removed.is_empty());
 
     let lock = DataDirLock::acquire(dir.path()).unwrap();
     let swept = remove(&vfs, dir.path(), Some(&lock)).unwrap();
@@ -112,7 +112,8 @@ fn links_and_files_under_such_names_are_left_alone() {
     std::os::unix::fs::symlink(dir.path().join("precious"), &link).unwrap();
     fs::write(dir.path().join(format!("{ID}.tmp-for-deletion")), b"").unwrap();
     let lock = DataDirLock::acquire(dir.path()).unwrap();
-    assert_eq!(remove(&vfs, dir.path(), Some(&lock)).unwrap(), Swept::default());
+    let swept = remove(&vfs, dir.path(), Some(&lock)).unwrap();
+    assert!(swept.removed.is_empty() && swept.stuck.is_empty());
     assert!(dir.path().join("precious/chunks/000001").exists());
 }
 
@@ -173,14 +174,33 @@ fn metas(blocks: &[(u128, &[u128])]) -> Vec<BlockMeta> {
     blocks.iter().map(|(id, parents)| meta(*id, parents)).collect()
 }
 
+/// Who names whom, by number.
+fn edges(blocks: &[(u128, &[u128])]) -> Vec<(u128, Vec<u128>)> {
+    let metas = metas(blocks);
+    let superseded = superseded(&metas.iter().collect::<Vec<_>>());
+    let number = |ids: &Vec<Ulid>| ids.iter().map(|id| id.0).collect();
+    superseded.iter().map(|(parent, children)| (parent.0, number(children))).collect()
+}
+
 #[test]
-fn a_child_condemns_its_parents_and_theirs() {
-    let superseded = |blocks: &[(u128, &[u128])]| -> Vec<u128> {
-        superseded(&metas(blocks)).iter().map(|id| id.0).collect()
-    };
-    assert_eq!(superseded(&[(1, &[]), (2, &[]), (3, &[1, 2]), (4, &[])]), [1, 2]);
-    assert_eq!(superseded(&[(1, &[]), (2, &[1]), (3, &[2])]), [1, 2]);
-    assert_eq!(superseded(&[(1, &[0]), (3, &[9])]), [], "parents that are not there");
-    assert_eq!(superseded(&[(1, &[1])]), [], "its own parent");
-    assert_eq!(superseded(&[(1, &[2]), (2, &[1])]), [], "a circle must not lose everything");
+fn a_child_names_its_parents_and_they_name_theirs() {
+    assert_eq!(edges(&[(1, &[]), (2, &[]), (3, &[1, 2]), (4, &[])]), [(1, vec![3]), (2, vec![3])]);
+    assert_eq!(edges(&[(1, &[]), (2, &[1]), (3, &[2])]), [(1, vec![2]), (2, vec![3])]);
+    assert_eq!(edges(&[(1, &[]), (2, &[1, 1]), (3, &[1])]), [(1, vec![2, 3])]);
+    assert_eq!(edges(&[(1, &[0]), (3, &[9])]), [], "parents that are not there");
+    assert_eq!(edges(&[(1, &[1])]), [], "its own parent");
+    assert_eq!(edges(&[(1, &[2]), (2, &[1])]), [], "a circle must not lose everything");
+    // A circle with somebody outside: each of them hangs on that one, none on itself.
+    assert_eq!(edges(&[(1, &[2]), (2, &[1]), (3, &[1])]), [(1, vec![3]), (2, vec![1])]);
+}
+
+#[test]
+fn what_cannot_be_removed_is_in_nobodys_way() {
+    let (dir, vfs) = dir_with(&[&temporary_name(id()), &format!("{ID}.tmp-for-deletion")]);
+    let lock = DataDirLock::acquire(dir.path()).unwrap();
+    vfs.inject(Fault { at: 1, kind: FaultKind::DeviceError });
+    let swept = remove(&vfs, dir.path(), Some(&lock)).unwrap();
+    assert!(vfs.fault_fired());
+    assert_eq!((swept.removed.len(), swept.stuck.len()), (1, 1), "{swept:?}");
+    assert!(swept.stuck[0].path.exists());
 }

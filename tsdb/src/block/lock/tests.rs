@@ -30,6 +30,23 @@ fn the_file_is_gone_after_release_and_a_leftover_one_is_no_lock() {
 }
 
 #[test]
+fn where_nobody_ever_locked_nothing_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(DataDirLock::acquire_if_present(dir.path()).unwrap().is_none());
+    assert!(!dir.path().join("lock").exists());
+
+    let first = DataDirLock::acquire(dir.path()).unwrap();
+    let second = DataDirLock::acquire_if_present(dir.path());
+    assert!(matches!(second, Err(LockError::Held { holder: Some(_), .. })), "{second:?}");
+    drop(first);
+
+    fs::write(dir.path().join("lock"), b"").unwrap();
+    let lock = DataDirLock::acquire_if_present(dir.path()).unwrap().unwrap();
+    assert!(matches!(DataDirLock::acquire(dir.path()), Err(LockError::Held { .. })));
+    drop(lock);
+}
+
+#[test]
 fn a_lock_file_that_was_removed_or_replaced_is_noticed_and_left_to_its_owner() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lock");

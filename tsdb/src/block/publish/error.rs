@@ -41,7 +41,7 @@ impl fmt::Display for SourcePart {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// A durable effect failed. The sources are untouched.
+    /// A durable effect failed.
     #[error(transparent)]
     Vfs(#[from] VfsError),
     /// A source is not what was read: publishing would bring back or lose samples.
@@ -51,6 +51,14 @@ pub enum PublishError {
     )]
     SourceChanged {
         /// The source block's directory.
+        block: PathBuf,
+        /// What differs.
+        part: SourcePart,
+    },
+    /// A block that was to be deleted is not what was read any more, so it stays.
+    #[error("block {}: {part} changed after it was read, so it was not deleted", block.display())]
+    ChangedBeforeDeletion {
+        /// The block's directory.
         block: PathBuf,
         /// What differs.
         part: SourcePart,

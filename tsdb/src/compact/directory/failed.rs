@@ -33,7 +33,7 @@ pub(super) struct FailedMarks {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct FailedMark {
     reason: String,
-    /// Sizes and times of the block's files when it failed.
+    /// Identity, sizes and times of the block's files when it failed.
     stamp: String,
 }
 
@@ -70,9 +70,12 @@ impl FailedMarks {
         any
     }
 
-    /// Forgets blocks that are no longer there.
-    pub(super) fn retain(&mut self, exists: impl Fn(&str) -> bool) {
-        self.blocks.retain(|id, _| exists(id));
+    /// Forgets blocks that are no longer in `dir`, or no longer what they were; whether there were
+    /// any.
+    pub(super) fn forget_lapsed(&mut self, dir: &Path) -> bool {
+        let before = self.blocks.len();
+        self.blocks.retain(|id, mark| stamp(&dir.join(id)) == mark.stamp);
+        self.blocks.len() < before
     }
 
     /// Writes the marks; removes the file when there are none.
@@ -84,16 +87,22 @@ impl FailedMarks {
         let marks = Self { version: 1, blocks: self.blocks.clone() };
         let json = serde_json::to_vec_pretty(&marks)
             .map_err(|error| VfsError::new(Operation::Write, &path, error.into()))?;
-        write_file_atomic(vfs, &path, &json, None)
+        write_file_atomic(vfs, &path, &json, None)?;
+        vfs.sync_dir(dir)
     }
 }
 
-/// What changes when a block's files do.
+/// What changes when a block's files do. Size and modification time alone would not: a restore may
+/// keep both. A mark that lapses too often (a link made by an upload changes a file, too) costs one
+/// attempt.
 fn stamp(block_dir: &Path) -> String {
     let mut stamp = String::new();
     let mut add = |path: &Path| {
         if let Ok(meta) = fs::metadata(path) {
-            let _ = write!(stamp, "{}:{}.{};", meta.size(), meta.mtime(), meta.mtime_nsec());
+            let (size, inode) = (meta.size(), meta.ino());
+            let (mtime, ctime) = (meta.mtime(), meta.ctime());
+            let (mtime_ns, ctime_ns) = (meta.mtime_nsec(), meta.ctime_nsec());
+            let _ = write!(stamp, "{size}:{inode}:{mtime}.{mtime_ns}:{ctime}.{ctime_ns};");
         }
     };
     for part in ["meta.json", "index", "tombstones"] {

@@ -5,115 +5,38 @@
 //!   list blocks and marks <─────────────────────────┐
 //!   plan each group                                 │ until no plan is left
 //!   merge, publish, then delete the parents         │
-//!   or: blame the culprit, mark it, go on ──────────┘
+//!   or: blame the culprit, leave it out, go on ─────┘
 //! ```
 //!
-//! One bad block costs its own compaction: it is named, marked and left out, and every other group
-//! goes on. What has no culprit among the blocks (a full disk, say) ends the run, and what was done
-//! by then is told all the same.
+//! One bad block costs its own compaction: it is named and left out, and every other group goes on.
+//! What has no culprit among the blocks (a full disk, say) costs the blocks of that plan the rest
+//! of the run. Either way each block that is left out is so until the run ends, so it does end.
+//! Only a cancelled run and a lost lock end at once, and what was done by then is told all the same.
 
+mod blame;
 mod failed;
+mod report;
 mod scan;
+mod superseded;
 
-use std::collections::HashSet;
-use std::error::Error;
-use std::fmt;
-use std::io::ErrorKind::{NotFound, UnexpectedEof};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tsdb_format::meta::{BlockMeta, Ulid};
+use tsdb_format::meta::Ulid;
 
+use self::blame::{Blame, blame};
 pub use self::failed::FAILED_MARKS_FILE;
 use self::failed::FailedMarks;
+pub use self::report::{DirectoryCompaction, DirectoryError, DirectoryReport, Undeleted};
 pub(super) use self::scan::mark_of;
 pub use self::scan::{BrokenBlock, ListedBlock, Listing, list_blocks};
+pub use self::superseded::{Dispute, Doubt, Superseded};
 use super::compactor::{Compactor, Merged};
 use super::error::CompactError;
-use super::planner::{ExcludeFilter, GroupPlan, PlanBlock, Planner, plan_groups};
-use crate::block::Block;
-use crate::block::leftovers::{self, Swept};
+use super::planner::{ExcludeFilter, GroupPlan, NoCompact, PlanBlock, Planner, plan_groups};
+use crate::block::leftovers;
 use crate::block::lock::DataDirLock;
-use crate::block::publish::{SourceFingerprint, delete_blocks};
-use crate::vfs::Operation;
-
-/// A finished compaction of a directory run.
-#[must_use]
-pub struct DirectoryCompaction {
-    /// The plan that was carried out; one group of the directory.
-    pub plan: GroupPlan,
-    /// The blocks that were merged, in the order in which they were read.
-    pub sources: Vec<PathBuf>,
-    /// The outcome.
-    pub result: Result<Merged, CompactError>,
-    /// The block that was to blame, which is marked and left out from now on.
-    pub culprit: Option<PathBuf>,
-}
-
-/// What happened to a data directory.
-#[derive(Default)]
-#[must_use]
-pub struct DirectoryReport {
-    /// Each compaction that was tried.
-    pub compactions: Vec<DirectoryCompaction>,
-    /// The last plans: what is left, and why nothing of it is compacted.
-    pub left: Vec<GroupPlan>,
-    /// Directories that look like blocks and are none.
-    pub broken: Vec<BrokenBlock>,
-    /// What killed runs had left.
-    pub swept: Swept,
-    /// Blocks that were deleted because a child of theirs holds their samples: a run was killed
-    /// between publishing and deleting.
-    pub superseded: Vec<PathBuf>,
-}
-
-impl DirectoryReport {
-    /// Whether every block is fine and every compaction succeeded.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.broken.is_empty() && self.compactions.iter().all(|tried| tried.result.is_ok())
-    }
-}
-
-/// Why a run over a data directory ended before it was through, and what it had done by then.
-///
-/// A compaction that is in the report is done: its block is durable. If it is the last one, its
-/// sources may still be there; the next run deletes them.
-#[non_exhaustive]
-pub struct DirectoryError {
-    /// What ended it.
-    pub error: CompactError,
-    /// What was done before that; what is left and what is broken was not looked at again.
-    pub report: Box<DirectoryReport>,
-}
-
-impl fmt::Display for DirectoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl fmt::Debug for DirectoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DirectoryError")
-            .field("error", &self.error)
-            .field("compactions", &self.report.compactions.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Error for DirectoryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // Shown by `Display` already, so what comes next is the cause of that.
-        self.error.source()
-    }
-}
-
-/// For those whom the report does not concern.
-impl From<DirectoryError> for CompactError {
-    fn from(error: DirectoryError) -> Self {
-        error.error
-    }
-}
+use crate::block::publish::delete_blocks;
 
 /// How a data directory is compacted.
 pub struct DirectoryCompactor<'a> {
@@ -123,11 +46,14 @@ pub struct DirectoryCompactor<'a> {
     retry_failed: bool,
 }
 
+/// Blocks that are left out for the rest of a run, and why.
+type Held = BTreeMap<Ulid, String>;
+
 impl<'a> DirectoryCompactor<'a> {
     /// Compacts what `planner` plans.
     #[must_use]
     pub fn new(compactor: Compactor, planner: &'a dyn Planner) -> Self {
-        let compactor = compactor.refusing_out_of_range();
+        let compactor = compactor.for_directory();
         Self { compactor, planner, exclude: None, retry_failed: false }
     }
 
@@ -145,7 +71,7 @@ impl<'a> DirectoryCompactor<'a> {
         self
     }
 
-    /// Plans without changing anything.
+    /// Plans without changing anything. Of the blocks no more than meta.json and marks are read.
     ///
     /// # Errors
     /// When the directory can't be read, or two blocks of it have one ULID.
@@ -169,10 +95,9 @@ impl<'a> DirectoryCompactor<'a> {
     /// begins, with its number, plan and sources.
     ///
     /// # Errors
-    /// When the directory is locked by someone else or can't be read, when the disk is full, when
-    /// sources of a finished compaction can't be deleted, or when it was cancelled; the error holds
-    /// the report of what was done by then. A block that can't be compacted is part of the report
-    /// instead.
+    /// When the directory is locked by someone else or can't be read, or when it was cancelled; the
+    /// error holds the report of what was done by then. A block that can't be compacted, or one
+    /// that can't be deleted, is part of the report instead.
     pub fn run(
         &self,
         dir: &Path,
@@ -192,83 +117,141 @@ impl<'a> DirectoryCompactor<'a> {
         tell: &mut dyn FnMut(&GroupPlan, &[PathBuf]),
     ) -> Result<(), CompactError> {
         let lock = DataDirLock::acquire(dir)?;
-        let vfs = self.compactor.vfs();
-        report.swept = leftovers::remove(vfs.as_ref(), dir, Some(&lock))?;
+        report.swept = leftovers::remove(self.compactor.vfs().as_ref(), dir, Some(&lock))?;
         let mut marks = FailedMarks::load(dir)?;
-        if self.retry_failed && marks.clear() {
-            marks.store(vfs.as_ref(), dir)?;
+        let cleared = self.retry_failed && marks.clear();
+        if marks.forget_lapsed(dir) || cleared {
+            self.store(&marks, dir, report);
         }
-        report.superseded = self.delete_superseded(dir, &lock)?;
-        let mut given_up: HashSet<Vec<Ulid>> = HashSet::new();
+        let mut held = Held::new();
+        self.delete_superseded(dir, &marks, &lock, &mut held, report)?;
         loop {
-            let listing = scan::scan(dir, &marks, self.retry_failed)?;
+            let listing = self.list(dir, &marks, &held)?;
             let plans = self.plan_listing(&listing)?;
-            let next = plans
-                .iter()
-                .find(|group| !group.plan.is_empty() && !given_up.contains(&group.plan.blocks));
-            let Some(group) = next else {
-                marks.retain(|id| listing.blocks.iter().any(|b| b.plan_block.dir_name == id));
+            let Some(group) = plans.iter().find(|group| !group.plan.is_empty()) else {
+                if marks.forget_lapsed(dir) {
+                    self.store(&marks, dir, report);
+                }
                 report.left = plans;
                 report.broken = listing.broken;
+                report.disputes.extend(listing.disputes);
                 return Ok(());
             };
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
             let result = self.compactor.merge(&sources, dir);
-            let mut blamed = None;
-            if let Err(error) = &result {
-                match culprit(&listing, error) {
-                    Some(block) => {
-                        blamed = Some(block.dir.clone());
-                        marks.insert(block.meta.ulid, &block.dir, error.to_string());
-                    }
-                    None if is_fatal(error) => return result.map(|_| ()),
-                    None => {
-                        given_up.insert(group.plan.blocks.clone());
-                    }
+            let mut tried = DirectoryCompaction::new(group.clone(), sources, result);
+            let ended = match &tried.result {
+                Ok(merged) => {
+                    let deleted = self.delete_sources(merged, &lock);
+                    tried.undeleted = hold_undeleted(&tried, deleted, &mut held)?;
+                    lock.check()
                 }
-            }
-            let (plan, is_marked) = (group.clone(), blamed.is_some());
-            let deleted =
-                result.as_ref().map_or(Ok(()), |merged| self.delete_merged(merged, &lock));
-            let tried = DirectoryCompaction { plan, sources, result, culprit: blamed };
+                Err(error) if is_fatal(error) => return tried.result.map(|_| ()),
+                Err(error) => {
+                    let blame = blame(&listing, &tried.sources, error);
+                    tried.culprit = blame.culprit();
+                    tried.is_marked = blame.is_lasting();
+                    if let Blame::Marked(block) = &blame {
+                        marks.insert(block.meta.ulid, &block.dir, error.to_string());
+                        self.store(&marks, dir, report);
+                    }
+                    let ids = blame.held(&group.plan.blocks);
+                    held.extend(ids.into_iter().map(|id| (id, error.to_string())));
+                    Ok(())
+                }
+            };
             report.compactions.push(tried);
-            deleted?;
-            if is_marked {
-                marks.store(vfs.as_ref(), dir)?;
+            ended?;
+        }
+    }
+
+    /// What is there, without the blocks that are left out for the rest of the run.
+    fn list(&self, dir: &Path, marks: &FailedMarks, held: &Held) -> Result<Listing, CompactError> {
+        let mut listing = scan::scan(dir, marks, self.retry_failed)?;
+        for block in &mut listing.blocks {
+            let Some(reason) = held.get(&block.meta.ulid) else { continue };
+            let no_compact = &mut block.plan_block.no_compact;
+            if no_compact.as_ref().is_none_or(|why| matches!(why, NoCompact::Superseded { .. })) {
+                *no_compact = Some(NoCompact::Held { reason: reason.clone() });
             }
+        }
+        Ok(listing)
+    }
+
+    /// Marks that can't be written cost the next run an attempt, and this one nothing.
+    fn store(&self, marks: &FailedMarks, dir: &Path, report: &mut DirectoryReport) {
+        if let Err(error) = marks.store(self.compactor.vfs().as_ref(), dir) {
+            report.unwritten_marks = Some(error);
         }
     }
 
     /// Finishes what a run began that was killed after it had published a block: deletes its
-    /// parents. The child is opened first; one that can't be read condemns nobody.
+    /// parents, if it holds all of their samples.
     fn delete_superseded(
         &self,
         dir: &Path,
+        marks: &FailedMarks,
         lock: &DataDirLock,
-    ) -> Result<Vec<PathBuf>, CompactError> {
-        let listing = list_blocks(dir)?;
-        let all: Vec<BlockMeta> = listing.blocks.iter().map(|block| block.meta.clone()).collect();
-        if leftovers::superseded(&all).is_empty() {
-            // Opening maps and reads whole indexes: not for nothing.
-            return Ok(Vec::new());
+        held: &mut Held,
+        report: &mut DirectoryReport,
+    ) -> Result<(), CompactError> {
+        let listing = scan::scan(dir, marks, self.retry_failed)?;
+        let (proven, disputes) = superseded::prove(&self.compactor, &listing)?;
+        let mut hold_family = |child: &Path, reason: &str| {
+            let family = listing.superseded.iter().filter(|pair| pair.child == child);
+            let dirs: Vec<&Path> =
+                family.map(|pair| pair.parent.as_path()).chain([child]).collect();
+            for block in listing.blocks.iter().filter(|block| dirs.contains(&block.dir.as_path())) {
+                held.entry(block.meta.ulid).or_insert_with(|| reason.to_owned());
+            }
+        };
+        for dispute in &disputes {
+            hold_family(&dispute.child, &dispute.to_string());
         }
-        let readable = listing.blocks.iter().filter(|block| Block::open(&block.dir).is_ok());
-        let metas: Vec<BlockMeta> = readable.map(|block| block.meta.clone()).collect();
-        let mut fingerprints = Vec::new();
-        for id in leftovers::superseded(&metas) {
-            fingerprints.push(SourceFingerprint::take(&dir.join(id.to_string()))?);
-        }
+        report.disputes = disputes;
         lock.check()?;
-        delete_blocks(self.compactor.vfs().as_ref(), &fingerprints)?;
-        Ok(fingerprints.iter().map(|block| block.block().to_owned()).collect())
+        let deleted = delete_blocks(self.compactor.vfs().as_ref(), &proven);
+        let (gone, left): (Vec<PathBuf>, Vec<PathBuf>) =
+            proven.iter().map(|block| block.block().to_owned()).partition(|dir| !dir.exists());
+        report.superseded = gone;
+        if let Err(error) = deleted {
+            let error = CompactError::from(error);
+            let reason = undeleted_reason(&error);
+            for pair in listing.superseded.iter().filter(|pair| left.contains(&pair.parent)) {
+                hold_family(&pair.child, &reason);
+            }
+            report.undeleted = Some(Undeleted { blocks: left, error });
+        }
+        Ok(())
     }
 
     /// Deletes what was merged, now that the child is durable.
-    fn delete_merged(&self, merged: &Merged, lock: &DataDirLock) -> Result<(), CompactError> {
+    fn delete_sources(&self, merged: &Merged, lock: &DataDirLock) -> Result<(), CompactError> {
         lock.check()?;
         merged.delete_sources(self.compactor.vfs().as_ref())
     }
+}
+
+/// Leaves out what could not be deleted, and the child, without which nothing would tell the next
+/// run that they are its parents.
+fn hold_undeleted(
+    tried: &DirectoryCompaction,
+    deleted: Result<(), CompactError>,
+    held: &mut Held,
+) -> Result<Option<Undeleted>, CompactError> {
+    let Err(error) = deleted else { return Ok(None) };
+    let blocks: Vec<PathBuf> = tried.sources.iter().filter(|dir| dir.exists()).cloned().collect();
+    let reason = undeleted_reason(&error);
+    let merged = tried.result.as_ref().ok().and_then(|merged| merged.block.as_ref());
+    let child = merged.map(|block| block.meta.ulid);
+    let ids = tried.plan.plan.blocks.iter().copied().chain(child);
+    held.extend(ids.map(|id| (id, reason.clone())));
+    Ok(Some(Undeleted { blocks, error }))
+}
+
+fn undeleted_reason(error: &CompactError) -> String {
+    format!("not everything that one block was made of could be deleted: {error}")
 }
 
 /// The planned blocks' directories, by minimum time; equal ones by name, as Prometheus reads them.
@@ -279,20 +262,7 @@ fn source_dirs(listing: &Listing, group: &GroupPlan) -> Vec<PathBuf> {
     blocks.into_iter().map(|block| block.dir.clone()).collect()
 }
 
-fn culprit<'l>(listing: &'l Listing, error: &CompactError) -> Option<&'l ListedBlock> {
-    if let Some(dir) = error.culprit() {
-        return listing.blocks.iter().find(|block| block.dir == dir);
-    }
-    // A file of a block that is gone or too short: its return would change the block. A file that
-    // is closed to us, or a read that failed, may be fine the next time: no mark for these.
-    let CompactError::Vfs(error) = error else { return None };
-    let is_reading = matches!(error.operation, Operation::Open | Operation::Read);
-    let is_part_missing = matches!(error.source.kind(), NotFound | UnexpectedEof);
-    let culprit = || listing.blocks.iter().find(|block| error.path.starts_with(&block.dir));
-    if is_reading && is_part_missing { culprit() } else { None }
-}
-
 /// Whether trying the other groups makes no sense.
 fn is_fatal(error: &CompactError) -> bool {
-    error.is_out_of_space() || matches!(error, CompactError::Cancelled | CompactError::Lock(_))
+    matches!(error, CompactError::Cancelled | CompactError::Lock(_))
 }

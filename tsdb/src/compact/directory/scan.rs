@@ -7,6 +7,7 @@ use serde_json::Value;
 use tsdb_format::meta::{BlockMeta, parse_block_id};
 
 use super::failed::FailedMarks;
+use super::superseded::{self, Dispute, Superseded};
 use crate::compact::compactor::read_meta;
 use crate::compact::error::CompactError;
 use crate::compact::plan_block::plan_block;
@@ -43,6 +44,11 @@ pub struct Listing {
     pub blocks: Vec<ListedBlock>,
     /// What looks like a block and is none. It never stands in the way of the others.
     pub broken: Vec<BrokenBlock>,
+    /// Blocks that another one names as its parent, and that [`super::DirectoryCompactor::run`]
+    /// deletes if that one holds all of their samples.
+    pub superseded: Vec<Superseded>,
+    /// Blocks that are named by one that, as their metas show, does not stand for them.
+    pub disputes: Vec<Dispute>,
 }
 
 /// Lists the blocks of the data directory `dir`.
@@ -54,7 +60,8 @@ pub fn list_blocks(dir: &Path) -> Result<Listing, VfsError> {
     scan(dir, &marks, false)
 }
 
-/// With `retry`, Prometheus's own `failed` marks don't count either.
+/// With `retry`, Prometheus's own `failed` marks don't count either. Reads no more of a block than
+/// its meta.json and its marks.
 pub(super) fn scan(dir: &Path, marks: &FailedMarks, retry: bool) -> Result<Listing, VfsError> {
     let error = |error| VfsError::new(Operation::Open, dir, error);
     let mut names = Vec::new();
@@ -80,6 +87,7 @@ pub(super) fn scan(dir: &Path, marks: &FailedMarks, retry: bool) -> Result<Listi
             Err(error) => listing.broken.push(BrokenBlock { dir, error }),
         }
     }
+    superseded::find(&mut listing);
     Ok(listing)
 }
 

@@ -75,6 +75,19 @@ pub enum Reason {
     Unexplained,
 }
 
+impl Decision {
+    /// Whether the block is left out because of a failure, its own or Prometheus's `failed` flag,
+    /// so that somebody should look after it.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.reasons.iter().any(|reason| match reason {
+            Reason::NoCompact(why) => why.is_failure(),
+            Reason::GroupFailed { .. } => true,
+            _ => false,
+        })
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.planned { "planned: " } else { "left out: " })?;
@@ -96,7 +109,7 @@ impl fmt::Display for Reason {
             Self::BehindExcluded(id) => write!(f, "behind {id}, which the filter excludes"),
             Self::NoCompact(why) => write!(f, "{why}"),
             Self::BesideBarred(id) => {
-                write!(f, "could only be merged across {id}, which is marked")
+                write!(f, "could only be merged across {id}, which is left out")
             }
             Self::NewestOfClass(class) => write!(f, "newest of the {class}"),
             Self::Waits(kind) => write!(f, "waits for the plan of this round ({kind})"),

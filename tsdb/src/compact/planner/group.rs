@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{
-    BlockId, Decision, ExcludeFilter, NoCompact, Plan, PlanBlock, PlanKind, Planner, Reason,
-};
+use super::{BlockId, Decision, ExcludeFilter, Plan, PlanBlock, PlanKind, Planner, Reason};
 
 /// What blocks must share to be merged. Empty for blocks of a Prometheus of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -164,8 +162,7 @@ fn beside_barred(
         members
             .iter()
             .filter(|(_, barred)| match barred {
-                // What is to be deleted won't be in the way for long.
-                Some(Reason::NoCompact(mark)) => *mark != NoCompact::DeletionMark,
+                Some(Reason::NoCompact(mark)) => mark.stays(),
                 _ => false,
             })
             .map(|(block, _)| *block)

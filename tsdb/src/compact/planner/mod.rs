@@ -131,6 +131,32 @@ pub enum NoCompact {
         /// What was wrong with it.
         reason: String,
     },
+    /// Another block of the directory names it as its parent: it is never merged with that one
+    /// again, and goes as soon as that one is shown to hold its samples.
+    Superseded {
+        /// The block that names it.
+        by: BlockId,
+    },
+    /// It is left alone for as long as something about it is not settled.
+    Held {
+        /// What is not settled.
+        reason: String,
+    },
+}
+
+impl NoCompact {
+    /// Whether the block stays where it is, so that nothing may be merged across it. What is to be
+    /// deleted won't be in the way for long.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        !matches!(self, Self::DeletionMark | Self::Superseded { .. })
+    }
+
+    /// Whether it is for somebody to look after, rather than somebody's wish.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::FailedBefore { .. } | Self::Held { .. })
+    }
 }
 
 impl fmt::Display for NoCompact {
@@ -140,6 +166,8 @@ impl fmt::Display for NoCompact {
             Self::NoCompactMark { reason } => write!(f, "marked no-compact: {reason}"),
             Self::DeletionMark => f.write_str("marked for deletion"),
             Self::FailedBefore { reason } => write!(f, "failed before: {reason}"),
+            Self::Superseded { by } => write!(f, "superseded by {by}, which was made of it"),
+            Self::Held { reason } => write!(f, "held back: {reason}"),
         }
     }
 }

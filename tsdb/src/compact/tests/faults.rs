@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tsdb_format::meta::Ulid;
 
 use super::super::budget::Shares;
-use super::super::directory::DirectoryCompactor;
+use super::super::directory::{DirectoryCompactor, DirectoryReport, Doubt};
 use super::super::planner::{Decision, Plan, PlanBlock, PlanKind, Planner, Reason};
 use super::spills::tiny;
 use super::*;
@@ -65,6 +65,26 @@ struct Scene {
     after: BTreeSet<String>,
     effects: usize,
     reads: usize,
+}
+
+/// Whatever a run tells of, as the error it was.
+pub(super) fn all_went_well(report: DirectoryReport) -> Result<(), CompactError> {
+    for tried in report.compactions {
+        tried.result.map(|_| ())?;
+        tried.undeleted.map_or(Ok(()), |left| Err(left.error))?;
+    }
+    report.undeleted.map_or(Ok(()), |left| Err(left.error))?;
+    if let Some(error) = report.unwritten_marks {
+        return Err(error.into());
+    }
+    if let Some(stuck) = report.swept.stuck.into_iter().next() {
+        return Err(stuck.error.into());
+    }
+    match report.disputes.into_iter().next().map(|dispute| dispute.doubt) {
+        None => Ok(()),
+        Some(Doubt::Content(error)) => Err(*error),
+        Some(doubt) => panic!("{doubt}"),
+    }
 }
 
 fn is_block(name: &str) -> bool {
@@ -137,7 +157,7 @@ impl Scene {
                 let planner = Everything;
                 let report =
                     DirectoryCompactor::new(compactor, &planner).run(dir, &mut |_, _| {})?;
-                report.compactions.into_iter().try_for_each(|tried| tried.result.map(|_| ()))
+                all_went_well(report)
             }
         }
     }

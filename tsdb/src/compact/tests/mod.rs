@@ -5,6 +5,7 @@ mod blame;
 mod directory;
 mod faults;
 mod flips;
+mod marks;
 mod mutations;
 mod room;
 mod spills;

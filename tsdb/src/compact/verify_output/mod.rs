@@ -23,6 +23,7 @@
 mod block;
 mod chunk_list;
 mod fetch;
+mod holds;
 mod layout;
 mod postings;
 mod scan;
@@ -36,6 +37,7 @@ use tsdb_format::meta::BlockMeta;
 
 use self::block::{Block, BlockShares};
 use self::chunk_list::Listed;
+pub(super) use self::holds::Holds;
 use super::error::{CompactError, LedgerMismatch, SourceError};
 use super::files::FilePool;
 use super::heap::TieHeap;
@@ -126,19 +128,23 @@ impl VerifyOutput<'_> {
     }
 
     fn shares(&self) -> BlockShares {
-        let blocks = self.sources.len() as u64 + 1;
-        // A third of the budget: what the stages have freed is not all given back by then.
-        let share = self.memory_budget_bytes / blocks;
-        let window = |part: u64, max: u64| (share / part).clamp(4 << 10, max) as usize & !4095;
-        BlockShares {
-            series_window: window(12, 512 << 10),
-            chunk_window: window(8, 1 << 20),
-            symbols: share / 8,
-        }
+        block_shares(self.memory_budget_bytes, self.sources.len())
     }
 
     fn mismatch(&self, what: String) -> CompactError {
         mismatch(Some(self.dir), String::new(), None, what)
+    }
+}
+
+/// What each block may use where one is held against `others` of them.
+fn block_shares(memory_budget_bytes: u64, others: usize) -> BlockShares {
+    // A third of the budget: what the stages have freed is not all given back by then.
+    let share = memory_budget_bytes / (others as u64 + 1);
+    let window = |part: u64, max: u64| (share / part).clamp(4 << 10, max) as usize & !4095;
+    BlockShares {
+        series_window: window(12, 512 << 10),
+        chunk_window: window(8, 1 << 20),
+        symbols: share / 8,
     }
 }
 

@@ -332,6 +332,14 @@ impl Vfs for SimVfs {
         }
     }
 
+    fn remove_dir(&self, path: &Path) -> Result<(), VfsError> {
+        self.effect(
+            |_| Ok(Effect::RemoveDir { path: self.relative(path)? }),
+            || fs::remove_dir(path),
+        )
+        .map_err(|source| VfsError::new(Operation::RemoveDir, path, source))
+    }
+
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {
         let effect =
             |_: &mut State| Ok(Effect::SetOwnership { path: self.relative(path)?, ownership });
