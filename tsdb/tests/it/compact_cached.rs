@@ -91,7 +91,9 @@ fn warm(path: &Path, len_bytes: u64) {
 fn cold_sources_are_read_directly_and_stay_cold() {
     let Some(sources) = Sources::new() else { return };
     let stats = sources.merge();
-    assert_eq!((stats.read_from_cache_bytes, stats.read_buffered_bytes), (0, 0));
+    // Files of tombstones were looked at a moment before: three empty ones, of nine bytes.
+    assert!(stats.read_from_cache_bytes <= 3 * 9, "{stats:?}");
+    assert_eq!(stats.read_buffered_bytes, 0);
     assert!(stats.read_direct_bytes >= sources.bytes() * 9 / 10, "{stats:?}");
     assert!(sources.cached().iter().all(|&pages| pages == 0), "{:?}", sources.cached());
 }
