@@ -1,5 +1,5 @@
 //! The measured processes: this program, called by itself with a specification as JSON. Each
-//! prints a [`Run`](crate::run::Run).
+//! prints a [`Run`].
 
 pub(crate) mod produce;
 pub(crate) mod read;
