@@ -7,13 +7,17 @@ mod kind;
 pub(crate) mod parked;
 mod queue;
 mod thread;
-#[cfg(target_os = "linux")]
+// The same condition as for the dependency.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod uring;
 
 pub(crate) use blocking::BlockingEngine;
 pub(crate) use buffers::{BufferSupply, Buffers};
 pub use kind::{EngineKind, EngineRefusal, EngineReport, UnknownEngine};
-#[cfg(any(target_os = "linux", test))]
+#[cfg(any(
+    test,
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))
+))]
 pub(crate) use queue::QueueEngine;
 pub(crate) use thread::ThreadEngine;
 
@@ -95,18 +99,18 @@ pub(crate) fn start(kind: EngineKind, target: &SharedTarget, supply: &BufferSupp
 
 /// Whether rings can be had here.
 pub(crate) fn ring_works() -> Result<(), EngineRefusal> {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     return uring::works();
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
     return Err(EngineRefusal::UnsupportedPlatform);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn ring(target: &SharedTarget, supply: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
     Ok(Box::new(uring::start(target.clone(), supply.clone())?))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 fn ring(_: &SharedTarget, _: &BufferSupply) -> Result<Box<dyn Engine>, EngineRefusal> {
     Err(EngineRefusal::UnsupportedPlatform)
 }

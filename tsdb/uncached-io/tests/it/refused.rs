@@ -13,6 +13,7 @@ use uncached_io::{
 use crate::{direct_io, disk_dir, pattern};
 
 const SYS_CACHESTAT: i64 = 451;
+#[cfg(not(feature = "forcedirectio"))]
 const RWF_DONTCACHE: u32 = 0x80;
 
 /// A system call to refuse.
@@ -28,6 +29,7 @@ fn rule(number: i64, errno: i32) -> Rule {
     Rule { number, only: None, errno }
 }
 
+#[cfg(not(feature = "forcedirectio"))]
 fn dontcache(errno: i32) -> Rule {
     Rule { number: libc::SYS_pwritev2, only: Some((5, RWF_DONTCACHE)), errno }
 }
