@@ -15,6 +15,9 @@ const BUFFERED: &str = "--uncached-io=off";
 /// Beyond what was there, at any moment.
 const CACHE_BYTES_MAX: u64 = 8 << 20;
 
+/// Of what the kernel may disturb.
+const ATTEMPTS: usize = 5;
+
 const KINDS: [Kind; 3] = [Kind::Ext4, Kind::Xfs, Kind::Btrfs];
 
 /// A filesystem with these blocks in `data`, of which nothing is cached.
@@ -99,6 +102,9 @@ fn a_compaction_of_a_directory_leaves_the_page_cache_alone() {
 }
 
 /// What queries have cached of the sources is theirs: a merge past it evicts not one page.
+///
+/// The kernel may reclaim cold pages by itself, now and then (DAMON does, and counts nowhere). So
+/// one of some attempts must keep them all: what a merge drops, it drops each time.
 #[test]
 fn hot_pages_of_sources_stay() {
     let source = generate(&["--series", "8000", "--blocks", "3", "--histograms", "0.1"]);
@@ -109,19 +115,28 @@ fn hot_pages_of_sources_stay() {
             .iter()
             .flat_map(|block| [block.join("index"), block.join("chunks").join("000001")])
             .collect();
-        let cached = || -> Option<Vec<u64>> {
-            hot.iter().map(|path| Some(cached_pages_at(path).unwrap()?.cached)).collect()
-        };
-        for path in &hot {
-            let len = fs::read(path).unwrap().len();
-            let pages = cached_pages_at(path).unwrap().map(|pages| pages.cached as usize);
-            assert!(pages.is_none_or(|pages| pages == len.div_ceil(4096)), "{}", path.display());
+        let mut lost = Vec::new();
+        for attempt in 0..ATTEMPTS {
+            let read: usize = hot.iter().map(|path| fs::read(path).unwrap().len()).sum();
+            let Some(before) = cached_in_all(&hot) else {
+                return skip("this kernel has no cachestat");
+            };
+            assert!(before > read as u64 / 4096 / 2, "{kind:?}: only {before} pages were hot");
+            let output = mount.path().join(format!("out-{attempt}"));
+            let mut paths = sources.clone();
+            paths.extend([PathBuf::from("--output"), output]);
+            let Some(taken) = cache_taken("merge", &paths, &[UNCACHED]) else { return };
+            assert!(taken <= CACHE_BYTES_MAX, "{kind:?}: {taken} bytes");
+            lost.push(before.saturating_sub(cached_in_all(&hot).unwrap()));
+            if lost.ends_with(&[0]) {
+                break;
+            }
         }
-        let Some(before) = cached() else { return skip("this kernel has no cachestat") };
-        let mut paths = sources.clone();
-        paths.extend([PathBuf::from("--output"), mount.path().join("out")]);
-        let Some(taken) = cache_taken("merge", &paths, &[UNCACHED]) else { return };
-        assert!(taken <= CACHE_BYTES_MAX, "{kind:?}: {taken} bytes");
-        assert_eq!(cached().unwrap(), before, "{kind:?}");
+        assert!(lost.ends_with(&[0]), "{kind:?}: {lost:?} pages were evicted");
     }
+}
+
+/// Cached pages of these files; `None` where the kernel can't tell.
+fn cached_in_all(paths: &[PathBuf]) -> Option<u64> {
+    paths.iter().map(|path| Some(cached_pages_at(path).unwrap()?.cached)).sum()
 }

@@ -17,7 +17,8 @@ fn group_bytes_max(kind: Kind) -> u64 {
     if kind == Kind::Btrfs { 4 << 20 } else { 1 << 20 }
 }
 
-const PAGE_BYTES: u64 = 4096;
+/// Of 4 MiB.
+const SOURCE_PAGES: u64 = 1024;
 const GROUP_VARIABLE: &str = "UNCACHED_IO_CHILD_GROUP";
 
 /// 32 MiB, or `UNCACHED_IO_SEGMENT_MIB`.
@@ -126,25 +127,33 @@ fn child_writes_a_segment() {
 }
 
 /// A source's hot pages belong to those who read it: reading past them leaves every one.
+///
+/// The kernel may reclaim cold pages by itself, now and then (DAMON does, and counts nowhere). So
+/// one of some attempts must keep them all: what a reader drops, it drops each time.
 #[test]
 fn a_source_that_others_read_stays_cached() {
     for kind in KINDS {
         let Some(mount) = Mount::new(kind) else { continue };
         let (path, stored) = (mount.path().join("source"), mount.stored("source"));
-        let engine = EngineKind::Blocking;
-        let io = io_by(&mount.path(), engine);
+        let io = io_by(&mount.path(), EngineKind::Blocking);
         let content = pattern(4, 4 << 20);
         crate::content::write(&io, &path, &content, 1 << 20).unwrap();
-        let hot = std::fs::read(&path).unwrap();
-        let Some(before) = cached_pages_at(&stored).unwrap() else {
-            return skip("this kernel has no cachestat");
-        };
-        assert_eq!(before.cached, (4 << 20) / PAGE_BYTES, "{kind:?}");
-        let reader = io.open(&path).unwrap();
-        assert!(reader.mode().is_direct());
-        let mut buf = AlignedBuf::new();
-        assert_eq!(reader.read_at(0, hot.len(), &mut buf).unwrap(), hot, "{kind:?}");
-        drop(reader);
-        assert_eq!(cached_pages_at(&stored).unwrap(), Some(before), "{kind:?}");
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let hot = std::fs::read(&path).unwrap();
+            let Some(before) = cached_pages_at(&stored).unwrap() else {
+                return skip("this kernel has no cachestat");
+            };
+            let reader = io.open(&path).unwrap();
+            assert!(reader.mode().is_direct());
+            let mut buf = AlignedBuf::new();
+            assert_eq!(reader.read_at(0, hot.len(), &mut buf).unwrap(), hot, "{kind:?}");
+            drop(reader);
+            seen.push((before.cached, cached_pages_at(&stored).unwrap().unwrap().cached));
+            if seen.ends_with(&[(SOURCE_PAGES, SOURCE_PAGES)]) {
+                break;
+            }
+        }
+        assert!(seen.ends_with(&[(SOURCE_PAGES, SOURCE_PAGES)]), "{kind:?}: {seen:?}");
     }
 }
