@@ -57,3 +57,20 @@ fn numbers_of_unknown_fields_are_read_exactly() {
         "compaction":{"level":1},"version":1,"other":6.66666666666666666666666666e102}"#;
     check("meta", meta.as_bytes());
 }
+
+/// A list of histograms that becomes two records: both count from the first of the list, and written
+/// again each counts from its own.
+#[test]
+fn the_base_of_a_split_list_is_that_of_the_whole_list() {
+    check(
+        "record",
+        &[
+            9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 139, 208, 71, 16, 16, 0, 0, 0, 105, 0, 0, 0, 0, 0,
+            0, 0, 64, 0, 53, 0, 96, 0, 0, 112, 0, 0, 0, 2, 0, 1, 2, 3, 0, 4, 36, 29, 144, 1, 117,
+            0, 5, 63, 0, 1, 2, 3, 0, 4, 36, 23, 148, 1, 245, 0, 5, 224, 63, 148, 122, 225, 71, 174,
+            20, 123, 63, 169, 153, 153, 153, 153, 153, 154, 63, 192, 0, 0, 0, 0, 0, 0, 63, 212, 0,
+            0, 0, 0, 0, 0, 63, 233, 0, 0, 0, 0, 0, 0, 8, 230, 211, 244, 14, 2, 105, 0, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 63, 212, 0, 0, 0, 44, 0, 0, 0, 0, 0, 0, 63, 233, 0, 0, 0, 0, 0, 0,
+        ],
+    );
+}
