@@ -29,10 +29,12 @@ impl FileId {
         static FRESH: AtomicU64 = AtomicU64::new(0);
 
         let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = since_1970.as_nanos().cast_signed();
+        let since_change_ns = |identity: &Identity| {
+            since_1970.as_nanos().cast_signed() - i128::from(identity.changed_ns)
+        };
         match identity {
             // A time in the future says nothing about when it was.
-            Some(identity) if now_ns - identity.changed_ns > RESTED.as_nanos().cast_signed() => {
+            Some(identity) if since_change_ns(&identity) > RESTED.as_nanos().cast_signed() => {
                 Self::Rested { identity, len_bytes }
             }
             _ => Self::Fresh(FRESH.fetch_add(1, Ordering::Relaxed)),
@@ -44,7 +46,7 @@ impl FileId {
 mod tests {
     use super::*;
 
-    fn identity(inode: u64, changed_ns: i128) -> Option<Identity> {
+    fn identity(inode: u64, changed_ns: i64) -> Option<Identity> {
         Some(Identity { device: 1, inode, changed_ns })
     }
 

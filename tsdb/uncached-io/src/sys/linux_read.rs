@@ -48,10 +48,10 @@ pub(crate) fn drop_cached(file: &File, offset_bytes: u64, len_bytes: u64) -> io:
     Ok(rustix::fs::fadvise(file, offset_bytes, len_bytes, Advice::DontNeed)?)
 }
 
-/// Which file it is, and when it was last changed.
+/// Which file it is, and when it was last changed; `None` if that is hundreds of years away.
 pub(crate) fn identity_of(metadata: &Metadata) -> Option<Identity> {
     let changed_ns =
-        i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec());
+        metadata.ctime().checked_mul(1_000_000_000)?.checked_add(metadata.ctime_nsec())?;
     Some(Identity { device: metadata.dev(), inode: metadata.ino(), changed_ns })
 }
 
@@ -77,7 +77,8 @@ pub(crate) fn mincore(file: &File, range: Range<u64>) -> io::Result<Option<u64>>
 
 /// The kernel's own rule: the owner, or whoever may write.
 fn may_know_residency(file: &File) -> io::Result<bool> {
-    let owner = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
+    // Not the standard library's `metadata`, which fails where `statx` does.
+    let owner = rustix::fs::fstat(file)?.st_uid == rustix::process::geteuid().as_raw();
     let flags = AtFlags::EMPTY_PATH | AtFlags::EACCESS;
     Ok(owner || rustix::fs::accessat(file.as_fd(), c"", Access::WRITE_OK, flags).is_ok())
 }

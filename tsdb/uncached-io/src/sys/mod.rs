@@ -93,6 +93,7 @@ pub(crate) enum CachedRead {
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    /// When inode or content last changed, in nanoseconds since 1970.
-    pub(crate) changed_ns: i128,
+    /// When inode or content last changed, in nanoseconds since 1970: up to the year 2262, in half
+    /// of the memory that any time would take.
+    pub(crate) changed_ns: i64,
 }
