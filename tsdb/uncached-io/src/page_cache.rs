@@ -94,10 +94,10 @@ pub fn cached_pages_in(file: &File, range: Range<u64>) -> io::Result<Option<Cach
     let len_bytes = if range.end == u64::MAX { 0 } else { range.end - range.start };
     match sys::cachestat(file, range.start, len_bytes) {
         Ok(pages) => Ok(Some(pages)),
-        Err(error) if may_be_missing(&error) => match by_mincore(file, &range)? {
-            Some(pages) => Ok(Some(pages)),
-            None if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-            None => Ok(None),
+        Err(error) if may_be_missing(&error) => match by_mincore(file, &range) {
+            Ok(None) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            Err(error) if may_be_missing(&error) => Ok(None),
+            answer => answer,
         },
         Err(error) => Err(error),
     }
@@ -108,9 +108,24 @@ fn may_be_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied)
 }
 
+/// What is cached of a file of the caller's own, by `cachestat`, else by `mincore`.
+///
+/// # Errors
+///
+/// What `cachestat` said, if neither can be had.
+pub(crate) fn cached_of_own(file: &File) -> io::Result<CachedPages> {
+    match sys::cachestat(file, 0, 0) {
+        Err(error) if may_be_missing(&error) => match by_mincore(file, &(0..u64::MAX)) {
+            Ok(Some(pages)) => Ok(pages),
+            _ => Err(error),
+        },
+        answer => answer,
+    }
+}
+
 /// Counts by `mincore`; `None` where its answer would not be to be trusted.
-pub(crate) fn by_mincore(file: &File, range: &Range<u64>) -> io::Result<Option<CachedPages>> {
-    let end = file.metadata()?.len().min(range.end);
+fn by_mincore(file: &File, range: &Range<u64>) -> io::Result<Option<CachedPages>> {
+    let end = sys::len_of(file)?.min(range.end);
     Ok(sys::mincore(file, range.start.min(end)..end)?.map(|cached| CachedPages {
         cached,
         answered_by: CacheQuery::Mincore,

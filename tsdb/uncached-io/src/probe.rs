@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::buffer::{AlignedBuf, DEFAULT_ALIGN};
 use crate::engine::EngineRefusal;
 use crate::error::{Errno, Error, Operation};
-use crate::page_cache::CachedPages;
+use crate::page_cache::{CachedPages, cached_of_own};
 use crate::policy::{Alignment, FallbackReason};
 use crate::sys::{self, Offer, RawFile, WriteFlags};
 
@@ -132,14 +132,15 @@ fn write_fully(file: &File, bytes: &[u8], offset: usize) -> io::Result<()> {
 ///
 /// A filesystem that reports an alignment has a direct path of its own; the kernel's generic
 /// acceptance, which caches, reports none. Then the answer counts only where it could have been
-/// another: of the files of an overlay, for one, the kernel never sees a cached page.
+/// another: of the files of an overlay, for one, `cachestat` never sees a cached page. (`mincore`,
+/// which answers where it is refused, does.)
 fn measure(
     dir: &Path,
     file: &File,
     alignment: Alignment,
     reported: bool,
 ) -> Result<Result<Alignment, FallbackReason>, Error> {
-    let pages = match sys::cachestat(file, 0, 0) {
+    let pages = match cached_of_own(file) {
         Ok(pages) => pages,
         Err(_) if reported => return Ok(Ok(alignment)),
         Err(error) => return Ok(Err(FallbackReason::Unmeasurable(Errno::of(&error)))),
@@ -162,7 +163,7 @@ fn measure(
 fn buffered_pages(dir: &Path) -> io::Result<CachedPages> {
     let file = sys::open_probe(dir, false)?;
     write_fully(&file, &[7; PROBE_BYTES], 0)?;
-    sys::cachestat(&file, 0, 0)
+    cached_of_own(&file)
 }
 
 /// Whether pages that are cached in spite of a direct write stay, rather than linger.
@@ -177,5 +178,5 @@ fn stays_cached(file: &File, alignment: Alignment, buffered: u64) -> io::Result<
     for at in 0..PIECES {
         write_fully(file, piece.as_slice(), at * piece.capacity())?;
     }
-    Ok(4 * sys::cachestat(file, 0, 0)?.cached > PIECES as u64 * buffered)
+    Ok(4 * cached_of_own(file)?.cached > PIECES as u64 * buffered)
 }

@@ -10,7 +10,7 @@ use uncached_io::{
 use crate::{direct_io, disk_dir};
 
 /// A directory on tmpfs, or `None`, said loudly.
-fn tmpfs_dir() -> Option<tempfile::TempDir> {
+pub(crate) fn tmpfs_dir() -> Option<tempfile::TempDir> {
     let shm = Path::new("/dev/shm");
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
     if !mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq(["/dev/shm", "tmpfs"])) {
