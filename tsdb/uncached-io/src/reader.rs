@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::blocks::{Progress, Touched, after_read};
 use crate::buffer::{AlignedBuf, BufferPool, DEFAULT_ALIGN};
@@ -50,8 +50,8 @@ struct Shared {
     id: FileId,
     mode: Mode,
     may_downgrade: bool,
-    /// A direct read was refused and the file is buffered from then on.
-    downgraded: AtomicBool,
+    /// A direct read was refused, for this reason, and the file is buffered from then on.
+    downgraded: OnceLock<FallbackReason>,
     /// A direct read has succeeded: from then on a refusal is an error.
     proven: AtomicBool,
     /// `None` if the page cache is not to be asked.
@@ -70,6 +70,9 @@ impl Reader {
     ) -> Result<Self, Error> {
         let (file, mode) = open_by(path, policy)?;
         let metadata = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
+        if mode.fallback_reason().is_some_and(|reason| *reason != FallbackReason::PolicyOff) {
+            add(&totals.fallbacks, 1);
+        }
         let shared = Shared {
             file,
             path: path.to_owned(),
@@ -78,7 +81,7 @@ impl Reader {
             cached: (from_page_cache && mode.is_direct()).then(CachedRange::default),
             mode,
             may_downgrade: policy == Policy::Prefer,
-            downgraded: AtomicBool::new(false),
+            downgraded: OnceLock::new(),
             proven: AtomicBool::new(false),
             pool,
             totals,
@@ -99,10 +102,18 @@ impl Reader {
         &self.shared.path
     }
 
-    /// How it was opened.
+    /// How it was opened. What became of it later, [`Reader::fallback_reason`] says.
     #[must_use]
     pub fn mode(&self) -> &Mode {
         &self.shared.mode
+    }
+
+    /// Why this file is read through the page cache, if it is: because it was opened so, or because
+    /// its first direct read was refused.
+    #[must_use]
+    pub fn fallback_reason(&self) -> Option<FallbackReason> {
+        let refused = self.shared.downgraded.get().copied();
+        refused.or_else(|| self.shared.mode.fallback_reason().copied())
     }
 
     /// What the file system knows about it: owner, times, inode.
@@ -210,7 +221,7 @@ impl Shared {
         buf: &mut AlignedBuf,
     ) -> Result<Range<usize>, Error> {
         if let Mode::Direct(alignment) = self.mode
-            && !self.downgraded.load(Ordering::Relaxed)
+            && self.downgraded.get().is_none()
         {
             if let Some(data) = self.read_cached(offset_bytes, len_bytes, buf, alignment) {
                 return Ok(data);
@@ -285,13 +296,13 @@ impl Shared {
 
     /// Goes on buffered if this file may and nothing was read directly yet.
     fn downgrade_after(&self, error: &Error) -> Result<(), ()> {
-        let refused =
-            error.errno().is_some_and(|errno| is_refusal(&io::Error::from_raw_os_error(errno.0)));
-        if !refused || !self.may_downgrade || self.proven.load(Ordering::Relaxed) {
+        let is_refusal = |errno: &Errno| is_refusal(&io::Error::from_raw_os_error(errno.0));
+        let errno = error.errno().filter(is_refusal).ok_or(())?;
+        if !self.may_downgrade || self.proven.load(Ordering::Relaxed) {
             return Err(());
         }
         sys::leave_direct(&self.file).map_err(|_| ())?;
-        if !self.downgraded.swap(true, Ordering::Relaxed) {
+        if self.downgraded.set(FallbackReason::ReadRefused(errno)).is_ok() {
             add(&self.totals.fallbacks, 1);
         }
         Ok(())

@@ -49,7 +49,8 @@ pub struct WriteStats {
 pub struct IoStats {
     /// Files finished.
     pub files_finished: u64,
-    /// Files created that are buffered although uncached I/O was asked for.
+    /// Files created or opened that go through the page cache although uncached I/O was asked for,
+    /// and files that turned out to refuse direct reads.
     pub fallbacks: u64,
     /// Bytes written past the page cache, padding included.
     pub write_direct_bytes: u64,

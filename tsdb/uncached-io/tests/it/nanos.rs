@@ -1,5 +1,6 @@
 //! The cases that Nanos tests its direct I/O by, by name, on every engine. A failed sync, which
-//! is another of them, needs a disk that fails: `after_a_failed_partial_sync_nothing_succeeds`.
+//! is another of them, needs syncs that fail: `refused::a_failed_fsync_is_never_trusted_again`, and
+//! over a disk in memory `after_a_failed_partial_sync_nothing_succeeds`.
 
 use uncached_io::{AlignedBuf, CreateOptions, IoOptions};
 

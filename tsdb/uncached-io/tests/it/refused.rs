@@ -10,6 +10,7 @@ use uncached_io::{
     IoOptions, Mode, Policy, engines,
 };
 
+use crate::contract::every_engine;
 use crate::{direct_io, disk_dir, pattern};
 
 const SYS_CACHESTAT: i64 = 451;
@@ -167,16 +168,43 @@ fn without_statx_the_alignment_is_found_by_trying() {
     }
 }
 
+/// `mincore` answers instead, and with a guessed alignment it is what decides.
 #[test]
-fn without_cachestat_a_reported_alignment_is_believed_and_a_guessed_one_is_not() {
+fn without_cachestat_the_probe_asks_mincore() {
     let dir = disk_dir();
     let Some(_) = direct_io(dir.path()) else { return };
     for errno in [libc::ENOSYS, libc::EPERM] {
         let unseen = rule(SYS_CACHESTAT, errno);
+        refusing(&[unseen, rule(libc::SYS_statx, libc::ENOSYS)], || {
+            let io = Io::probe(dir.path(), Policy::Required).unwrap();
+            let Mode::Direct(alignment) = io.mode() else { panic!("{:?}", io.mode()) };
+            assert_eq!((alignment.mem_align, alignment.offset_align), (4096, 4096), "guessed");
+            let path = dir.path().join(format!("mincore-{errno}"));
+            assert_eq!(written(&io, &path).buffered_bytes, 0);
+        });
+        let Some(shm) = crate::policy::tmpfs_dir() else { continue };
         refusing(&[unseen], || {
+            let error = Io::probe(shm.path(), Policy::Required).unwrap_err();
+            let Error::NotUncached { reason, .. } = error else { panic!("{error:?}") };
+            assert!(
+                matches!(reason, FallbackReason::CachedAnyway { cached_pages } if cached_pages > 0),
+                "{reason:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn without_either_a_reported_alignment_is_believed_and_a_guessed_one_is_not() {
+    let dir = disk_dir();
+    let Some(_) = direct_io(dir.path()) else { return };
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let unseen = [rule(SYS_CACHESTAT, errno), rule(libc::SYS_mincore, errno)];
+        refusing(&unseen, || {
             assert!(Io::probe(dir.path(), Policy::Required).unwrap().mode().is_direct());
         });
-        refusing(&[unseen, rule(libc::SYS_statx, libc::ENOSYS)], || {
+        let [cachestat, mincore] = unseen;
+        refusing(&[cachestat, mincore, rule(libc::SYS_statx, libc::ENOSYS)], || {
             let error = Io::probe(dir.path(), Policy::Required).unwrap_err();
             let Error::NotUncached { reason, .. } = error else { panic!("{error:?}") };
             assert_eq!(reason, FallbackReason::Unmeasurable(Errno(errno)));
@@ -244,6 +272,97 @@ fn a_direct_open_refused_for_one_file() {
         writer.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap()[300_001..], *b"!");
     });
+}
+
+/// A file that takes no direct read after all: read through the cache, and it says so; or an error.
+#[test]
+#[cfg(not(feature = "forcedirectio"))]
+fn a_direct_read_refused_for_one_file() {
+    let dir = disk_dir();
+    let Some(_) = direct_io(dir.path()) else { return };
+    let path = dir.path().join("file");
+    std::fs::write(&path, pattern(5_000)).unwrap();
+    let [preferred, required] = [Policy::Prefer, Policy::Required].map(crate::strictly_direct);
+    let reader = preferred.open(&path).unwrap();
+    // Whole blocks, which only direct reads want.
+    let blocks = Rule { number: libc::SYS_pread64, only: Some((2, !0x1FF)), errno: libc::EINVAL };
+    refusing(&[blocks], || {
+        let mut buf = AlignedBuf::new();
+        assert_eq!(reader.fallback_reason(), None);
+        assert_eq!(reader.read_at(5, 100, &mut buf).unwrap(), &pattern(105)[5..]);
+        let reason = FallbackReason::ReadRefused(Errno(libc::EINVAL));
+        assert_eq!(reader.fallback_reason(), Some(reason));
+        assert_eq!(preferred.stats().fallbacks, 1);
+        let error = required.open(&path).unwrap().read_at(5, 100, &mut buf).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno(libc::EINVAL)));
+    });
+    // It stays so, and is counted once.
+    let mut buf = AlignedBuf::new();
+    assert_eq!(reader.read_at(0, 5_000, &mut buf).unwrap(), pattern(5_000));
+    assert_eq!((preferred.stats().fallbacks, preferred.stats().read_direct_bytes), (1, 0));
+}
+
+/// Trouble with the disk is not a refusal: nothing falls back on account of it, by any policy.
+#[test]
+fn trouble_when_opening_is_an_error_by_any_policy() {
+    let dir = disk_dir();
+    let Some(io) = direct_io(dir.path()) else { return };
+    let path = dir.path().join("file");
+    for errno in [libc::EIO, libc::EMFILE, libc::EACCES, libc::ENOSPC, libc::EROFS] {
+        let direct =
+            Rule { number: libc::SYS_openat, only: Some((2, libc::O_DIRECT as u32)), errno };
+        refusing(&[direct], || {
+            for policy in [Policy::Prefer, Policy::Required] {
+                let error = Io::probe(dir.path(), policy).unwrap_err();
+                assert_eq!(error.errno(), Some(Errno(errno)), "{policy:?}");
+                let error = Io::for_reading(policy).open(&path).unwrap_err();
+                assert_eq!(error.errno(), Some(Errno(errno)), "{policy:?}");
+            }
+            let error = io.create(&path, CreateOptions::default()).unwrap_err();
+            assert_eq!(error.errno(), Some(Errno(errno)));
+            let error = io.resume(&path, 0, CreateOptions::default()).unwrap_err();
+            assert_eq!(error.errno(), Some(Errno(errno)));
+            assert!(!path.exists());
+        });
+    }
+}
+
+/// A sync that failed once, in a thread whose syncs fail, and is asked for again where they work:
+/// the kernel would say that all is well, on every engine.
+#[test]
+fn a_failed_fsync_is_never_trusted_again() {
+    let dir = disk_dir();
+    let calls = [libc::SYS_fsync, libc::SYS_fdatasync];
+    let failing = calls.map(|call| rule(call, libc::EIO));
+    for (kind, io) in every_engine(dir.path(), IoOptions::default().buffer_bytes(32 << 10)) {
+        let path = dir.path().join(kind.name());
+        let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+        writer.write_all(&pattern(100_001)).unwrap();
+        let (mut writer, first) = refusing(&failing, move || {
+            let first = writer.sync_partial().unwrap_err();
+            (writer, first)
+        });
+        assert!(
+            first.is_terminal() && first.errno() == Some(Errno(libc::EIO)),
+            "{kind}: {first:?}"
+        );
+        assert_eq!(writer.sync_partial().unwrap_err(), first, "{kind}");
+        assert_eq!(writer.write_all(b"more").unwrap_err(), first, "{kind}");
+        let next = dir.path().join("next");
+        assert_eq!(writer.reset(&next, CreateOptions::default()).unwrap_err(), first, "{kind}");
+        assert_eq!(writer.finish().unwrap_err(), first, "{kind}");
+        assert!(!next.exists());
+        // Nor does one that was to be finished at once count as finished.
+        let mut writer = io.create(&dir.path().join("once"), replaced()).unwrap();
+        writer.write_all(&pattern(100_001)).unwrap();
+        let error = refusing(&failing, move || writer.finish().unwrap_err());
+        assert!(error.is_terminal(), "{kind}: {error:?}");
+        assert_eq!(io.stats().files_finished, 0, "{kind}");
+    }
+}
+
+fn replaced() -> CreateOptions {
+    CreateOptions::default().replace(true)
 }
 
 #[test]
