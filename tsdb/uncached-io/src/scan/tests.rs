@@ -8,6 +8,8 @@ use std::sync::{Condvar, Mutex};
 use super::*;
 use crate::error::{Errno, Operation};
 
+mod short_scans;
+
 const WINDOW: usize = 4096;
 
 #[derive(Default)]

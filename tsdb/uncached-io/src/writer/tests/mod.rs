@@ -1,7 +1,9 @@
 //! The writer over disks in memory, by every engine that needs no system call.
 
 mod cases;
+mod errnos;
 mod programs;
+mod short_programs;
 
 use std::path::PathBuf;
 use std::sync::Arc;

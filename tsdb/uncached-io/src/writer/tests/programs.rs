@@ -12,7 +12,7 @@ use crate::sys::RawFile;
 use crate::sys::fake::{Event, FakeDisk, Fault};
 
 #[derive(Debug, Clone)]
-enum Op {
+pub(super) enum Op {
     /// This many bytes from a source at any address.
     Write(usize),
     /// Reserve this much, commit at most that much of it.
@@ -45,21 +45,21 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 /// The files of one program, and what they must hold.
-struct Files {
+pub(super) struct Files {
     setup: Setup,
     mode: Mode,
     supply: BufferSupply,
-    disks: Vec<FakeDisk>,
+    pub(super) disks: Vec<FakeDisk>,
     faults: Vec<(usize, Fault)>,
     model: Vec<u8>,
     /// Up to where the model was acknowledged as durable.
-    synced: usize,
+    pub(super) synced: usize,
     /// Length at which the current file was resumed.
     resumed_at: usize,
 }
 
 impl Files {
-    fn new(setup: Setup, mode: Mode, faults: &[(usize, Fault)]) -> Self {
+    pub(super) fn new(setup: Setup, mode: Mode, faults: &[(usize, Fault)]) -> Self {
         let (supply, faults) = (setup.supply(), faults.to_vec());
         let (disks, model) = (Vec::new(), Vec::new());
         Self { setup, mode, supply, disks, faults, model, synced: 0, resumed_at: 0 }
@@ -77,17 +77,17 @@ impl Files {
         disk
     }
 
-    fn disk(&self) -> &FakeDisk {
+    pub(super) fn disk(&self) -> &FakeDisk {
         self.disks.last().unwrap()
     }
 
-    fn create(&mut self) -> Writer {
+    pub(super) fn create(&mut self) -> Writer {
         let disk = self.next_disk();
         self.setup.start(self.setup.opened(&disk, self.mode.clone(), self.supply.clone(), None))
     }
 
     /// The finished file holds the model, and the counters add up.
-    fn check(&self, finished: &super::super::Finished) {
+    pub(super) fn check(&self, finished: &super::super::Finished) {
         assert_eq!(finished.len_bytes, self.model.len() as u64);
         assert_eq!(self.disk().bytes(), self.model);
         let (stats, len) = (&finished.stats, (self.model.len() - self.resumed_at) as u64);
@@ -188,7 +188,12 @@ impl Files {
         }
     }
 
-    fn run(&mut self, writer: &mut Writer, header: usize, ops: &[Op]) -> Result<(), Error> {
+    pub(super) fn run(
+        &mut self,
+        writer: &mut Writer,
+        header: usize,
+        ops: &[Op],
+    ) -> Result<(), Error> {
         let bytes = self.append(header);
         writer.write_all(&bytes)?;
         for op in ops {
