@@ -12,6 +12,7 @@ mod cache;
 mod contract;
 mod faults;
 mod iggy;
+mod limited;
 mod nanos;
 mod page_cache;
 mod policy;
