@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uncached_io::cached_pages_at;
 
-use crate::mount::{Kind, Mount, Under, skip};
+use crate::mount::{Kind, Mount, Under, is_elsewhere, skip};
 use crate::run::{blocks, cache_taken, content, copy, entries, generate};
 
 const UNCACHED: &str = "--enable-feature=use-uncached-io";
@@ -65,6 +65,9 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_merge_leaves_the_page_cache_alone() {
+    if is_elsewhere() {
+        return;
+    }
     let share = ["--series", "8000", "--blocks", "3", "--histograms", "0.1", "--tombstones", "0.1"];
     let source = generate(&share);
     for kind in KINDS {
@@ -75,6 +78,9 @@ fn a_merge_leaves_the_page_cache_alone() {
 /// Every chunk is decoded and encoded anew, and the output is read back.
 #[test]
 fn a_vertical_merge_leaves_the_page_cache_alone() {
+    if is_elsewhere() {
+        return;
+    }
     let source = generate(&["--series", "9000", "--blocks", "2", "--replicas", "2"]);
     for kind in KINDS {
         merge_both_ways(kind, source.path(), &["--verify-output"]);
@@ -84,6 +90,9 @@ fn a_vertical_merge_leaves_the_page_cache_alone() {
 /// In place: planned, merged, and the sources deleted.
 #[test]
 fn a_compaction_of_a_directory_leaves_the_page_cache_alone() {
+    if is_elsewhere() {
+        return;
+    }
     let source = generate(&["--series", "6000", "--blocks", "5"]);
     for kind in KINDS {
         for way in [UNCACHED, BUFFERED] {
@@ -107,6 +116,9 @@ fn a_compaction_of_a_directory_leaves_the_page_cache_alone() {
 /// one of some attempts must keep them all: what a merge drops, it drops each time.
 #[test]
 fn hot_pages_of_sources_stay() {
+    if is_elsewhere() {
+        return;
+    }
     let source = generate(&["--series", "8000", "--blocks", "3", "--histograms", "0.1"]);
     for kind in KINDS {
         let Some(mount) = mount_with(kind, source.path()) else { return };

@@ -2,7 +2,8 @@
 //!
 //! Each test mounts small images in a mount namespace of its own thread, so whatever happens,
 //! nothing stays mounted. Needs root; a test that can't run says `SKIPPED` on stderr, and with
-//! `UNCACHED_IO_MOUNTS=required` it fails instead.
+//! `UNCACHED_IO_MOUNTS=required` it fails instead. `UNCACHED_IO_MOUNTS=elsewhere` leaves all of them
+//! to another run, and says so.
 
 #![cfg(all(target_os = "linux", not(feature = "forcedirectio")))]
 #![expect(clippy::unwrap_used, reason = "the helpers below belong to tests")]

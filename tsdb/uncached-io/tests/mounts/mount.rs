@@ -121,6 +121,9 @@ impl Mount {
 
     /// With its image below the directory `parent`.
     pub(crate) fn within(kind: Kind, under: Under, parent: &Path, mebibytes: u64) -> Option<Self> {
+        if is_elsewhere() {
+            return None;
+        }
         let made = Self::make(kind, under, parent, mebibytes.max(kind.mebibytes_min()));
         made.map_err(|why| skip(&format!("no {} can be mounted: {why}", kind.name()))).ok()
     }
@@ -302,6 +305,19 @@ fn run(program: &str, flags: &[&str], paths: &[&Path]) -> Result<String, String>
         return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether another run of the same tests does this, by `UNCACHED_IO_MOUNTS=elsewhere`. Says which
+/// test it is, so that whoever left it to that run can check that it did.
+pub(crate) fn is_elsewhere() -> bool {
+    let elsewhere = std::env::var("UNCACHED_IO_MOUNTS").is_ok_and(|value| value == "elsewhere");
+    if elsewhere {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        // In one piece, or others that say so would come between.
+        let line = format!("ELSEWHERE: {test}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    elsewhere
 }
 
 /// Says aloud that something does not run here, or fails where that is not allowed.
