@@ -90,7 +90,7 @@ pub struct ReadCacheStats {
 ///
 /// The budget is that of what is kept: as much as the process's memory grows by, not the sum of
 /// the bytes. Beside it each thread that is reading a block in holds that one, twice while it is
-/// copied. Memory that was taken is kept for other blocks until [`ReadCache::clear`].
+/// copied. Memory that was taken is kept for other blocks until the cache is dropped.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -200,7 +200,7 @@ impl ReadCache {
         block
     }
 
-    /// Drops all blocks, and gives their memory back to the allocator; the counters stay.
+    /// Drops all blocks. The counters stay, and so does the memory, for other blocks.
     pub fn clear(&self) {
         self.blocks.clear();
     }

@@ -128,12 +128,11 @@ impl Blocks {
         self.cache.as_ref().map_or(0, Cache::weight)
     }
 
-    /// Drops all of them, and gives their memory back.
+    /// Drops all of them; their slots are kept.
     pub(super) fn clear(&self) {
         if let Some(cache) = &self.cache {
             cache.clear();
         }
-        self.slots.release();
     }
 
     /// Bytes of the table of entries and of the map to them.

@@ -159,11 +159,12 @@ fn evicted_blocks_hand_their_memory_on() {
     }
     assert!(cache.stats().blocks > 3, "{:?}", cache.stats());
     let held = cache.blocks.block(&content[..5]);
+    let taken = cache.stats().blocks as usize + cache.blocks.idle_slots();
     cache.clear();
-    assert_eq!(cache.blocks.idle_slots(), 0, "the allocator has them back");
+    assert_eq!(cache.blocks.idle_slots(), taken, "for whatever comes next");
     assert_eq!(held.bytes(), &content[..5], "but for the one that a reader still holds");
     drop(held);
-    assert_eq!(cache.blocks.idle_slots(), 1);
+    assert_eq!(cache.blocks.idle_slots(), taken + 1);
 }
 
 /// The table has its full size from the start, evicted keys included, and never grows.
