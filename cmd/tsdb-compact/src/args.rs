@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use uncached_io::EngineKind;
 
 use crate::commands;
 use crate::units::{parse_bytes, parse_duration_ms, parse_segment_bytes};
@@ -90,6 +92,10 @@ pub(crate) struct WriteArgs {
     /// Whether sources, chunks and index go past the page cache.
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) uncached_io: Option<UncachedIo>,
+    /// What writes, instead of what is found out to be best; `probe` shows what works, and how fast.
+    /// The output does not depend on it.
+    #[arg(long, value_name = "ENGINE", value_parser = engine_parser())]
+    pub(crate) uncached_io_engine: Option<EngineKind>,
     /// Memory of all stages together: 48MiB, 1GiB, ...
     #[arg(long, value_name = "BYTES", default_value = "48MiB", value_parser = parse_bytes)]
     pub(crate) memory_budget: u64,
@@ -112,6 +118,12 @@ pub(crate) struct WriteArgs {
     /// Read the finished block back and compare it with its sources before it is published.
     #[arg(long)]
     pub(crate) verify_output: bool,
+}
+
+/// Engines by their names.
+fn engine_parser() -> impl TypedValueParser<Value = EngineKind> {
+    let names = PossibleValuesParser::new(EngineKind::ALL.map(EngineKind::name));
+    names.try_map(|name| name.parse::<EngineKind>())
 }
 
 /// Encodings of float chunks.

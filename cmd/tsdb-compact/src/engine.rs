@@ -12,7 +12,8 @@ use tsdb::block::publish::OwnershipRule;
 use tsdb::compact::FloatEncoding;
 use tsdb::compact::planner::{LeveledPlanner, capped_block_ranges, max_block_range_ms};
 use tsdb::compact::{CancelToken, CompactOptions, Compactor, MEMORY_BUDGET_BYTES_MIN};
-use tsdb::vfs::{Io, OsVfs, Policy};
+use tsdb::vfs::{FallbackReason, Io, OsVfs, Policy};
+use uncached_io::IoOptions;
 
 use crate::args::{FloatChunkEncoding, PlanningArgs, UncachedIo, WriteArgs};
 use crate::errors::{advice_on_io, chain};
@@ -41,6 +42,21 @@ pub(crate) fn policy_of(when: UncachedIo) -> Policy {
     }
 }
 
+/// The engine that the flags ask for, if it goes with the policy.
+fn io_options(args: &WriteArgs, policy: Policy) -> Result<IoOptions, UsageError> {
+    let Some(engine) = args.uncached_io_engine else { return Ok(IoOptions::default()) };
+    let why = match policy.effective() {
+        Policy::Off if engine.is_direct() => {
+            "goes past the page cache, which --uncached-io=prefer or required asks for"
+        }
+        Policy::Required if !engine.is_direct() => {
+            "goes through the page cache, which is not what --uncached-io=required asks for"
+        }
+        _ => return Ok(IoOptions::default().engine(engine)),
+    };
+    Err(UsageError(format!("--uncached-io-engine={engine} {why}")))
+}
+
 /// A compactor that writes to `dest`, and stops at SIGINT and SIGTERM.
 pub(crate) fn compactor(
     args: &WriteArgs,
@@ -49,7 +65,8 @@ pub(crate) fn compactor(
 ) -> anyhow::Result<(Compactor, Io)> {
     let mut options = options(args)?;
     options.ownership = ownership;
-    let io = probe(dest, policy(args)?)?;
+    let policy = policy(args)?;
+    let io = probe(dest, policy, io_options(args, policy)?)?;
     let vfs = Arc::new(OsVfs::new(io.clone()));
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;
@@ -57,13 +74,10 @@ pub(crate) fn compactor(
 }
 
 /// How files of `dest` can be written.
-pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
-    let error = match Io::probe(dest, policy) {
+pub(crate) fn probe(dest: &Path, policy: Policy, options: IoOptions) -> anyhow::Result<Io> {
+    let error = match Io::probe_with(dest, policy, options) {
         Ok(io) => {
-            if let (Policy::Prefer, Some(reason)) = (policy, io.mode().fallback_reason()) {
-                let (dest, reason) = (dest.display(), chain(reason));
-                complain!("warning: {dest}: {reason}; going through the page cache");
-            }
+            warn(dest, policy, &options, &io);
             return Ok(io);
         }
         Err(error) => error,
@@ -76,6 +90,25 @@ pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
     Err(cannot_write(dest, &error))
 }
 
+/// Says what differs from what was asked for, and why.
+fn warn(dest: &Path, policy: Policy, options: &IoOptions, io: &Io) {
+    let dest = dest.display();
+    match io.mode().fallback_reason() {
+        Some(FallbackReason::EngineAsked(_)) | None => {}
+        Some(reason) if policy == Policy::Prefer => {
+            complain!("warning: {dest}: {}; going through the page cache", chain(reason));
+            return;
+        }
+        Some(_) => {}
+    }
+    for tried in io.tried().iter().filter(|tried| options.engine == Some(tried.kind)) {
+        if let Err(refusal) = &tried.result {
+            let (kind, engine) = (tried.kind, io.engine());
+            complain!("warning: {dest}: {kind}: {}; writing by {engine}", chain(refusal));
+        }
+    }
+}
+
 /// That `dest` takes no files, why, and what to do.
 pub(crate) fn cannot_write(dest: &Path, error: &uncached_io::Error) -> anyhow::Error {
     let cause = io::Error::from(error.kind());
@@ -86,6 +119,7 @@ pub(crate) fn cannot_write(dest: &Path, error: &uncached_io::Error) -> anyhow::E
 /// A compactor that only looks: for plans and dry runs, also of directories that can't be written.
 pub(crate) fn reader(args: Option<&WriteArgs>) -> anyhow::Result<Compactor> {
     let policy = args.map_or(Ok(Policy::Off), policy)?;
+    args.map_or(Ok(IoOptions::default()), |args| io_options(args, policy))?;
     let options = args.map_or_else(|| Ok(CompactOptions::default()), options)?;
     Ok(Compactor::new(Arc::new(OsVfs::new(Io::for_reading(policy))), options))
 }

@@ -10,6 +10,7 @@ use tsdb::block::publish::PublishError;
 use tsdb::compact::{BuiltBlock, CancelToken, CompactError};
 use tsdb::generate::{Encoding, GenerateError, GenerateOptions, generate};
 use tsdb::vfs::{OsVfs, Vfs};
+use uncached_io::IoOptions;
 
 use crate::args::{GlobalArgs, UncachedIo};
 use crate::engine::{cancel_on_signal, policy_of, probe};
@@ -124,7 +125,7 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     // Before the directory is made: wrong flags leave nothing behind.
     options.validate().map_err(|error| UsageError(error.to_string()))?;
     let _output = output_dir(&args.output)?;
-    let io = probe(&args.output, policy_of(args.uncached_io))?;
+    let io = probe(&args.output, policy_of(args.uncached_io), IoOptions::default())?;
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(io));
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;

@@ -49,7 +49,13 @@ fn bytes_written(merged: &Merged) -> u64 {
 
 fn io_text(io: &Io) -> String {
     match io.mode() {
-        Mode::Direct(_) => "past the page cache".to_owned(),
+        Mode::Direct(_) => match io.stats().fallbacks {
+            0 => "past the page cache".to_owned(),
+            files => {
+                let files = counted(files, "file");
+                format!("past the page cache ({files} could only go through it)")
+            }
+        },
         Mode::Buffered { reason } => format!("through the page cache ({reason})"),
         Mode::DontCache { reason } => format!("through the page cache, at once freed ({reason})"),
         _ => "in an unknown way".to_owned(),
@@ -97,7 +103,9 @@ pub(crate) fn merged_json(merged: &Merged, elapsed: Duration, io: &Io) -> Value 
         "bytesRead": merged.bytes_read,
         "bytesWritten": bytes_written(merged),
         "uncached": io.mode().is_direct(),
+        "engine": io.engine().name(),
         "fallbackReason": io.mode().fallback_reason().map(|reason| reason.name()),
+        "filesThroughCache": io.stats().fallbacks,
         "seconds": elapsed.as_secs_f64(),
     })
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod damage;
+mod engines;
 mod failures;
 mod fixtures;
 mod memory;

@@ -71,6 +71,7 @@ fn adapt(session: &str) -> String {
     session
         .replace("through the page cache (uncached I/O is switched off)", "past the page cache")
         .replace("\"uncached\": false", "\"uncached\": true")
+        .replace("\"engine\": \"buffered\"", "\"engine\": \"[..]\"")
         .replace("\"fallbackReason\": \"off\"", "\"fallbackReason\": null")
 }
 

@@ -2,7 +2,8 @@
 //! cache they take, index and source reads included.
 //!
 //! Needs root; a test that can't run says `SKIPPED` on stderr, and with
-//! `UNCACHED_IO_MOUNTS=required` it fails instead.
+//! `UNCACHED_IO_MOUNTS=required` it fails instead. `UNCACHED_IO_MOUNTS=elsewhere` leaves all of them
+//! to another run, and says so.
 #![cfg(all(target_os = "linux", not(feature = "forcedirectio")))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,3 +16,4 @@ mod mount;
 
 mod page_cache;
 mod run;
+mod through;

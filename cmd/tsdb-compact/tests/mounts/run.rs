@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::cgroup::Cgroup;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_tsdb-compact");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tsdb-compact");
 
 /// Blocks made with `tsdb-compact generate`; the directory they are in.
 pub(crate) fn generate(flags: &[&str]) -> TempDir {

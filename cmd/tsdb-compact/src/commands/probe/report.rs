@@ -126,8 +126,7 @@ impl Probed {
         {
             let times = it.mib_per_second() / default;
             why += &format!(
-                "; {kind} was {times:.2} times as fast, which users of the library can \
-                             choose"
+                "; {kind} was {times:.2} times as fast: --uncached-io-engine={kind} takes it"
             );
         }
         why
