@@ -63,6 +63,9 @@ pub(crate) enum Child {
     /// Reads one file at random.
     #[command(hide = true)]
     Read { spec: String },
+    /// Reads one file from its start to its end.
+    #[command(hide = true)]
+    Scan { spec: String },
     /// Keeps pages hot.
     #[command(hide = true)]
     Neighbour { spec: String },
@@ -81,11 +84,22 @@ pub(crate) enum Bench {
     Iggy,
     /// A neighbour's hot pages in the same memory cgroup.
     Neighbour,
+    /// Scans by size of window and reads under way.
+    Scan,
+    /// Writes by size and number of buffers.
+    Depth,
 }
 
 impl Bench {
-    const ALL: [Self; 5] =
-        [Self::Sequential, Self::Jitter, Self::Hedgedb, Self::Iggy, Self::Neighbour];
+    const ALL: [Self; 7] = [
+        Self::Sequential,
+        Self::Jitter,
+        Self::Hedgedb,
+        Self::Iggy,
+        Self::Neighbour,
+        Self::Scan,
+        Self::Depth,
+    ];
 }
 
 impl std::fmt::Display for Bench {

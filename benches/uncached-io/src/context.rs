@@ -13,6 +13,7 @@ use tsdb_bench_harness::cgroup::Cgroups;
 use tsdb_bench_harness::measure::{self, Limits, Outcome};
 
 use crate::child::read::ReadSpec;
+use crate::child::scan::ScanSpec;
 use crate::child::write::WriteSpec;
 use crate::run::Run;
 use crate::size::Plan;
@@ -82,6 +83,11 @@ impl Context {
     /// This program as a reader.
     pub(crate) fn reader(&self, spec: &ReadSpec) -> Result<Command> {
         self.child("read", &serde_json::to_string(spec)?)
+    }
+
+    /// This program as a reader from start to end.
+    pub(crate) fn scanner(&self, spec: &ScanSpec) -> Result<Command> {
+        self.child("scan", &serde_json::to_string(spec)?)
     }
 
     /// This program as a neighbour, without its specification.

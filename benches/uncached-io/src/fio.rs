@@ -29,6 +29,14 @@ pub(crate) const DIRECT: [Sequential; 6] = [
     Sequential { engine: "libaio", block: "4m", depth: 4, direct: true },
 ];
 
+/// Ways to read a file past the page cache.
+pub(crate) const READS: [Sequential; 4] = [
+    Sequential { engine: "psync", block: "1m", depth: 1, direct: true },
+    Sequential { engine: "io_uring", block: "1m", depth: 4, direct: true },
+    Sequential { engine: "io_uring", block: "1m", depth: 16, direct: true },
+    Sequential { engine: "libaio", block: "1m", depth: 4, direct: true },
+];
+
 /// Through the page cache.
 pub(crate) const BUFFERED: Sequential =
     Sequential { engine: "psync", block: "1m", depth: 1, direct: false };
@@ -55,6 +63,24 @@ impl Sequential {
         let run = job(context, &command, "write");
         remove(&file)?;
         run
+    }
+}
+
+impl Sequential {
+    pub(crate) fn read_name(&self) -> String {
+        let Self { engine, block, depth, .. } = self;
+        format!("fio {engine} bs={block} iodepth={depth}")
+    }
+
+    /// Reads a file that is there.
+    pub(crate) fn read(&self, context: &Context, file: &Path) -> Result<Run> {
+        let mut command = fio(file);
+        command.args(["--rw=read", "--readonly"]);
+        command.arg(format!("--ioengine={}", self.engine)).arg(format!("--bs={}", self.block));
+        command.arg(format!("--iodepth={}", self.depth));
+        command.arg(format!("--direct={}", u8::from(self.direct)));
+        command.arg(format!("--size={}", context.plan.file_bytes));
+        job(context, &command, "read")
     }
 }
 
@@ -92,7 +118,7 @@ fn job(context: &Context, command: &Command, direction: &str) -> Result<Run> {
     let json = text.find('{').and_then(|at| text.get(at..)).unwrap_or_default();
     let json: Value = serde_json::from_str(json).with_context(|| format!("fio said {text}"))?;
     let job = json.pointer("/jobs/0").context("fio reported no job")?;
-    let side = job.get(direction).context("fio reported nothing written")?;
+    let side = job.get(direction).context("fio reported neither reads nor writes")?;
     let number = |value: &Value, at: &str| {
         value.pointer(at).and_then(Value::as_f64).with_context(|| format!("fio reported no {at}"))
     };
@@ -117,7 +143,7 @@ fn job(context: &Context, command: &Command, direction: &str) -> Result<Run> {
     };
     Ok(Run {
         seconds: number(side, "/runtime")? / 1e3,
-        bytes: side.get("io_bytes").and_then(Value::as_u64).context("fio wrote nothing")?,
+        bytes: side.get("io_bytes").and_then(Value::as_u64).context("fio did nothing")?,
         cpu_seconds: Some(cpu),
         calls: Some(calls),
         cache_peak_bytes: outcome.cost.cache_peak_bytes,

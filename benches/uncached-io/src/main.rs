@@ -1,11 +1,11 @@
 //! `uncached-io` beside `BufWriter`, fio and the direct writer of Prometheus 3.15.
 //!
 //! ```text
-//!  main ── bench/{sequential,jitter,hedgedb,iggy,neighbour}     which arms in which cases
+//!  main ── bench/{sequential,jitter,hedgedb,iggy,...}    which arms in which cases
 //!            │  interleave: rounds over all arms
 //!            v
 //!          context: a process for each run, in a memory cgroup of its own
-//!            ├─ child/{write,read}: this program       ├─ fio
+//!            ├─ child/{write,read,scan}: this program  ├─ fio
 //!            └─ judge: the Go writers                  └─ a neighbour beside a load
 //!            │
 //!            v  run: what one run measured
@@ -34,7 +34,7 @@ use tsdb_bench_harness::machine::Machine;
 use tsdb_bench_harness::neighbour;
 
 use crate::args::{Args, Bench, Child};
-use crate::bench::{hedgedb, iggy, jitter, neighbour as beside, sequential};
+use crate::bench::{depth, hedgedb, iggy, jitter, neighbour as beside, scan, sequential};
 use crate::context::Context;
 use crate::report::Report;
 use crate::run::Record;
@@ -44,6 +44,7 @@ fn main() -> Result<()> {
     match &args.child {
         Some(Child::Write { spec }) => child::write::main(spec),
         Some(Child::Read { spec }) => child::read::main(spec),
+        Some(Child::Scan { spec }) => child::scan::main(spec),
         Some(Child::Neighbour { spec }) => neighbour::serve(spec),
         None => {
             let report = match &args.from {
@@ -118,6 +119,12 @@ fn run_all(args: &Args, context: &Context) -> Result<Vec<Record>> {
     }
     if wanted(Bench::Neighbour) {
         records.extend(beside::run(context, &args.compactor, args.repeats)?);
+    }
+    if wanted(Bench::Scan) {
+        records.extend(scan::run(context, args.repeats)?);
+    }
+    if wanted(Bench::Depth) {
+        records.extend(depth::run(context, args.repeats)?);
     }
     Ok(records)
 }

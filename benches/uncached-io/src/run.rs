@@ -32,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) cached_pages_left: Option<u64>,
     /// Highest page cache of the run's memory cgroup.
     pub(crate) cache_peak_bytes: Option<u64>,
+    /// Share of the blocks that the crate's read cache had.
+    pub(crate) hit_share: Option<f64>,
     /// Share of a neighbour's hot pages that stayed in memory, at the lowest.
     pub(crate) kept_share: Option<f64>,
     /// The neighbour's major faults in a second, beside the load.

@@ -33,11 +33,84 @@ fn scratch() -> tempfile::TempDir {
 
 /// The only run of the arm that is called so.
 fn run<'a>(report: &'a Value, arm: &str) -> &'a Value {
+    run_in(report, "", arm)
+}
+
+/// Its run in the case whose name ends so.
+fn run_in<'a>(report: &'a Value, case: &str, arm: &str) -> &'a Value {
     let records = report["records"].as_array().unwrap();
-    let record = records.iter().find(|record| record["arm"] == arm);
+    let is_wanted =
+        |it: &&Value| it["arm"] == arm && it["case"].as_str().is_some_and(|it| it.ends_with(case));
+    let record = records.iter().find(is_wanted);
     record
         .and_then(|record| record["runs"].get(0))
-        .unwrap_or_else(|| panic!("no {arm}: {records:?}"))
+        .unwrap_or_else(|| panic!("no {arm} in {case}: {records:?}"))
+}
+
+/// Fails if a way of reading is lost in one of the cases, if the read cache is not used, or does not
+/// keep what its budget is for: then it hits less than the share of the file that it may hold.
+#[test]
+fn random_reads_are_done_in_each_way_at_each_limit() {
+    let dir = scratch();
+    let (report, stderr) = bench("hedgedb", dir.path());
+    if stderr.contains("memory limits") {
+        eprintln!("SKIPPED: no memory cgroup here: {stderr}");
+        return;
+    }
+    for (limit, share) in [("100", 1.0), ("50", 0.5), ("12.5", 0.125), ("2.5", 0.025)] {
+        let case = format!(", memory {limit} % of the file");
+        for arm in ["buffered", "direct", "direct, with the crate's read cache"] {
+            assert!(run_in(&report, &case, arm)["bytes"].as_u64().unwrap() > 0, "{arm}{case}");
+        }
+        let cached = run_in(&report, &case, "direct, with the crate's read cache");
+        let hits = cached["hit_share"].as_f64().unwrap();
+        assert!((0.8 * share..=1.05 * share).contains(&hits), "{hits} of the reads hit{case}");
+        assert!(run_in(&report, &case, "direct")["hit_share"].is_null());
+    }
+}
+
+/// Fails if one of the ways to scan reads less than the file, or the crate's default is not among
+/// what is measured.
+#[test]
+fn scans_are_measured_by_window_and_reads_under_way() {
+    let dir = scratch();
+    let (report, _) = bench("scan", dir.path());
+    let arms = [
+        "scan, 1 under way",
+        "scan, 2 under way",
+        "scan, 4 under way (default)",
+        "scan, 8 under way",
+        "a loop of direct reads",
+        "buffered, read ahead by the kernel",
+    ];
+    for case in ["counts, 256 KiB", "counts, 1 MiB", "reading takes, 1 MiB", "reading takes, 4 MiB"]
+    {
+        for arm in arms {
+            let run = run_in(&report, case, arm);
+            assert_eq!(run["bytes"], 64 << 20, "{arm}, {case}");
+            let computed = run["produce_seconds"].as_f64().unwrap();
+            assert_eq!(computed > 0.0, case.starts_with("reading"), "{arm}, {case}");
+        }
+    }
+    let markdown = std::fs::read_to_string(dir.path().join("out.md")).unwrap();
+    assert!(markdown.contains("## Scans"), "{markdown}");
+}
+
+/// Fails if the buffers that are asked for are not those that write.
+#[test]
+fn writes_are_measured_by_size_and_number_of_buffers() {
+    let dir = scratch();
+    let (report, _) = bench("depth", dir.path());
+    if report["records"].as_array().unwrap().is_empty() {
+        eprintln!("SKIPPED: no uncached I/O here");
+        return;
+    }
+    for size in ["256 KiB", "1 MiB", "4 MiB"] {
+        for arm in ["1 buffers", "2 buffers", "4 buffers (default)", "8 buffers"] {
+            let run = run_in(&report, &format!("thread, {size}"), arm);
+            assert_eq!(run["bytes"], (64 << 20) + 13, "{arm}, {size}");
+        }
+    }
 }
 
 /// Fails if an arm is lost, writes less than it says, or reports no calls.

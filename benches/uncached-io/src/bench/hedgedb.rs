@@ -1,5 +1,6 @@
 //! HedgeDB's cases: synchronous sequential writes of 4 KiB; random writes by 12 jobs of depth 16;
-//! random reads under memory limits of 100, 50, 12.5 and 2.5 per cent of the file.
+//! random reads under memory limits of 100, 50, 12.5 and 2.5 per cent of the file: through the page
+//! cache, past it, and past it with the crate's read cache, which has the limit for its budget.
 
 use std::path::Path;
 
@@ -18,12 +19,17 @@ pub(crate) const NAME: &str = "hedgedb";
 pub(crate) const SYNCHRONOUS: &str = "4 KiB synchronous sequential writes";
 pub(crate) const RANDOM_WRITES: &str = "4 KiB random writes, 12 jobs at depth 16";
 pub(crate) const RANDOM_READS: &str = "4 KiB random reads";
+/// The arm that keeps in its own memory what the buffered one keeps in the page cache.
+pub(crate) const READ_CACHE: &str = "direct, with the crate's read cache";
 
 /// Of the file, in tenths of a per cent.
 pub(crate) const LIMITS_PERMILLE: [u64; 4] = [1000, 500, 125, 25];
 
 /// Memory that the reading process itself needs beside what it caches.
 const PROCESS_BYTES: u64 = 6 << 20;
+/// What the kernel takes to keep track of so much memory, cached pages or a process's: one part in
+/// this many.
+const TRACKING_PART: u64 = 64;
 const READING_THREADS: u64 = 4;
 
 pub(crate) fn run(context: &Context, engine: EngineKind, repeats: u32) -> Result<Vec<Record>> {
@@ -67,7 +73,11 @@ fn random_reads<'a>(context: &'a Context, file: &Path) -> Vec<Arm<'a>> {
     let mut arms = Vec::new();
     for permille in LIMITS_PERMILLE {
         let cache_bytes = context.plan.random_bytes * permille / 1000;
-        let ways = [("buffered", How::Buffered), ("direct", How::Direct)];
+        let ways = [
+            ("buffered", How::Buffered),
+            ("direct", How::Direct),
+            (READ_CACHE, How::Cached { budget_bytes: cache_bytes }),
+        ];
         for (name, how) in ways {
             let spec = ReadSpec {
                 file: file.to_owned(),
@@ -78,7 +88,7 @@ fn random_reads<'a>(context: &'a Context, file: &Path) -> Vec<Arm<'a>> {
             let run = move || {
                 // What is cached is charged to whoever read it: it has to be this run.
                 tsdb_bench_harness::cache::evict_file(&spec.file)?;
-                let limit_bytes = cache_bytes + PROCESS_BYTES;
+                let limit_bytes = cache_bytes + cache_bytes / TRACKING_PART + PROCESS_BYTES;
                 context.measured(&context.reader(&spec)?, Some(limit_bytes))
             };
             arms.push(Arm::new(reads_case(permille), name, run));

@@ -19,14 +19,14 @@ const BATCH_BYTES: u64 = 50_000;
 pub(crate) fn run(context: &Context, engine: EngineKind, repeats: u32) -> Result<Vec<Record>> {
     let reader = context.data_file("read-meanwhile", 256 << 20)?;
     let blocking = EngineKind::Blocking.name().to_owned();
-    let ours = |each_write, buffer_bytes| SinkSpec::Ours {
+    let ours = |each_write, sizes| SinkSpec::Ours {
         engine: blocking.clone(),
         each_write,
         owned: false,
-        buffer_bytes,
+        sizes,
     };
     // One buffer of a batch: the caller waits for the disk with each call.
-    let one_batch = Some(52 << 10);
+    let one_batch = Some((52 << 10, 1));
     let ways = [
         ("direct".to_owned(), ours(false, one_batch), false),
         ("direct, each batch durable".to_owned(), ours(true, one_batch), true),

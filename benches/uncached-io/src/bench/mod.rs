@@ -1,9 +1,11 @@
 //! One file for each group of cases.
 
+pub(crate) mod depth;
 pub(crate) mod hedgedb;
 pub(crate) mod iggy;
 pub(crate) mod jitter;
 pub(crate) mod neighbour;
+pub(crate) mod scan;
 pub(crate) mod sequential;
 
 use std::path::PathBuf;

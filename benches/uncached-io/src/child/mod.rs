@@ -3,6 +3,7 @@
 
 pub(crate) mod produce;
 pub(crate) mod read;
+pub(crate) mod scan;
 pub(crate) mod sink;
 pub(crate) mod write;
 

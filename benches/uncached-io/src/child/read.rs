@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tsdb_bench_harness::latency::Latency;
-use uncached_io::{AlignedBuf, Io, LatencyHistogram, Policy, Reader};
+use uncached_io::{
+    AlignedBuf, Io, IoOptions, LatencyHistogram, Policy, ReadCache, ReadCacheOptions, Reader,
+};
 
 use super::{Random, print, process_cpu};
 use crate::run::Run;
@@ -33,11 +35,23 @@ pub(crate) enum How {
     Buffered,
     /// The crate's reader, past the page cache.
     Direct,
+    /// The same, by way of the crate's read cache, which has seen as much of the file as fits.
+    Cached { budget_bytes: u64 },
 }
 
 enum Source {
     File(File),
     Reader(Reader),
+    Cached(Reader, ReadCache),
+}
+
+impl Source {
+    /// Of the crate's read cache, if it goes by way of that.
+    fn hits_and_misses(&self) -> Option<(u64, u64)> {
+        let Self::Cached(_, cache) = self else { return None };
+        let stats = cache.stats();
+        Some((stats.hits, stats.misses))
+    }
 }
 
 pub(crate) fn main(spec: &str) -> Result<()> {
@@ -49,9 +63,17 @@ pub(crate) fn main(spec: &str) -> Result<()> {
             io::copy(&mut file.by_ref(), &mut io::sink())?;
             Source::File(file)
         }
-        How::Direct => Source::Reader(Io::for_reading(Policy::Required).open(&spec.file)?),
+        How::Direct => Source::Reader(open(&spec)?),
+        How::Cached { budget_bytes } => {
+            let options = ReadCacheOptions::new(usize::try_from(budget_bytes)?);
+            let source =
+                Source::Cached(open(&spec)?, ReadCache::new(options.block_bytes(BLOCK_BYTES)));
+            fill(&source, &spec, budget_bytes)?;
+            source
+        }
     };
     let len = std::fs::metadata(&spec.file)?.len();
+    let filled = source.hits_and_misses();
     let until = Duration::from_secs_f64(spec.seconds);
     let (cpu, begin) = (process_cpu(), Instant::now());
     let latencies = thread::scope(|scope| -> Result<Vec<LatencyHistogram>> {
@@ -71,7 +93,38 @@ pub(crate) fn main(spec: &str) -> Result<()> {
         bytes: calls.count() * BLOCK_BYTES as u64,
         cpu_seconds: Some(cpu.as_secs_f64()),
         calls: Some(latency(&calls)),
+        hit_share: source.hits_and_misses().zip(filled).map(|((hits, misses), filled)| {
+            let (hits, misses) = (hits - filled.0, misses - filled.1);
+            hits as f64 / (hits + misses).max(1) as f64
+        }),
         ..Run::default()
+    })
+}
+
+/// Of what the page cache holds nothing is taken: it is not what is measured.
+fn open(spec: &ReadSpec) -> Result<Reader> {
+    let options = IoOptions::default().read_from_page_cache(false);
+    Ok(Io::for_reading_with(Policy::Required, options).open(&spec.file)?)
+}
+
+/// Reads the start of the file, as much as fits: the clock is to find the cache full.
+fn fill(source: &Source, spec: &ReadSpec, budget_bytes: u64) -> Result<()> {
+    let Source::Cached(reader, cache) = source else { return Ok(()) };
+    let blocks = reader.len().min(budget_bytes) / BLOCK_BYTES as u64;
+    thread::scope(|scope| -> Result<()> {
+        let part = |first: u64| -> Result<()> {
+            let mut buf = AlignedBuf::new();
+            for number in (first..blocks).step_by(usize::try_from(spec.threads)?) {
+                cache.read_at(reader, number * BLOCK_BYTES as u64, BLOCK_BYTES, &mut buf)?;
+            }
+            Ok(())
+        };
+        let threads: Vec<_> =
+            (0..spec.threads).map(|first| scope.spawn(move || part(first))).collect();
+        for thread in threads {
+            thread.join().map_err(|_| anyhow::anyhow!("a reading thread panicked"))??;
+        }
+        Ok(())
     })
 }
 
@@ -88,6 +141,10 @@ fn read(source: &Source, len: u64, until: Instant, seed: u64) -> Result<LatencyH
             Source::File(file) => file.read_exact_at(&mut plain, at)?,
             Source::Reader(reader) => {
                 reader.read_exact_at(at, BLOCK_BYTES, &mut aligned)?;
+            }
+            Source::Cached(reader, cache) => {
+                let got = cache.read_at(reader, at, BLOCK_BYTES, &mut aligned)?.len();
+                ensure!(got == BLOCK_BYTES, "{got} bytes of a block");
             }
         }
         let now = Instant::now();

@@ -21,8 +21,8 @@ pub(crate) enum SinkSpec {
         each_write: bool,
         /// The caller fills aligned buffers of the writer's instead of giving its own bytes.
         owned: bool,
-        /// Instead of the crate's default, and then one buffer only.
-        buffer_bytes: Option<usize>,
+        /// Size and number of the writer's buffers, instead of the crate's defaults.
+        sizes: Option<(usize, usize)>,
     },
     /// The standard library's, with a buffer of 1 MiB, as Rust programs are written.
     BufWriter,
@@ -55,7 +55,7 @@ impl SinkSpec {
     /// The crate's writer with an engine, otherwise as it is by default.
     pub(crate) fn engine(kind: EngineKind) -> Self {
         let engine = kind.name().to_owned();
-        Self::Ours { engine, each_write: false, owned: false, buffer_bytes: None }
+        Self::Ours { engine, each_write: false, owned: false, sizes: None }
     }
 
     /// What can be done before the clock starts: a program probes once, not for each file.
@@ -80,14 +80,14 @@ impl SinkSpec {
     /// Creates the file.
     pub(super) fn create(&self, io: Option<&Io>, path: &Path) -> Result<Box<dyn Sink>> {
         Ok(match self {
-            Self::Ours { each_write, owned, buffer_bytes, .. } => {
+            Self::Ours { each_write, owned, sizes, .. } => {
                 let io = io.context("not prepared")?;
                 let mut options = CreateOptions::default();
                 if *each_write {
                     options = options.durability(Durability::EachWrite);
                 }
-                if let Some(buffer_bytes) = *buffer_bytes {
-                    options = options.buffer_bytes(buffer_bytes).buffers(1);
+                if let Some((buffer_bytes, buffers)) = *sizes {
+                    options = options.buffer_bytes(buffer_bytes).buffers(buffers);
                 }
                 let writer = io.create(path, options)?;
                 if *owned { Box::new(Owned { writer, buf: None }) } else { Box::new(writer) }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tsdb_bench_harness::table::Table;
 
 use super::{Report, tables, targets};
-use crate::bench::{BUF_WRITER, hedgedb, jitter, neighbour, sequential};
+use crate::bench::{BUF_WRITER, depth, hedgedb, jitter, neighbour, scan, sequential};
 use crate::judge::GoWriter;
 use crate::run::{Figure, Record, Run, of_bench};
 
@@ -31,6 +31,15 @@ pub(super) fn section(report: &Report) -> String {
             calls(report),
         ),
         ("Random reads of 4 KiB by four threads, IOPS, by memory limit:", reads(report)),
+        (
+            "A scan, MiB/s, by size of window, a consumer that counts:",
+            scans(report, scan::COUNTING),
+        ),
+        (
+            "The same, a consumer that computes as long as reading takes:",
+            scans(report, scan::COMPUTING),
+        ),
+        ("Sequential writes, MiB/s, by size of buffer:", depths(report)),
         ("A neighbour's hot mapped pages in the same memory cgroup:", beside(report)),
         ("What it set out to reach:", targets::table(&report.targets)),
     ] {
@@ -95,6 +104,18 @@ fn throughput(report: &Report) -> Table {
 fn reads(report: &Report) -> Table {
     let iops = |run: &Run| Some(run.calls.as_ref()?.count as f64 / run.seconds);
     matrix(report, hedgedb::NAME, |case| case.starts_with(hedgedb::RANDOM_READS), iops)
+}
+
+fn scans(report: &Report, consumer: &str) -> Table {
+    let rate: Figure = |run| Some(run.mib_per_second());
+    matrix(report, scan::NAME, |case| case.starts_with(consumer), rate)
+}
+
+/// Of the engine that the crate chose.
+fn depths(report: &Report) -> Table {
+    let engine = format!("uncached-io {},", report.engine);
+    let rate: Figure = |run| Some(run.mib_per_second());
+    matrix(report, depth::NAME, |case| case.starts_with(&engine), rate)
 }
 
 fn writing(report: &Report, bench: &str) -> Table {

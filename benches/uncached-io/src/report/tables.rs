@@ -5,7 +5,7 @@ use tsdb_bench_harness::stats::{Spread, show};
 use tsdb_bench_harness::table::Table;
 
 use super::Report;
-use crate::bench::{hedgedb, iggy, jitter, neighbour, sequential};
+use crate::bench::{depth, hedgedb, iggy, jitter, neighbour, scan, sequential};
 use crate::run::{Figure, Record, Run, of_bench};
 
 /// A column: its head, its value in a run, how many digits.
@@ -23,9 +23,18 @@ const WRITING: [Column; 7] = [
     ("copied, MiB", |run| Some(run.copied_bytes? as f64 / MIB), 1),
 ];
 
-const RATES: [Column; 2] = [
+const READING: [Column; 5] = [
+    ("MiB/s", |run| Some(run.mib_per_second()), 0),
+    ("seconds", |run| Some(run.seconds), 3),
+    ("consumer blocked, s", |run| run.blocked_seconds, 3),
+    ("CPU s/GiB", Run::cpu_seconds_per_gib, 3),
+    ("peak cache, MiB", |run| Some(run.cache_peak_bytes? as f64 / MIB), 2),
+];
+
+const RATES: [Column; 3] = [
     ("MiB/s", |run| Some(run.mib_per_second()), 1),
     ("IOPS", |run| Some(run.calls.as_ref()?.count as f64 / run.seconds), 0),
+    ("hits of the read cache, %", |run| Some(run.hit_share? * 100.0), 1),
 ];
 
 const BESIDE: [Column; 8] = [
@@ -80,6 +89,10 @@ pub(super) fn all(report: &Report) -> Vec<(String, Table)> {
     tables.push((title.to_owned(), latencies(of_bench(records, iggy::NAME), reader)));
     let title = "A neighbour in the same memory cgroup, whose hot pages are half of its limit";
     tables.push((title.to_owned(), figures(of_bench(records, neighbour::NAME), &BESIDE)));
+    let title = "Scans, by size of window and reads under way";
+    tables.push((title.to_owned(), figures(of_bench(records, scan::NAME), &READING)));
+    let title = "Writes, by size and number of buffers";
+    tables.push((title.to_owned(), figures(of_bench(records, depth::NAME), &WRITING)));
     tables.retain(|(_, table)| !table.is_empty());
     tables
 }
