@@ -41,7 +41,7 @@ func Random(seed uint64, options database.Options) Spec {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	s := Spec{
 		Seed: seed, Options: options,
-		Series: 5 + rng.IntN(40), Scrapes: 100 + rng.IntN(700), StepMs: []int64{15_000, 30_000, 60_000}[rng.IntN(3)],
+		Series: 5 + rng.IntN(40), Scrapes: 100 + rng.IntN(400), StepMs: []int64{15_000, 30_000, 60_000}[rng.IntN(3)],
 		Rollbacks: 0.02, Deletes: 0.01, Flushes: 0.5, Maps: 0.02, Restarts: 0.005,
 	}
 	if options.OutOfOrderWindowMs > 0 {
@@ -216,6 +216,10 @@ func (l *life) remove() error {
 	mint := base + l.rng.Int64N(span)
 	maxt := mint + l.rng.Int64N(span/4+1)
 	matcher := labels.MustNewMatcher(labels.MatchEqual, "shard", fmt.Sprint(l.rng.IntN(shards)))
+	if l.Steady {
+		// A block's tombstones are written in no order.
+		matcher = labels.MustNewMatcher(labels.MatchEqual, "number", fmt.Sprint(l.rng.IntN(l.born)))
+	}
 	return l.db.Delete(context.Background(), mint, maxt, matcher)
 }
 
