@@ -160,6 +160,11 @@ impl<'r> Generator<'r> {
         let late = self.random.percent(self.late_percent);
         let behind = self.program.options.out_of_order_window_ms.max(self.step * 5) * 5 / 4;
         let t = if late { t - self.random.between(1, behind) } else { t };
+        // Or at the time of the newest one: the same value once more, or a conflict.
+        let newest = self.members[series].last.as_ref().map(|(last, _)| *last);
+        if let Some(newest) = newest.filter(|_| self.random.percent(2)) {
+            return self.again(appender, series, newest);
+        }
         let value = self.value(series, t);
         self.append(appender, series, t, value);
         if self.random.percent(3) {
@@ -219,6 +224,11 @@ impl<'r> Generator<'r> {
     /// Exemplars and metadata without a sample, also of series that nobody knows.
     fn alone(&mut self, series: usize) {
         let by_ref = self.random.percent(50);
+        let series = if self.random.percent(20) { self.stranger() } else { series };
+        if self.program.series[series].iter().any(|(_, value)| value.is_empty()) {
+            // 3.15 does not find a series by labels of which one is empty, though it made it of them.
+            return;
+        }
         if self.random.percent(50) {
             let exemplars = self.exemplars(self.now);
             self.push(Op::Exemplars { appender: 0, series, by_ref, exemplars });
@@ -226,6 +236,13 @@ impl<'r> Generator<'r> {
             let metadata = self.metadata();
             self.push(Op::Metadata { appender: 0, series, by_ref, metadata });
         }
+    }
+
+    /// The number of a series that has no samples.
+    fn stranger(&mut self) -> usize {
+        let number = self.program.series.len();
+        self.program.series.push(labels(500_000 + number));
+        number
     }
 
     fn bare(&self, appender: usize, series: usize, t: i64, value: OwnedValue) -> Append {
@@ -246,7 +263,7 @@ impl<'r> Generator<'r> {
             }
             append.st = self.members[series].start;
         }
-        if self.random.percent(3) {
+        if self.random.percent(6) {
             append.exemplars = self.exemplars(t);
         }
         if self.random.percent(2) {
@@ -270,7 +287,7 @@ impl<'r> Generator<'r> {
                 2 => labels.push(("zero".to_owned(), String::new())),
                 _ => {}
             }
-            let t = t - self.random.pick(&[0, 0, 0, 1, 1000]);
+            let t = t - self.random.pick(&[0, 0, 0, 1, 1000, 20 * self.step]);
             let value = self.random.below(4) as f64;
             list.push(OwnedExemplar { labels, t, value });
         }
