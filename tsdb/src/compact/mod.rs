@@ -91,6 +91,7 @@ pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
     Doubt, FAILED_MARKS_FILE, ListedBlock, Listing, Superseded, Undeleted, list_blocks,
 };
+pub(crate) use directory::{NextCompaction, Standing};
 pub use dry_run::DryRun;
 pub use error::{CompactError, LedgerMismatch, NotHeld, SourceError, SourceFault};
 pub use ledger::Ledger;
