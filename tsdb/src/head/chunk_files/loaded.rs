@@ -80,6 +80,12 @@ impl LoadedFiles {
         at.is_ok_and(|at| own.get(at).is_some_and(|chunk| chunk.is_out_of_order))
     }
 
+    /// Whether a reference is that of no chunk, or of one in a file that was removed, because blocks
+    /// had all of it.
+    pub(crate) fn is_behind(&self, chunk_ref: HeadChunkRef) -> bool {
+        chunk_ref.get() == 0 || self.first_file.is_some_and(|first| chunk_ref.file() < first)
+    }
+
     /// All series that have chunks.
     pub(crate) fn series_refs(&self) -> impl Iterator<Item = HeadSeriesRef> {
         self.series.iter().map(|(series_ref, _)| *series_ref)

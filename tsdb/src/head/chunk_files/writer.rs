@@ -232,8 +232,8 @@ fn map_tail(at: &At, files: &Files, number: u32) {
     }
 }
 
-fn report(what: &'static str, error: &dyn std::error::Error) {
-    tracing::error!(error = error as &dyn std::error::Error, "{what}");
+fn report(what: &'static str, error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(error, "{what}");
 }
 
 fn read_lock(files: &Files) -> RwLockReadGuard<'_, FileSet> {

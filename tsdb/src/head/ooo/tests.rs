@@ -250,7 +250,7 @@ fn what_overlaps_nothing_is_copied_and_what_reaches_out_is_trimmed() {
     let mut out = EncodedChunks::default();
     let counts = recut.series(&inputs, ALL, &mut out).unwrap();
     assert_eq!(counts, RecutCounts { samples_out: 6, ..Default::default() });
-    assert_eq!(out.arena, [bytes_a.clone(), bytes_b].concat());
+    assert_eq!(out.arena, [&*bytes_a, &*bytes_b].concat());
 
     out.clear();
     let counts = recut.series(&inputs, Interval { min: 20, max: 45 }, &mut out).unwrap();
@@ -266,7 +266,7 @@ fn what_overlaps_nothing_is_copied_and_what_reaches_out_is_trimmed() {
 fn merged_floats_are_cut_by_size_and_are_xor_without_start_timestamps() {
     let even: Vec<i64> = (0..300).map(|n| 1_000_000 + 20_000 * n).collect();
     let odd: Vec<i64> = even.iter().map(|time| time + 10_001).collect();
-    let noise = |time: &i64| (time.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64;
+    let noise = |time: &i64| ((*time as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64;
     let noisy = |times: &[i64]| {
         let mut appender = ChunkAppender::new(Encoding::Xor2);
         for time in times {

@@ -121,7 +121,7 @@ fn nothing_is_taken_after_a_failed_sync() {
         let Some(Err(first)) = outcomes.find(Result::is_err) else { continue };
         assert!(vfs.fault_fired(), "{first}");
         let next = files.write(&chunks[0].borrow());
-        if let Err(ChunkFilesError::Vfs(error)) = &first
+        if let ChunkFilesError::Vfs(error) = &first
             && error.operation == crate::vfs::Operation::Finish
         {
             assert!(matches!(next, Err(ChunkFilesError::Broken)), "{next:?}");
