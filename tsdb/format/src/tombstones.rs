@@ -40,6 +40,24 @@ pub struct Interval {
     pub max: i64,
 }
 
+/// Adds an interval to some that are in order, disjoint and not adjacent; then they are so again.
+/// An interval that ends before it begins is none.
+pub fn add_interval(intervals: &mut Vec<Interval>, mut new: Interval) {
+    if new.min > new.max {
+        return;
+    }
+    let is_apart = |old: &Interval| old.max < new.min && old.max.checked_add(1) != Some(new.min);
+    let start = intervals.partition_point(is_apart);
+    let mut end = start;
+    while let Some(old) = intervals.get(end)
+        && (old.min <= new.max || new.max.checked_add(1) == Some(old.min))
+    {
+        new = Interval { min: new.min.min(old.min), max: new.max.max(old.max) };
+        end += 1;
+    }
+    intervals.splice(start..end, [new]);
+}
+
 /// The deleted intervals of the series of a block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tombstones {
@@ -187,6 +205,23 @@ mod tests {
 
     fn interval(min: i64, max: i64) -> Interval {
         Interval { min, max }
+    }
+
+    #[test]
+    fn intervals_that_touch_become_one() {
+        let of = |all: &[(i64, i64)]| {
+            let mut intervals = Vec::new();
+            for &(min, max) in all {
+                add_interval(&mut intervals, Interval { min, max });
+            }
+            intervals.iter().map(|i| (i.min, i.max)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[(5, 9), (1, 2), (20, 30)]), [(1, 2), (5, 9), (20, 30)]);
+        assert_eq!(of(&[(5, 9), (1, 4)]), [(1, 9)], "adjacent");
+        assert_eq!(of(&[(5, 9), (10, 11), (13, 14)]), [(5, 11), (13, 14)]);
+        assert_eq!(of(&[(1, 2), (4, 5), (7, 8), (2, 7)]), [(1, 8)]);
+        assert_eq!(of(&[(3, 2)]), []);
+        assert_eq!(of(&[(i64::MIN, 0), (1, i64::MAX)]), [(i64::MIN, i64::MAX)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::chunk_files::ChunkFilesError;
 use super::histogram_check::HistogramError;
 use crate::vfs::VfsError;
 use crate::wal::WalError;
@@ -92,6 +93,9 @@ pub enum HeadError {
     /// A log could not be read or written.
     #[error(transparent)]
     Wal(#[from] WalError),
+    /// `chunks_head` could not be read or written.
+    #[error(transparent)]
+    ChunkFiles(#[from] ChunkFilesError),
     /// Something could not be read.
     #[error("cannot read {}", path.display())]
     Read {

@@ -43,6 +43,7 @@ mod options;
 mod page;
 mod postings;
 mod queue;
+mod read_only;
 mod records;
 mod registry;
 mod replay;

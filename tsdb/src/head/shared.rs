@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
-use tsdb_format::record::HeadSeriesRef;
+use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
 
 use super::batch::Scratch;
+use super::chunk_files::ChunkFiles;
 use super::counters::Counters;
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
 use super::index::Index;
+use super::ooo::OooEncoding;
 use super::options::HeadOptions;
 use super::queue::Queue;
 use super::registry::Registry;
@@ -37,6 +39,9 @@ pub(super) struct Shared {
     pub(super) times: Times,
     pub(super) last_ref: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
+    /// The log of samples that came out of order; `None` unless such are taken.
+    pub(super) wbl: RwLock<Option<Wal>>,
+    pub(super) files: ChunkFiles,
     pub(super) queue: Queue,
     pub(super) exemplars: Exemplars,
     /// Deleted intervals by slot, in order and apart from each other.
@@ -106,7 +111,12 @@ impl Times {
 }
 
 impl Shared {
-    pub(super) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf, options: HeadOptions) -> Self {
+    pub(super) fn new(
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        options: HeadOptions,
+        files: ChunkFiles,
+    ) -> Self {
         Self {
             exemplars: Exemplars::new(options.exemplars_max, options.out_of_order_window_ms),
             options,
@@ -119,6 +129,8 @@ impl Shared {
             times: Times::default(),
             last_ref: AtomicU64::new(0),
             wal: RwLock::default(),
+            wbl: RwLock::default(),
+            files,
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
@@ -142,6 +154,19 @@ impl Shared {
             is_xor2: self.options.float_encoding == FloatEncoding::Xor2,
             histogram_starts: self.options.histogram_start_timestamps,
             store_starts: self.options.store_start_timestamps,
+        }
+    }
+
+    /// How samples are logged.
+    pub(super) fn sample_version(&self) -> SampleVersion {
+        if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 }
+    }
+
+    /// How out-of-order chunks are encoded.
+    pub(super) fn ooo_encoding(&self) -> OooEncoding {
+        OooEncoding {
+            is_xor2: self.options.float_encoding == FloatEncoding::Xor2,
+            histogram_starts: self.options.histogram_start_timestamps,
         }
     }
 
@@ -175,6 +200,11 @@ impl Shared {
     /// The log to write to; `None` once the head is closed.
     pub(super) fn wal(&self) -> RwLockReadGuard<'_, Option<Wal>> {
         self.wal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log of samples that came out of order.
+    pub(super) fn wbl(&self) -> RwLockReadGuard<'_, Option<Wal>> {
+        self.wbl.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn expiries(&self) -> MutexGuard<'_, HashMap<HeadSeriesRef, i64>> {

@@ -35,6 +35,7 @@ pub(super) struct At {
     pub(super) vfs: Arc<dyn Vfs>,
     pub(super) dir: PathBuf,
     pub(super) options: ChunkFilesOptions,
+    pub(super) is_read_only: bool,
 }
 
 /// What [`ChunkFiles::truncate`] removed.
@@ -53,10 +54,11 @@ impl ChunkFiles {
         dir: &Path,
         options: ChunkFilesOptions,
         files: FileSet,
+        is_read_only: bool,
     ) -> Self {
         let last_number = files.0.last().map_or(0, |file| file.number);
         Self(Arc::new(Shared {
-            at: At { vfs, dir: dir.to_owned(), options },
+            at: At { vfs, dir: dir.to_owned(), options, is_read_only },
             writer: Mutex::new(Writer::new(last_number)),
             files: RwLock::new(files),
             truncating: Mutex::new(()),
@@ -132,6 +134,11 @@ impl ChunkFiles {
             truncated.bytes += bytes;
         }
         Ok(truncated)
+    }
+
+    /// Whether nothing may be written.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.0.at.is_read_only
     }
 
     /// The file that the next chunk goes to, or one in front of that: those before it do not grow.

@@ -73,7 +73,7 @@ impl ChunkFiles {
             }
         }
         loaded.first_file = files.0.first().map(|file| file.number);
-        Ok((Self::new(vfs, dir, options, files), loaded))
+        Ok((Self::new(vfs, dir, options, files, load.is_read_only), loaded))
     }
 }
 

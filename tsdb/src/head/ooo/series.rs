@@ -23,7 +23,7 @@ pub(crate) struct OooWriter<'w> {
     /// How they are encoded.
     pub(crate) encoding: OooEncoding,
     /// How many samples a chunk takes.
-    pub(crate) cap: u8,
+    pub(crate) cap: usize,
     /// Memory for encoding.
     pub(crate) scratch: &'w mut OooScratch,
 }
@@ -40,9 +40,11 @@ pub(crate) struct OooInsert<'w> {
 }
 
 impl OooSeries {
-    /// With chunks that were loaded.
-    pub(crate) fn loaded(chunks: Vec<LoadedChunk>) -> Self {
-        Self { open: None, chunks }
+    /// Adds chunks that were loaded.
+    pub(crate) fn adopt(&mut self, chunks: &[LoadedChunk]) {
+        self.chunks.extend_from_slice(chunks);
+        // Those of another reference may be older.
+        self.chunks.sort_unstable_by_key(|chunk| chunk.chunk_ref);
     }
 
     /// Inserts a sample. A full chunk is written first; if that fails it is told to the log, the
@@ -54,7 +56,7 @@ impl OooSeries {
         value: SampleValue<'_>,
         writer: &'w mut OooWriter<'_>,
     ) -> OooInsert<'w> {
-        let is_full = |chunk: &OooChunk| chunk.len() >= usize::from(writer.cap.max(1));
+        let is_full = |chunk: &OooChunk| chunk.len() >= writer.cap.max(1);
         let mut begun = None;
         if self.open.as_ref().is_none_or(is_full) {
             match self.write_open(series_ref, writer) {

@@ -28,6 +28,7 @@
 
 mod batch;
 mod feed;
+mod onto;
 mod pipeline;
 mod refs;
 mod report;
@@ -40,7 +41,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use report::{ReplayPhase, ReplayProgress, Replayed, UnknownRefs};
-pub(crate) use target::{Created, ReplayHead, Replaying};
+pub(crate) use onto::Filled;
+pub(crate) use target::ReplayHead;
 
 use self::pipeline::Log;
 use self::refs::RefTable;
