@@ -1,11 +1,13 @@
 //! Logs and files into a head that only remembers.
 
+mod golden;
 mod model;
+mod speed;
 
 use std::fs;
 use std::path::Path;
 
-use tsdb_format::chunkenc::{ChunkAppender, Encoding, Histogram, STALE_NAN_BITS};
+use tsdb_format::chunkenc::{ChunkAppender, Encoding, Histogram, STALE_NAN_BITS, ValueType};
 use tsdb_format::head_chunks::HeadChunk;
 use tsdb_format::record::{
     Exemplar, FloatSample, HeadChunkRef, HeadSeriesRef, MetadataEntry, MetricType, MmapMarker,
