@@ -48,6 +48,8 @@ mod series;
 mod shared;
 mod store;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use appender::Appender;
