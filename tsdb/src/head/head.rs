@@ -14,9 +14,10 @@ use super::options::HeadOptions;
 use super::sample::Exemplar;
 use super::series::Place;
 use super::shared::Shared;
+use super::truncate::Truncated;
 use super::view::HeadView;
 use crate::compact::CancelToken;
-use crate::query::TimeRange;
+use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
@@ -112,6 +113,31 @@ impl Head {
     #[must_use]
     pub fn stats(&self) -> HeadStats {
         self.shared.stats()
+    }
+
+    /// Deletes the samples of a range from the series that all matchers match; of how many series.
+    ///
+    /// # Errors
+    /// The log can't be written to; nothing is deleted then.
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64, HeadError> {
+        self.shared.delete(matchers, range)
+    }
+
+    /// Drops what is before `mint`, for which blocks stand: from memory, files and log. Views that
+    /// are open keep what they see.
+    ///
+    /// # Errors
+    /// An effect failed. Memory is truncated even so.
+    pub fn truncate(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate(mint)
+    }
+
+    /// Takes what truncations had to leave because of open views or appenders.
+    ///
+    /// # Errors
+    /// An effect failed.
+    pub fn collect(&self) -> Result<Truncated, HeadError> {
+        self.shared.collect_rest()
     }
 
     /// Writes full chunks to `chunks_head`.

@@ -31,8 +31,10 @@ mod commit;
 mod counters;
 mod create;
 mod cut;
+mod delete;
 mod error;
 mod exemplars;
+mod gc;
 mod head;
 mod histogram_check;
 mod history;
@@ -50,6 +52,7 @@ mod store;
 mod symbols;
 #[cfg(test)]
 mod tests;
+mod truncate;
 mod view;
 
 pub use appender::Appender;
@@ -60,6 +63,7 @@ pub use head::Head;
 pub use histogram_check::HistogramError;
 pub use options::{HeadLimits, HeadOptions};
 pub use sample::{Exemplar, Metadata, Sample, SampleValue};
+pub use truncate::Truncated;
 pub use tsdb_format::record::{HeadSeriesRef, MetricType};
 pub use view::HeadView;
 pub(crate) use view::{HeadChunk, HeadSeries};

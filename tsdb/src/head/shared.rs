@@ -12,6 +12,7 @@ use super::batch::Scratch;
 use super::counters::Counters;
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
+use super::gc::Collection;
 use super::index::Index;
 use super::options::HeadOptions;
 use super::queue::Queue;
@@ -43,8 +44,8 @@ pub(super) struct Shared {
     pub(super) tombstones: RwLock<HashMap<u32, Vec<Interval>>>,
     /// Series that were dropped, and up to when the log may have samples of them.
     pub(super) wal_expiries: Mutex<HashMap<HeadSeriesRef, i64>>,
-    /// One truncation at a time.
-    pub(super) truncating: Mutex<()>,
+    /// Held by who truncates; what it could not take yet.
+    pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
     /// Buffers of appenders that are done.
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -122,7 +123,7 @@ impl Shared {
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
-            truncating: Mutex::default(),
+            collection: Mutex::default(),
             counters: Counters::default(),
             scratch: Mutex::default(),
         }

@@ -1,6 +1,7 @@
 //! Tests of the head as a whole.
 
 mod floats;
+mod gc;
 mod histograms;
 mod isolation;
 mod speed;
