@@ -40,24 +40,6 @@ pub struct Interval {
     pub max: i64,
 }
 
-/// Adds an interval to some that are in order, disjoint and not adjacent; then they are so again.
-/// An interval that ends before it begins is none.
-pub fn add_interval(intervals: &mut Vec<Interval>, mut new: Interval) {
-    if new.min > new.max {
-        return;
-    }
-    let is_apart = |old: &Interval| old.max < new.min && old.max.checked_add(1) != Some(new.min);
-    let start = intervals.partition_point(is_apart);
-    let mut end = start;
-    while let Some(old) = intervals.get(end)
-        && (old.min <= new.max || new.max.checked_add(1) == Some(old.min))
-    {
-        new = Interval { min: new.min.min(old.min), max: new.max.max(old.max) };
-        end += 1;
-    }
-    intervals.splice(start..end, [new]);
-}
-
 /// The deleted intervals of the series of a block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tombstones {
@@ -174,6 +156,20 @@ pub fn decode_stone(bytes: &[u8]) -> Option<((u64, Interval), usize)> {
     Some(((series, Interval { min, max }), a + b + c))
 }
 
+/// Adds `new` to intervals in order that are apart from each other, which they stay: those that it
+/// overlaps or touches become one with it. An interval that ends before it begins is nothing.
+pub fn add_interval(to: &mut Vec<Interval>, new: Interval) {
+    if new.min > new.max {
+        return;
+    }
+    let begin = to.partition_point(|other| other.max.saturating_add(1) < new.min);
+    let end = to.partition_point(|other| other.min <= new.max.saturating_add(1)).max(begin);
+    let united = to.get(begin..end).unwrap_or_default().iter().fold(new, |united, other| {
+        Interval { min: united.min.min(other.min), max: united.max.max(other.max) }
+    });
+    to.splice(begin..end, [united]);
+}
+
 impl FromIterator<(u64, Interval)> for Tombstones {
     fn from_iter<T: IntoIterator<Item = (u64, Interval)>>(stones: T) -> Self {
         let mut stones: Vec<(u64, Interval)> = stones.into_iter().collect();
@@ -208,23 +204,6 @@ mod tests {
     }
 
     #[test]
-    fn intervals_that_touch_become_one() {
-        let of = |all: &[(i64, i64)]| {
-            let mut intervals = Vec::new();
-            for &(min, max) in all {
-                add_interval(&mut intervals, Interval { min, max });
-            }
-            intervals.iter().map(|i| (i.min, i.max)).collect::<Vec<_>>()
-        };
-        assert_eq!(of(&[(5, 9), (1, 2), (20, 30)]), [(1, 2), (5, 9), (20, 30)]);
-        assert_eq!(of(&[(5, 9), (1, 4)]), [(1, 9)], "adjacent");
-        assert_eq!(of(&[(5, 9), (10, 11), (13, 14)]), [(5, 11), (13, 14)]);
-        assert_eq!(of(&[(1, 2), (4, 5), (7, 8), (2, 7)]), [(1, 8)]);
-        assert_eq!(of(&[(3, 2)]), []);
-        assert_eq!(of(&[(i64::MIN, 0), (1, i64::MAX)]), [(i64::MIN, i64::MAX)]);
-    }
-
-    #[test]
     fn touching_intervals_become_one() {
         let stones =
             [(7, interval(5, 9)), (3, interval(0, 1)), (7, interval(10, 12)), (7, interval(1, 2))];
@@ -235,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_at_the_end_of_time_is_added() {
+        let mut all = vec![interval(i64::MIN, 0)];
+        add_interval(&mut all, interval(5, i64::MAX));
+        add_interval(&mut all, interval(9, 8));
+        assert_eq!(all, [interval(i64::MIN, 0), interval(5, i64::MAX)]);
+        add_interval(&mut all, interval(1, 4));
+        assert_eq!(all, [interval(i64::MIN, i64::MAX)]);
+    }
+
+    #[test]
     fn an_empty_file_has_nine_bytes() {
         let bytes = Tombstones::default().encode();
         assert_eq!(bytes, [0x01, 0x30, 0xBA, 0x30, 1, 0, 0, 0, 0]);
@@ -242,6 +231,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn adding_one_by_one_is_as_good_as_all_at_once(
+            spans in prop::collection::vec((-50i64..50, 0i64..20), 0..30),
+        ) {
+            let spans = spans.into_iter().map(|(min, len)| interval(min, min + len));
+            let mut added = Vec::new();
+            let all: Tombstones =
+                spans.inspect(|span| add_interval(&mut added, *span)).map(|s| (7, s)).collect();
+            prop_assert_eq!(added, all.get(7));
+        }
+
         #[test]
         fn stones_survive_and_damage_is_seen(
             stones in prop::collection::vec((0u64..9, -50i64..50, 0i64..20), 0..30),

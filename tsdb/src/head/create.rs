@@ -83,6 +83,8 @@ impl Shared {
         if is_full && series_ref.is_none() {
             return Err(AppendError::SeriesLimit { max });
         }
+        // A view may know what the free numbers were.
+        index.postings.may_reuse = self.registry.views().newest == 0;
         memo.ids.clear();
         for (at, (name, value)) in present(labels).enumerate() {
             let id = match memo.found.get(at) {

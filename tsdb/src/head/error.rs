@@ -119,3 +119,19 @@ pub enum HeadError {
     #[error("the head is closed")]
     Closed,
 }
+
+impl HeadError {
+    /// Whether a file was not there: it may have been removed by its owner while it was being read,
+    /// so that it is worth another try.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let source = match self {
+            Self::Read { source, .. }
+            | Self::Wal(WalError::Read { source, .. })
+            | Self::ChunkFiles(ChunkFilesError::Read { source, .. }) => source,
+            Self::Vfs(error) | Self::Wal(WalError::Vfs(error)) => &error.source,
+            _ => return false,
+        };
+        source.kind() == std::io::ErrorKind::NotFound
+    }
+}

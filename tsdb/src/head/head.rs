@@ -19,9 +19,10 @@ use super::sample::Exemplar;
 use super::series::{FullChunk, Place};
 use super::shared::Shared;
 use super::store::Directory;
+use super::truncate::Truncated;
 use super::view::HeadView;
 use crate::compact::CancelToken;
-use crate::query::TimeRange;
+use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
@@ -142,6 +143,31 @@ impl Head {
         self.shared.stats()
     }
 
+    /// Deletes the samples of a range from the series that all matchers match; of how many series.
+    ///
+    /// # Errors
+    /// The log can't be written to; nothing is deleted then.
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64, HeadError> {
+        self.shared.delete(matchers, range)
+    }
+
+    /// Drops what is before `mint`, for which blocks stand: from memory, files and log. Views that
+    /// are open keep what they see.
+    ///
+    /// # Errors
+    /// An effect failed. Memory is truncated even so.
+    pub fn truncate(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate(mint)
+    }
+
+    /// Takes what truncations had to leave because of open views or appenders.
+    ///
+    /// # Errors
+    /// An effect failed.
+    pub fn collect(&self) -> Result<Truncated, HeadError> {
+        self.shared.collect_rest()
+    }
+
     /// Writes full chunks to `chunks_head`.
     ///
     /// # Errors
@@ -210,6 +236,7 @@ impl Opening<'_> {
         if times.is_initialized() {
             times.min.fetch_max(min_valid_time, Ordering::AcqRel);
         }
+        filled.shared.collect_after_replay();
         Ok((filled.shared, replayed))
     }
 }

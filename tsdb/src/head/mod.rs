@@ -32,8 +32,10 @@ mod commit;
 mod counters;
 mod create;
 mod cut;
+mod delete;
 mod error;
 mod exemplars;
+mod gc;
 mod head;
 mod histogram_check;
 mod history;
@@ -52,6 +54,9 @@ mod series;
 mod shared;
 mod store;
 mod symbols;
+#[cfg(test)]
+mod tests;
+mod truncate;
 mod view;
 
 pub use appender::Appender;
@@ -64,6 +69,7 @@ pub use histogram_check::HistogramError;
 pub use options::{HeadLimits, HeadOptions};
 pub use replay::{ReplayPhase, ReplayProgress, Replayed, UnknownRefs};
 pub use sample::{Exemplar, Metadata, Sample, SampleValue};
+pub use truncate::Truncated;
 pub use tsdb_format::record::{HeadSeriesRef, MetricType};
 pub use view::HeadView;
 pub(crate) use view::{HeadChunk, HeadSeries};

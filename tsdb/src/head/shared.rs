@@ -13,6 +13,7 @@ use super::chunk_files::ChunkFiles;
 use super::counters::Counters;
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
+use super::gc::Collection;
 use super::index::Index;
 use super::ooo::OooEncoding;
 use super::options::HeadOptions;
@@ -48,8 +49,8 @@ pub(super) struct Shared {
     pub(super) tombstones: RwLock<HashMap<u32, Vec<Interval>>>,
     /// Series that were dropped, and up to when the log may have samples of them.
     pub(super) wal_expiries: Mutex<HashMap<HeadSeriesRef, i64>>,
-    /// One truncation at a time.
-    pub(super) truncating: Mutex<()>,
+    /// Held by who truncates; what it could not take yet.
+    pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
     /// Buffers of appenders that are done.
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -134,7 +135,7 @@ impl Shared {
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
-            truncating: Mutex::default(),
+            collection: Mutex::default(),
             counters: Counters::default(),
             scratch: Mutex::default(),
         }
