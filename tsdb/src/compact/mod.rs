@@ -102,4 +102,6 @@ pub use progress::{CancelToken, Phase, Progress};
 pub use reencode::{
     ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, TrimCounts, digest_chunk,
 };
+#[cfg(not(any(test, feature = "test-util")))]
+pub(crate) use reencode::{ChunkInput, EncodedChunks, MergeCounts, Reencoder};
 pub use reencode::{FloatEncoding, ReencodeError};
