@@ -83,6 +83,7 @@
 pub mod block;
 pub mod compact;
 pub mod generate;
+pub mod head;
 pub mod query;
 pub mod vfs;
 pub mod wal;

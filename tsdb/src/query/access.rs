@@ -1,12 +1,18 @@
-//! An open block as the lookup of matchers sees it.
+//! An open block and a head as the lookup of matchers sees them.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
 use tsdb_format::index::PostingsList;
 
 use super::lookup::LabelIndex;
 use crate::block::{BlockIndex, LabelValue, ReadError};
+use crate::head::HeadView;
 
 impl LabelIndex for BlockIndex {
     type Error = ReadError;
+    type List<'a> = PostingsList<'a>;
 
     fn all(&self) -> Result<PostingsList<'_>, ReadError> {
         self.all_postings()
@@ -47,4 +53,36 @@ fn values_with_prefix<'a>(
     values.take_while(move |label| {
         label.as_ref().map_or(true, |label| label.value.starts_with(prefix))
     })
+}
+
+impl LabelIndex for HeadView {
+    type Error = Infallible;
+    type List<'a> = Arc<RoaringBitmap>;
+
+    fn all(&self) -> Result<Arc<RoaringBitmap>, Infallible> {
+        Ok(Self::all(self))
+    }
+
+    fn with_label(
+        &self,
+        name: &str,
+        value: &str,
+    ) -> Result<Option<Arc<RoaringBitmap>>, Infallible> {
+        Ok(self.postings(name, value))
+    }
+
+    fn with_values<'a>(
+        &'a self,
+        name: &str,
+        prefix: &str,
+        want: &mut dyn FnMut(&str) -> bool,
+        lists: &mut Vec<Arc<RoaringBitmap>>,
+    ) -> Result<(), Infallible> {
+        for value in self.label_values(name) {
+            if value.starts_with(prefix) && want(value) {
+                lists.extend(self.postings(name, value));
+            }
+        }
+        Ok(())
+    }
 }
