@@ -1,121 +1,335 @@
-//! A stand-in for the view of the real head.
-#![allow(missing_docs, reason = "a stand-in")]
-use std::collections::{BTreeMap, BTreeSet};
+//! A frozen view of the head: what queries, flushes and snapshots read.
+//!
+//! A view is a number (`registry`) and the strings of its time. What it may see of a page is
+//! remembered by the commits that come later (`history`); series and chunks stay until it is closed
+//! (`gc`). So it takes a lock for a moment where it reads, and nobody waits for it.
+
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use roaring::RoaringBitmap;
 use tsdb_format::chunkenc::Encoding;
+use tsdb_format::record::HeadSeriesRef;
 use tsdb_format::tombstones::Interval;
 
-use super::HeadError;
+use super::error::HeadError;
+use super::history::Visible;
+use super::page::PageInner;
+use super::postings::LabelText;
+use super::series::{ClosedChunk, Cold, Open, Place};
+use super::shared::Shared;
+use super::store::Directory;
+use crate::query::TimeRange;
 
-#[derive(Debug, Clone, Copy)]
+/// The head as it was when [`Head::view`](super::Head::view) was called: whole commits, and no
+/// later ones. Clones share it.
+#[derive(Clone)]
+pub struct HeadView(Arc<Frozen>);
+
+struct Frozen {
+    shared: Arc<Shared>,
+    id: u64,
+    range: TimeRange,
+    /// Of the head, at that time.
+    min_time: i64,
+    max_time: i64,
+    text: LabelText,
+    directory: Arc<Directory>,
+}
+
+/// A series of a head and its chunks. Made once and filled again and again.
+#[derive(Debug, Default)]
+pub(crate) struct HeadSeries {
+    pub(crate) series_ref: HeadSeriesRef,
+    /// Symbols of names and values, by name.
+    pub(crate) labels: Vec<(u32, u32)>,
+    /// In-order ones by time, then out-of-order ones by age.
+    pub(crate) chunks: Vec<HeadChunk>,
+    /// Where the out-of-order ones begin.
+    pub(crate) out_of_order_from: usize,
+    /// What is deleted, in order and apart from each other.
+    pub(crate) deleted: Vec<Interval>,
+    /// Bytes of chunks that are still written to.
+    copied: Vec<u8>,
+}
+
+/// A chunk of a head.
+#[derive(Debug, Clone)]
 pub(crate) struct HeadChunk {
     pub(crate) min_time: i64,
+    /// The time of the last sample; of an open chunk it may be later.
     pub(crate) max_time: i64,
     pub(crate) encoding: Encoding,
-    pub(crate) samples: u32,
+    /// How many samples the view sees; the data's header says the same.
+    pub(crate) samples: u16,
+    /// Whether it takes in-order samples, or has later ones than the view sees.
     pub(crate) open: bool,
+    data: ChunkData,
 }
 
-#[derive(Debug, Default, Clone)]
-pub(crate) struct HeadSeries {
-    pub(crate) series_ref: u64,
-    pub(crate) labels: Vec<(u32, u32)>,
-    pub(crate) chunks: Vec<HeadChunk>,
-    pub(crate) out_of_order_from: usize,
-    pub(crate) deleted: Vec<Interval>,
-    pub(crate) bytes: Vec<Arc<Vec<u8>>>,
-}
-
-impl HeadSeries {
-    pub(crate) fn data(&self, id: usize) -> &[u8] {
-        self.bytes.get(id).map_or(&[], |bytes| bytes.as_slice())
-    }
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct HeadView {
-    pub(crate) inner: Arc<Inner>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Inner {
-    pub(crate) symbols: Vec<String>,
-    pub(crate) series: BTreeMap<u32, HeadSeries>,
+#[derive(Debug, Clone)]
+enum ChunkData {
+    Shared(Arc<[u8]>),
+    Copied(Range<usize>),
 }
 
 impl HeadView {
-    pub(crate) fn symbol(&self, id: u32) -> &str {
-        &self.inner.symbols[id as usize]
+    pub(super) fn new(shared: Arc<Shared>, range: TimeRange) -> Self {
+        let gate = shared.view_gate();
+        let id = shared.registry.add_view(range);
+        let (min_time, max_time) = (&shared.times.min, &shared.times.max);
+        let (min_time, max_time) =
+            (min_time.load(Ordering::Acquire), max_time.load(Ordering::Acquire));
+        drop(gate);
+        let text = shared.index().postings.text();
+        let directory = shared.directory();
+        Self(Arc::new(Frozen { shared, id, range, min_time, max_time, text, directory }))
     }
 
-    pub(crate) fn symbols_sorted(&self) -> Vec<(&str, u32)> {
-        let mut all: Vec<(&str, u32)> =
-            self.inner.symbols.iter().enumerate().map(|(i, s)| (s.as_str(), i as u32)).collect();
-        all.sort();
-        all
+    /// What the view was made for.
+    #[must_use]
+    pub fn range(&self) -> TimeRange {
+        self.0.range
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (u32, &str, &str)> {
-        self.inner.series.iter().flat_map(move |(&id, s)| {
-            s.labels.iter().map(move |&(n, v)| (id, self.symbol(n), self.symbol(v)))
-        })
+    /// The time of the head's oldest in-order sample, in milliseconds; `i64::MAX` without one.
+    #[must_use]
+    pub fn min_time(&self) -> i64 {
+        self.0.min_time
     }
 
+    /// The time of the head's newest in-order sample, in milliseconds; `i64::MIN` without one.
+    #[must_use]
+    pub fn max_time(&self) -> i64 {
+        self.0.max_time
+    }
+
+    /// The names of labels, sorted.
     pub(crate) fn label_names(&self) -> Vec<&str> {
-        self.pairs().map(|p| p.1).collect::<BTreeSet<_>>().into_iter().collect()
+        let index = self.0.shared.index();
+        let mut names: Vec<&str> =
+            index.postings.names().filter_map(|name| self.0.text.symbols.get(name)).collect();
+        names.sort_unstable();
+        names
     }
 
+    /// The values of a label, sorted.
     pub(crate) fn label_values(&self, name: &str) -> Vec<&str> {
-        let values = self.pairs().filter(|p| p.1 == name).map(|p| p.2);
-        values.collect::<BTreeSet<_>>().into_iter().collect()
+        let index = self.0.shared.index();
+        let pairs = index.postings.pairs_of(name);
+        let mut values: Vec<&str> = pairs
+            .iter()
+            .filter_map(|pair| Some(self.0.text.strings(*pair)?.1))
+            .collect();
+        values.sort_unstable();
+        values
     }
 
+    /// The ids of the series with this label; some may be newer than the view, and have nothing in
+    /// it.
     pub(crate) fn postings(&self, name: &str, value: &str) -> Option<Arc<RoaringBitmap>> {
-        let ids: RoaringBitmap =
-            self.pairs().filter(|p| p.1 == name && p.2 == value).map(|p| p.0).collect();
-        (!ids.is_empty()).then(|| Arc::new(ids))
+        self.0.shared.index().postings.with_label(name, value)
     }
 
+    /// The ids of all series.
     pub(crate) fn all(&self) -> Arc<RoaringBitmap> {
-        Arc::new(self.inner.series.keys().copied().collect())
+        self.0.shared.index().postings.all().clone()
     }
 
+    /// A symbol's string.
+    pub(crate) fn symbol(&self, id: u32) -> &str {
+        self.0.text.symbols.get(id).unwrap_or_default()
+    }
+
+    /// Every symbol in use with its id, sorted by string; the empty one is not among them.
+    pub(crate) fn symbols_sorted(&self) -> Vec<(&str, u32)> {
+        let index = self.0.shared.index();
+        let used = index.postings.symbols().used();
+        let mut symbols: Vec<(&str, u32)> =
+            used.filter_map(|id| Some((self.0.text.symbols.get(id)?, id))).collect();
+        drop(index);
+        symbols.sort_unstable();
+        symbols
+    }
+
+    /// The labels of a series as symbols. `false`: the view has no such series.
     pub(crate) fn labels(&self, id: u32, out: &mut Vec<(u32, u32)>) -> bool {
-        let Some(series) = self.inner.series.get(&id) else { return false };
-        out.clone_from(&series.labels);
-        true
+        out.clear();
+        let Some(page) = self.0.directory.page(id) else { return false };
+        let inner = page.lock();
+        self.read_labels(inner.cold(id), out)
     }
 
-    pub(crate) fn min_time(&self) -> i64 {
-        self.inner.series.values().flat_map(|s| &s.chunks).map(|c| c.min_time).min().unwrap_or(0)
-    }
-
-    pub(crate) fn max_time(&self) -> i64 {
-        self.inner.series.values().flat_map(|s| &s.chunks).map(|c| c.max_time).max().unwrap_or(0)
-    }
-
-    pub(crate) fn rank(&self) -> Arc<[u32]> {
-        let mut order: Vec<(Vec<(&str, &str)>, u32)> = Vec::new();
-        for (&id, series) in &self.inner.series {
-            let labels = series.labels.iter();
-            order.push((labels.map(|&(n, v)| (self.symbol(n), self.symbol(v))).collect(), id));
-        }
-        order.sort();
-        let slots = self.inner.series.keys().next_back().map_or(0, |&id| id as usize + 1);
-        let mut rank = vec![0; slots];
-        for (place, (_, id)) in order.iter().enumerate() {
-            rank[*id as usize] = place as u32;
-        }
-        rank.into()
-    }
-
+    /// Reads a series and those of its chunks that the range of the view overlaps. `false`: the view
+    /// has no such series.
+    ///
+    /// # Errors
+    /// A chunk can't be read.
     pub(crate) fn series(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError> {
-        match self.inner.series.get(&id) {
-            Some(series) => out.clone_from(series),
-            None => return Ok(false),
+        out.clear();
+        let Some(page) = self.0.directory.page(id) else { return Ok(false) };
+        let inner = page.lock();
+        let cold = inner.cold(id);
+        if !self.read_labels(cold, &mut out.labels) {
+            return Ok(false);
+        }
+        out.series_ref = cold.series_ref.into();
+        self.read_chunks(&inner, id, out)?;
+        drop(inner);
+        out.out_of_order_from = out.chunks.len();
+        let stones = self.0.shared.tombstones.read();
+        let stones = stones.unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(deleted) = stones.get(&id) {
+            out.deleted.extend_from_slice(deleted);
         }
         Ok(true)
+    }
+
+    fn read_labels(&self, cold: &Cold, out: &mut Vec<(u32, u32)>) -> bool {
+        if cold.series_ref == 0 {
+            return false;
+        }
+        out.extend(cold.labels.iter().map_while(|pair| self.0.text.pair(*pair)));
+        out.len() == cold.labels.len()
+    }
+
+    fn read_chunks(
+        &self,
+        inner: &PageInner,
+        id: u32,
+        out: &mut HeadSeries,
+    ) -> Result<(), HeadError> {
+        let (hot, cold) = (inner.hot(id), inner.cold(id));
+        let visible = inner.history.visible(self.0.id, id as usize);
+        let visible = visible.unwrap_or_else(|| Visible::all(hot, cold));
+        for (at, chunk) in cold.chunks.iter().enumerate() {
+            let samples = visible.of(cold.number_of(at), chunk.samples);
+            if samples > 0 && self.0.wants(chunk.min_time, chunk.max_time) {
+                self.read_closed(chunk, samples, out)?;
+            }
+        }
+        let samples = visible.of(cold.chunk_number, cold.open_samples(hot));
+        let Some(max_time) = cold.open_max_time(hot).filter(|_| samples > 0) else {
+            return Ok(());
+        };
+        if !self.0.wants(hot.min_time, max_time) {
+            return Ok(());
+        }
+        let begin = out.copied.len();
+        let encoding = match (cold.open, &cold.histogram) {
+            (Open::Histograms, Some(open)) => {
+                open.appender.copy_to(samples, &mut out.copied);
+                open.appender.encoding()
+            }
+            _ => {
+                let words = inner.blocks.words(hot.chain);
+                hot.floats.write(&inner.starts(id), samples, words, &mut out.copied);
+                hot.floats.encoding()
+            }
+        };
+        let data = ChunkData::Copied(begin..out.copied.len());
+        let min_time = hot.min_time;
+        out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open: true, data });
+        Ok(())
+    }
+
+    fn read_closed(
+        &self,
+        chunk: &ClosedChunk,
+        samples: u16,
+        out: &mut HeadSeries,
+    ) -> Result<(), HeadError> {
+        let ClosedChunk { min_time, max_time, encoding, .. } = *chunk;
+        let open = samples < chunk.samples;
+        let data = match &chunk.place {
+            Place::Memory(data) if !open => ChunkData::Shared(data.clone()),
+            Place::Memory(data) => out.copy(data, encoding, samples),
+            Place::File(_) => return Ok(()),
+        };
+        out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open, data });
+        Ok(())
+    }
+}
+
+impl HeadSeries {
+    /// The bytes of chunk `at`.
+    pub(crate) fn data(&self, at: usize) -> &[u8] {
+        match self.chunks.get(at).map(|chunk| &chunk.data) {
+            Some(ChunkData::Shared(data)) => data,
+            Some(ChunkData::Copied(range)) => self.copied.get(range.clone()).unwrap_or_default(),
+            None => &[],
+        }
+    }
+
+    /// Adds a chunk made by hand.
+    #[cfg(test)]
+    pub(crate) fn add_chunk(
+        &mut self,
+        encoding: Encoding,
+        (min_time, max_time): (i64, i64),
+        (samples, open): (u16, bool),
+        data: &[u8],
+    ) {
+        let data = ChunkData::Shared(data.into());
+        self.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open, data });
+    }
+
+    fn clear(&mut self) {
+        let Self { labels, chunks, out_of_order_from, deleted, copied, .. } = self;
+        labels.clear();
+        chunks.clear();
+        *out_of_order_from = 0;
+        deleted.clear();
+        copied.clear();
+    }
+
+    /// Copies a chunk, with a header that counts only its first samples.
+    fn copy(&mut self, data: &[u8], encoding: Encoding, samples: u16) -> ChunkData {
+        let begin = self.copied.len();
+        self.copied.extend_from_slice(data);
+        if let Some(copy) = self.copied.get_mut(begin..) {
+            tsdb_format::chunkenc::set_num_samples(encoding, copy, samples);
+        }
+        ChunkData::Copied(begin..self.copied.len())
+    }
+}
+
+/// Keeps the memory of the one that is replaced.
+impl Clone for HeadSeries {
+    fn clone(&self) -> Self {
+        let mut clone = Self::default();
+        clone.clone_from(self);
+        clone
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.series_ref = source.series_ref;
+        self.labels.clone_from(&source.labels);
+        self.chunks.clone_from(&source.chunks);
+        self.out_of_order_from = source.out_of_order_from;
+        self.deleted.clone_from(&source.deleted);
+        self.copied.clone_from(&source.copied);
+    }
+}
+
+impl Frozen {
+    /// Whether a chunk with these times is in the range and in the head.
+    fn wants(&self, min_time: i64, max_time: i64) -> bool {
+        let mint = self.range.mint.max(self.min_time);
+        min_time <= self.range.maxt && mint <= max_time
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.shared.registry.remove_view(self.id);
+    }
+}
+
+impl fmt::Debug for HeadView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadView").field("range", &self.0.range).finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use tsdb_format::index::PostingsList;
 
 use super::lookup::LabelIndex;
 use crate::block::{BlockIndex, LabelValue, ReadError};
-use crate::head::HeadView;
+use crate::head::HeadSource;
 
 impl LabelIndex for BlockIndex {
     type Error = ReadError;
@@ -55,12 +55,18 @@ fn values_with_prefix<'a>(
     })
 }
 
-impl LabelIndex for HeadView {
+/// A head.
+pub(super) struct HeadIndex<'v>(pub(super) &'v dyn HeadSource);
+
+impl LabelIndex for HeadIndex<'_> {
     type Error = Infallible;
-    type List<'a> = Arc<RoaringBitmap>;
+    type List<'a>
+        = Arc<RoaringBitmap>
+    where
+        Self: 'a;
 
     fn all(&self) -> Result<Arc<RoaringBitmap>, Infallible> {
-        Ok(Self::all(self))
+        Ok(self.0.all())
     }
 
     fn with_label(
@@ -68,7 +74,7 @@ impl LabelIndex for HeadView {
         name: &str,
         value: &str,
     ) -> Result<Option<Arc<RoaringBitmap>>, Infallible> {
-        Ok(self.postings(name, value))
+        Ok(self.0.postings(name, value))
     }
 
     fn with_values<'a>(
@@ -78,9 +84,9 @@ impl LabelIndex for HeadView {
         want: &mut dyn FnMut(&str) -> bool,
         lists: &mut Vec<Arc<RoaringBitmap>>,
     ) -> Result<(), Infallible> {
-        for value in self.label_values(name) {
+        for value in self.0.label_values(name) {
             if value.starts_with(prefix) && want(value) {
-                lists.extend(self.postings(name, value));
+                lists.extend(self.0.postings(name, value));
             }
         }
         Ok(())

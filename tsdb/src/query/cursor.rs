@@ -6,7 +6,7 @@ use tsdb_format::tombstones::Interval;
 use super::error::QueryError;
 use super::range::TimeRange;
 use crate::block::Block;
-use crate::head::{Chunks, HeadSeries, HeadView};
+use crate::head::{Chunks, HeadSeries, HeadSource};
 
 /// Pairs of name and value, by name, as they stand in the index.
 pub type LabelPairs<'b> = [(&'b str, &'b str)];
@@ -111,7 +111,7 @@ fn is_deleted(chunk: &ChunkMeta, deleted: &[Interval]) -> bool {
 
 /// Goes through selected series of a head that have a chunk in range, not deleted as a whole.
 pub(super) struct HeadCursor<'b> {
-    view: &'b HeadView,
+    view: &'b dyn HeadSource,
     /// In the order of the series' labels.
     ids: std::vec::IntoIter<u32>,
     range: TimeRange,
@@ -122,7 +122,7 @@ pub(super) struct HeadCursor<'b> {
 }
 
 impl<'b> HeadCursor<'b> {
-    pub(super) fn new(view: &'b HeadView, ids: Vec<u32>, range: TimeRange) -> Self {
+    pub(super) fn new(view: &'b dyn HeadSource, ids: Vec<u32>, range: TimeRange) -> Self {
         Self {
             view,
             ids: ids.into_iter(),

@@ -8,14 +8,17 @@
 //! Either way only values that exist in the index are tried, each once, and a set of literals or a
 //! common prefix is looked up instead.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use roaring::{MultiOps, RoaringBitmap};
 use tsdb_format::index::{BlockSeriesRef, PostingsList};
 
+use super::access::HeadIndex;
 use super::matcher::Matcher;
 use super::pattern::Pattern;
 use super::refs::{self, Keep};
+use crate::head::HeadSource;
 
 /// What a query asks an index.
 pub(crate) trait LabelIndex {
@@ -90,16 +93,17 @@ where
 }
 
 /// As [`select`], of a head, whose lists are bitmaps.
-pub(crate) fn select_ids<I>(index: &I, matchers: &[Matcher]) -> Result<RoaringBitmap, I::Error>
-where
-    I: for<'a> LabelIndex<List<'a> = Arc<RoaringBitmap>> + 'static,
-{
-    let Some(terms) = terms(index, matchers)? else { return Ok(RoaringBitmap::new()) };
+pub(crate) fn select_ids(
+    head: &dyn HeadSource,
+    matchers: &[Matcher],
+) -> Result<RoaringBitmap, Infallible> {
+    let index = HeadIndex(head);
+    let Some(terms) = terms(&index, matchers)? else { return Ok(RoaringBitmap::new()) };
     let union = |lists: &[Arc<RoaringBitmap>]| lists.iter().map(AsRef::as_ref).union();
     let mut terms = terms.into_iter().peekable();
     let mut base = match terms.next_if(|term| term.keep == Keep::Found) {
         Some(first) => union(&first.lists),
-        None => index.all()?.as_ref().clone(),
+        None => head.all().as_ref().clone(),
     };
     for term in terms {
         match (term.keep, term.lists.as_slice()) {

@@ -13,7 +13,7 @@ use super::range::TimeRange;
 use super::refs;
 use super::series_set::SeriesSet;
 use crate::block::{Block, BlockIndex, ReadError};
-use crate::head::HeadView;
+use crate::head::{HeadSource, HeadView};
 
 /// Answers queries over blocks and heads, as one Prometheus over all of them would.
 ///
@@ -24,7 +24,7 @@ use crate::head::HeadView;
 /// list of blocks, and no sample is missed; a sample that is in both is found once.
 #[derive(Clone)]
 pub struct Querier<'b> {
-    heads: Vec<&'b HeadView>,
+    heads: Vec<&'b dyn HeadSource>,
     /// By the time they begin at.
     blocks: Vec<&'b Block>,
 }
@@ -43,7 +43,11 @@ impl<'b> Querier<'b> {
 
     /// Over a head as well, which comes before all blocks, and behind the heads added before.
     #[must_use]
-    pub fn with_head(mut self, head: &'b HeadView) -> Self {
+    pub fn with_head(self, head: &'b HeadView) -> Self {
+        self.with_source(head)
+    }
+
+    pub(crate) fn with_source(mut self, head: &'b dyn HeadSource) -> Self {
         self.heads.push(head);
         self
     }
@@ -51,8 +55,8 @@ impl<'b> Querier<'b> {
     /// The series that satisfy all matchers and have a chunk in range, sorted by their labels.
     /// Without a matcher, all series.
     ///
-    /// Sorting costs nothing in a block, whose references are in the order of labels; a head knows
-    /// the rank of each series.
+    /// Sorting costs nothing in a block, whose references are in the order of labels; the series of
+    /// a head are sorted.
     ///
     /// # Errors
     ///
@@ -77,8 +81,8 @@ impl<'b> Querier<'b> {
     ) -> Result<SeriesSet<'b>, QueryError> {
         let mut cursors = Vec::new();
         for head in &self.heads {
-            let ids = ranked(head, &selected_ids(head, selectors));
-            cursors.push(Cursor::Head(HeadCursor::new(head, ids, range)));
+            let ids = head.by_labels(&selected_ids(*head, selectors));
+            cursors.push(Cursor::Head(HeadCursor::new(*head, ids, range)));
         }
         for block in self.in_range(range) {
             let refs = selected(block, selectors)?;
@@ -166,7 +170,7 @@ impl<'b> Querier<'b> {
         Ok(values.into_iter().map(str::to_owned).collect())
     }
 
-    fn heads_in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b HeadView> {
+    fn heads_in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b dyn HeadSource> {
         let heads = self.heads.iter().copied();
         heads.filter(move |head| range.overlaps(head.min_time(), head.max_time()))
     }
@@ -180,7 +184,7 @@ impl<'b> Querier<'b> {
     }
 }
 
-fn ids_of(head: &HeadView, matchers: &[Matcher]) -> RoaringBitmap {
+fn ids_of(head: &dyn HeadSource, matchers: &[Matcher]) -> RoaringBitmap {
     match lookup::select_ids(head, matchers) {
         Ok(ids) => ids,
         Err(never) => match never {},
@@ -188,7 +192,10 @@ fn ids_of(head: &HeadView, matchers: &[Matcher]) -> RoaringBitmap {
 }
 
 /// The union of what the selectors select.
-fn selected_ids<M: AsRef<[Matcher]>>(head: &HeadView, selectors: &[M]) -> RoaringBitmap {
+fn selected_ids<M: AsRef<[Matcher]>>(
+    head: &dyn HeadSource,
+    selectors: &[M],
+) -> RoaringBitmap {
     let mut all = RoaringBitmap::new();
     for selector in selectors {
         all |= ids_of(head, selector.as_ref());
@@ -196,15 +203,11 @@ fn selected_ids<M: AsRef<[Matcher]>>(head: &HeadView, selectors: &[M]) -> Roarin
     all
 }
 
-/// Series of a head in the order of their labels.
-fn ranked(head: &HeadView, ids: &RoaringBitmap) -> Vec<u32> {
-    let rank = head.rank();
-    let mut ids: Vec<u32> = ids.iter().collect();
-    ids.sort_unstable_by_key(|&id| rank.get(id as usize).copied());
-    ids
-}
-
-fn head_names_of<'b>(head: &'b HeadView, ids: &RoaringBitmap, names: &mut BTreeSet<&'b str>) {
+fn head_names_of<'b>(
+    head: &'b dyn HeadSource,
+    ids: &RoaringBitmap,
+    names: &mut BTreeSet<&'b str>,
+) {
     let (mut labels, mut symbols) = (Vec::new(), BTreeSet::new());
     for id in ids {
         if !head.labels(id, &mut labels) {

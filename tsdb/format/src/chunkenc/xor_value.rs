@@ -13,7 +13,7 @@
 //! Leading zeros are capped at 31. The window is kept when all set bits of `d` lie inside it. In
 //! plain XOR the prefixes are `0` (d = 0), `10` and `11`.
 
-use super::bits::{BitReader, BitWriter, REFILLED_BITS};
+use super::bits::{BitReader, PutBits, REFILLED_BITS};
 use crate::DecodeError;
 
 /// Which bits of a difference are written.
@@ -45,7 +45,7 @@ pub(crate) type Prefix = (u64, u32);
 /// Appends `difference`, which is not zero.
 #[inline(always)]
 pub(crate) fn put_difference(
-    writer: &mut BitWriter,
+    writer: &mut impl PutBits,
     difference: u64,
     window: &mut Window,
     kept: Prefix,
@@ -65,7 +65,7 @@ pub(crate) fn put_difference(
 }
 
 #[inline(always)]
-fn put_prefixed(writer: &mut BitWriter, prefix: Prefix, value: u64, width: u32) {
+fn put_prefixed(writer: &mut impl PutBits, prefix: Prefix, value: u64, width: u32) {
     if prefix.1 + width <= 64 {
         writer.put((prefix.0 << width) | value, prefix.1 + width);
     } else {
@@ -121,7 +121,7 @@ impl XorValue {
     }
 
     #[inline(always)]
-    pub(crate) fn put(&mut self, writer: &mut BitWriter, bits: u64) {
+    pub(crate) fn put(&mut self, writer: &mut impl PutBits, bits: u64) {
         let difference = bits ^ self.bits;
         if difference == 0 {
             writer.put(0, 1);

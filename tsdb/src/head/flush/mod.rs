@@ -28,7 +28,7 @@ use tsdb_format::meta::{
 };
 
 use super::units::Chunks;
-use super::view::HeadView;
+use super::source::HeadSource;
 use crate::compact::{
     BuiltBlock, CancelToken, CompactError, Ledger, PreparedOptions, build_prepared,
 };
@@ -80,7 +80,7 @@ pub(crate) struct Flushed {
 /// When a chunk of the head can't be read, a file can't be written, samples are not accounted for,
 /// or it was cancelled. Nothing is left behind then.
 pub(crate) fn flush(
-    view: &HeadView,
+    view: &dyn HeadSource,
     options: &FlushOptions<'_>,
 ) -> Result<Flushed, CompactError> {
     let mut symbols = view.symbols_sorted();
@@ -88,7 +88,7 @@ pub(crate) fn flush(
         symbols.insert(0, ("", u32::MAX));
     }
     let ranks = symbol_ranks(&symbols);
-    let ids = ids_by_labels(view);
+    let ids = view.by_labels(&view.all());
     let which = match options.kind {
         FlushKind::InOrder => Chunks::InOrder,
         FlushKind::OutOfOrder => Chunks::OutOfOrder,
@@ -125,13 +125,6 @@ fn symbol_ranks(symbols: &[(&str, u32)]) -> Vec<u32> {
         }
     }
     ranks
-}
-
-fn ids_by_labels(view: &HeadView) -> Vec<u32> {
-    let rank = view.rank();
-    let mut ids: Vec<u32> = view.all().iter().collect();
-    ids.sort_unstable_by_key(|&id| rank.get(id as usize).copied());
-    ids
 }
 
 /// The meta of a block of `options`, without statistics.

@@ -10,12 +10,13 @@ use crate::compact::{
     PreparedBatch, ReencodeError, Reencoder, digest_chunk,
 };
 use crate::head::units::{Chunks, Unit};
-use crate::head::view::{HeadSeries, HeadView};
+use crate::head::source::HeadSource;
+use crate::head::view::HeadSeries;
 use crate::query::TimeRange;
 
 /// Prepares series; kept and used again.
 pub(super) struct SeriesFlush<'v> {
-    view: &'v HeadView,
+    view: &'v dyn HeadSource,
     /// By the head's id of a symbol, what the block calls it.
     ranks: &'v [u32],
     range: TimeRange,
@@ -32,7 +33,7 @@ pub(super) struct SeriesFlush<'v> {
 
 impl<'v> SeriesFlush<'v> {
     pub(super) fn new(
-        view: &'v HeadView,
+        view: &'v dyn HeadSource,
         ranks: &'v [u32],
         range: TimeRange,
         which: Chunks,
@@ -146,7 +147,7 @@ impl<'v> SeriesFlush<'v> {
         for &id in ids {
             let Some(chunk) = self.series.chunks.get(id as usize) else { continue };
             let samples = num_samples(chunk.encoding, self.series.data(id as usize));
-            if samples.as_ref().ok().map(|&samples| u32::from(samples)) != Some(chunk.samples) {
+            if samples.as_ref().ok() != Some(&chunk.samples) {
                 return Err(self.mismatch(format!(
                     "a chunk of the head holds {} samples by its header, and {} by the head",
                     samples.unwrap_or(0),

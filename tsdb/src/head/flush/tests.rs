@@ -10,8 +10,8 @@ use tsdb_format::tombstones::Interval;
 use super::{FlushKind, FlushOptions, Flushed, flush};
 use crate::block::Block;
 use crate::compact::{CancelToken, CompactError};
-use crate::head::test_view::{TestSeries, encode, view_of};
-use crate::head::{HeadView, view::HeadSeries};
+use crate::head::test_view::{TestSeries, TestView, encode, view_of};
+use crate::head::view::HeadSeries;
 use crate::query::{Querier, RawChunks, Samples, TimeRange};
 use crate::vfs::{Io, OsVfs, Policy};
 
@@ -28,7 +28,7 @@ fn options<'a>(dir: &'a Path, cancel: &'a CancelToken, kind: FlushKind) -> Flush
     }
 }
 
-fn flushed(view: &HeadView, dir: &Path, kind: FlushKind) -> Flushed {
+fn flushed(view: &TestView, dir: &Path, kind: FlushKind) -> Flushed {
     let flushed = flush(view, &options(dir, &CancelToken::new(), kind)).expect("a flush");
     assert!(flushed.ledger.balances(), "{:?}", flushed.ledger);
     flushed
@@ -216,8 +216,7 @@ fn a_chunk_that_holds_less_than_the_head_says_publishes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let series = TestSeries { in_order: vec![chunk([150, 160])], ..TestSeries::new("x") };
     let mut view = view_of(&[series]);
-    let inner = Arc::get_mut(&mut view.inner).expect("nobody else");
-    inner.series.values_mut().for_each(|series: &mut HeadSeries| series.chunks[0].samples = 3);
+    view.series.values_mut().for_each(|series: &mut HeadSeries| series.chunks[0].samples = 3);
     let cancel = CancelToken::new();
     let result = flush(&view, &options(dir.path(), &cancel, FlushKind::InOrder));
     assert!(matches!(result, Err(CompactError::Ledger(_))), "{result:?}");
