@@ -54,6 +54,7 @@
 //! | [`block`] | open a block, list a directory, verify, publish | [`block::Block`], [`block::verify`] |
 //! | [`query`] | series by matchers, samples, label names and values | [`query::Querier`] |
 //! | [`compact`] | plan and merge | [`compact::Compactor`], [`compact::DirectoryCompactor`] |
+//! | [`head`] | append samples, view them | [`head::Head`] |
 //! | [`generate`] | realistic blocks for trials and benches | [`generate::generate()`] |
 //! | [`vfs`] | where durable effects go, and how files are written | [`vfs::OsVfs`] |
 //!
@@ -83,6 +84,7 @@
 pub mod block;
 pub mod compact;
 pub mod generate;
+pub mod head;
 pub mod query;
 pub mod vfs;
 pub mod wal;
