@@ -53,7 +53,9 @@
 //! |---|---|---|
 //! | [`block`] | open a block, list a directory, verify, publish | [`block::Block`], [`block::verify`] |
 //! | [`query`] | series by matchers, samples, label names and values | [`query::Querier`] |
+//! | [`db`] | a database to embed: append, query, flush, compact, retain | [`db::Db`] |
 //! | [`compact`] | plan and merge | [`compact::Compactor`], [`compact::DirectoryCompactor`] |
+//! | [`head`] | append samples, view them | [`head::Head`] |
 //! | [`generate`] | realistic blocks for trials and benches | [`generate::generate()`] |
 //! | [`vfs`] | where durable effects go, and how files are written | [`vfs::OsVfs`] |
 //!
@@ -71,18 +73,22 @@
 //! - Bytes from disk are never trusted: damage is an error that names block, series and chunk.
 //!   A query goes on behind it, a compaction publishes nothing.
 //! - A source is deleted after the block that stands for it is durable, and only by those calls
-//!   that say so: [`compact::Merged::delete_sources`], [`compact::DirectoryCompactor::run`].
+//!   that say so: [`compact::Merged::delete_sources`], [`compact::DirectoryCompactor::run`], and by a
+//!   [`db::Db`], whose directory it is.
 //! - Queries map published blocks, which nothing here changes or truncates. A device error under a
 //!   mapping ends the process ([`block`]); compactions don't map.
 //!
 //! # Features
 //!
 //! - `forcedirectio`: everything goes past the page cache, whatever was asked for.
+//! - `tokio`: `db::AsyncDb`, a handle whose calls can be awaited.
 //! - `test-util`: `vfs::sim`, a filesystem that records effects and injects faults.
 
 pub mod block;
 pub mod compact;
+pub mod db;
 pub mod generate;
+pub mod head;
 pub mod query;
 pub mod vfs;
 pub mod wal;

@@ -131,6 +131,17 @@ impl ChunkAppender {
         }
     }
 
+    /// Appends to `to` the chunk of histograms as it would be with only its first `samples` counted;
+    /// the others' bits stay behind them. Nothing for floats, which others keep
+    /// ([`OpenFloats`](super::OpenFloats)).
+    pub fn copy_to(&self, samples: u16, to: &mut Vec<u8>) {
+        match self.encoding.value_type() {
+            ValueType::Float => {}
+            ValueType::Histogram => self.histogram.copy_to(samples, to),
+            ValueType::FloatHistogram => self.float_histogram.copy_to(samples, to),
+        }
+    }
+
     /// After [`HistogramAppend::NewChunk`] and until the next call that changes the appender: the
     /// chunk before the new one, as it was completed.
     #[must_use]

@@ -168,6 +168,24 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Where bits are written to.
+pub(crate) trait PutBits {
+    /// Appends the low `bits` (1 to 64) of `value`, whose other bits are zero.
+    fn put(&mut self, value: u64, bits: u32);
+
+    fn put_uvarint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.put((value & 0x7f) | 0x80, 8);
+            value >>= 7;
+        }
+        self.put(value, 8);
+    }
+
+    fn put_varint(&mut self, value: i64) {
+        self.put_uvarint(((value << 1) ^ (value >> 63)) as u64);
+    }
+}
+
 /// Writes bits behind a header of whole bytes.
 #[derive(Debug, Default)]
 pub(crate) struct BitWriter {
@@ -189,9 +207,36 @@ impl BitWriter {
         self.used = 0;
     }
 
-    /// Appends the low `bits` (1 to 64) of `value`, whose other bits are zero.
+    /// The stream so far, header first. Writing may go on afterwards.
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        self.out.truncate(self.committed);
+        if self.used > 0 {
+            let tail = (self.word << (64 - self.used)).to_be_bytes();
+            let tail_bytes = self.used.div_ceil(8) as usize;
+            self.out.extend_from_slice(tail.get(..tail_bytes).unwrap_or(&tail));
+        }
+        &mut self.out
+    }
+
+    /// Appends what [`Self::bytes`] are, header left as it is, to `to`.
+    pub(crate) fn copy_to(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(self.out.get(..self.committed).unwrap_or_default());
+        if self.used > 0 {
+            let tail = (self.word << (64 - self.used)).to_be_bytes();
+            let tail_bytes = self.used.div_ceil(8) as usize;
+            to.extend_from_slice(tail.get(..tail_bytes).unwrap_or(&tail));
+        }
+    }
+
+    /// The length of [`Self::bytes`], in bytes.
+    pub(crate) fn len_bytes(&self) -> usize {
+        self.committed + self.used.div_ceil(8) as usize
+    }
+}
+
+impl PutBits for BitWriter {
     #[inline(always)]
-    pub(crate) fn put(&mut self, value: u64, bits: u32) {
+    fn put(&mut self, value: u64, bits: u32) {
         debug_assert!(bits == 64 || value >> bits == 0, "bits above the written ones");
         let free = 64 - self.used;
         if bits < free {
@@ -206,34 +251,6 @@ impl BitWriter {
         self.committed += 8;
         self.word = value;
         self.used = spilled;
-    }
-
-    pub(crate) fn put_uvarint(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.put((value & 0x7f) | 0x80, 8);
-            value >>= 7;
-        }
-        self.put(value, 8);
-    }
-
-    pub(crate) fn put_varint(&mut self, value: i64) {
-        self.put_uvarint(((value << 1) ^ (value >> 63)) as u64);
-    }
-
-    /// The stream so far, header first. Writing may go on afterwards.
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        self.out.truncate(self.committed);
-        if self.used > 0 {
-            let tail = (self.word << (64 - self.used)).to_be_bytes();
-            let tail_bytes = self.used.div_ceil(8) as usize;
-            self.out.extend_from_slice(tail.get(..tail_bytes).unwrap_or(&tail));
-        }
-        &mut self.out
-    }
-
-    /// The length of [`Self::bytes`], in bytes.
-    pub(crate) fn len_bytes(&self) -> usize {
-        self.committed + self.used.div_ceil(8) as usize
     }
 }
 

@@ -119,6 +119,15 @@ pub fn num_samples(encoding: Encoding, data: &[u8]) -> Result<u16, DecodeError> 
     Ok(if with_st { count & histogram::SAMPLES_MAX_ST } else { count })
 }
 
+/// Makes the header of a chunk count `samples`, no more than there are. What stands behind these is
+/// out of reach then.
+pub fn set_num_samples(encoding: Encoding, data: &mut [u8], samples: u16) {
+    let Some(header) = data.first_chunk_mut::<2>() else { return };
+    let with_st = matches!(encoding, Encoding::HistogramSt | Encoding::FloatHistogramSt);
+    let kept = if with_st { !histogram::SAMPLES_MAX_ST } else { 0 };
+    *header = (u16::from_be_bytes(*header) & kept | samples & !kept).to_be_bytes();
+}
+
 /// The counter reset header of a histogram chunk; `None` for floats.
 ///
 /// # Errors
@@ -168,5 +177,14 @@ mod tests {
         }
         assert_eq!(num_samples(Encoding::HistogramSt, &[0xc1, 2, 0]), Ok(0x102));
         assert_eq!(num_samples(Encoding::Histogram, &[0xc1, 2, 0]), Ok(0xc102));
+    }
+
+    #[test]
+    fn counts_are_set_beside_the_reset_header() {
+        let mut data = [0xc1, 2, 7];
+        set_num_samples(Encoding::HistogramSt, &mut data, 0x11);
+        assert_eq!(data, [0xc0, 0x11, 7]);
+        set_num_samples(Encoding::Histogram, &mut data, 0x1234);
+        assert_eq!(data, [0x12, 0x34, 7]);
     }
 }

@@ -39,6 +39,7 @@ mod bits;
 mod decoder;
 mod encoding;
 mod histogram;
+mod open;
 mod samples;
 mod start_timestamp;
 mod varbit;
@@ -48,7 +49,7 @@ mod xor_value;
 
 pub use appender::{AppendError, ChunkAppender, HistogramAppend};
 pub use decoder::{ChunkDecoder, ChunkIterator, decode_floats};
-pub use encoding::{Encoding, ValueType, counter_reset_header, num_samples};
+pub use encoding::{Encoding, ValueType, counter_reset_header, num_samples, set_num_samples};
 pub use histogram::{
     CUSTOM_BUCKETS_SCHEMA, CounterResetHeader, CounterResetHint, FloatHistogram, Histogram, Span,
     SparseHistogram,
@@ -56,6 +57,7 @@ pub use histogram::{
 pub(crate) use histogram::{
     FloatCounts, IntCounts, Kind, is_known_schema, reduce_resolution, resolution_is_too_high,
 };
+pub use open::{OpenFloats, OpenStarts};
 pub use samples::FloatSamples;
 
 /// The bits of the NaN that marks a series as gone stale.

@@ -11,7 +11,7 @@
 //! Samples before the first change repeat the first one's start timestamp (0 if none is known).
 //! Index 127 is the last that fits the header: from there on it is written, changed or not.
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, PutBits};
 use super::varbit;
 use crate::DecodeError;
 
@@ -39,7 +39,7 @@ impl StEncoder {
     #[inline]
     pub(crate) fn put(
         &mut self,
-        writer: &mut BitWriter,
+        writer: &mut impl PutBits,
         index: u16,
         t: i64,
         previous_t: i64,

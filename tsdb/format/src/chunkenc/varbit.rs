@@ -16,7 +16,7 @@
 //! A signed payload holds the low bits of the two's complement; the pattern `100...0` is the
 //! positive end of the range, not the negative one.
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, PutBits};
 use crate::DecodeError;
 
 /// Payload bits by the number of leading ones in the prefix.
@@ -37,7 +37,7 @@ pub(crate) fn fits_signed(value: i64, bits: u32) -> bool {
 }
 
 #[inline(always)]
-fn put(writer: &mut BitWriter, ones: u32, payload: u64) {
+fn put(writer: &mut impl PutBits, ones: u32, payload: u64) {
     let bits = PAYLOAD_BITS.get(ones as usize).copied().unwrap_or(64);
     if bits == 64 {
         writer.put(0xff, 8);
@@ -51,7 +51,7 @@ fn put(writer: &mut BitWriter, ones: u32, payload: u64) {
 
 /// Appends a signed integer.
 #[inline]
-pub(crate) fn put_int(writer: &mut BitWriter, value: i64) {
+pub(crate) fn put_int(writer: &mut impl PutBits, value: i64) {
     if value == 0 {
         writer.put(0, 1);
         return;
@@ -62,7 +62,7 @@ pub(crate) fn put_int(writer: &mut BitWriter, value: i64) {
 
 /// Appends an unsigned integer.
 #[inline]
-pub(crate) fn put_uint(writer: &mut BitWriter, value: u64) {
+pub(crate) fn put_uint(writer: &mut impl PutBits, value: u64) {
     if value == 0 {
         writer.put(0, 1);
         return;
@@ -103,7 +103,7 @@ pub(crate) fn read_uint(reader: &mut BitReader<'_>) -> Result<u64, DecodeError> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::bits::BitPosition;
+    use super::super::bits::{BitPosition, BitWriter};
     use super::*;
     use proptest::prelude::*;
 

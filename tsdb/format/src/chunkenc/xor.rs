@@ -17,7 +17,7 @@
 //!
 //! There are no start timestamps. Times wrap around instead of overflowing.
 
-use super::bits::{BitPosition, BitReader, BitWriter};
+use super::bits::{BitPosition, BitReader, BitWriter, PutBits};
 use super::samples::FloatSamples;
 use super::varbit::{fits_signed, sign_extend_up};
 use super::xor_value::XorValue;
@@ -31,9 +31,15 @@ pub(crate) const HEADER_BYTES: usize = 2;
 pub(crate) struct XorEncoder {
     pub(crate) writer: BitWriter,
     pub(crate) samples: u16,
-    t: i64,
-    t_delta: i64,
-    value: XorValue,
+    state: XorState,
+}
+
+/// What the next sample is compared with.
+#[derive(Debug, Default)]
+pub(crate) struct XorState {
+    pub(crate) t: i64,
+    pub(crate) t_delta: i64,
+    pub(crate) value: XorValue,
 }
 
 impl XorEncoder {
@@ -45,39 +51,8 @@ impl XorEncoder {
     /// Appends a sample. The caller keeps the count within its 16 bits.
     #[inline]
     pub(crate) fn append(&mut self, t: i64, value: f64) {
-        match self.samples {
-            0 => {
-                self.writer.put_varint(t);
-                self.writer.put(value.to_bits(), 64);
-                self.value = XorValue::start(value.to_bits());
-            }
-            1 => {
-                self.t_delta = t.wrapping_sub(self.t);
-                self.writer.put_uvarint(self.t_delta as u64);
-                self.value.put(&mut self.writer, value.to_bits());
-            }
-            _ => self.append_third(t, value.to_bits()),
-        }
-        self.t = t;
+        self.state.append(&mut self.writer, self.samples, t, value.to_bits());
         self.samples += 1;
-    }
-
-    /// The third sample and all that follow.
-    #[inline(always)]
-    fn append_third(&mut self, t: i64, bits: u64) {
-        let delta = t.wrapping_sub(self.t);
-        let dod = delta.wrapping_sub(self.t_delta);
-        self.t_delta = delta;
-        if dod == 0 {
-            if bits == self.value.bits {
-                self.writer.put(0, 2);
-                return;
-            }
-            self.writer.put(0, 1);
-        } else {
-            put_dod(&mut self.writer, dod);
-        }
-        self.value.put(&mut self.writer, bits);
     }
 
     /// Appends many samples; the slices are equally long and the count stays within 16 bits.
@@ -97,7 +72,47 @@ impl XorEncoder {
     }
 }
 
-fn put_dod(writer: &mut BitWriter, dod: i64) {
+impl XorState {
+    /// Appends sample `index`.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, writer: &mut impl PutBits, index: u16, t: i64, bits: u64) {
+        match index {
+            0 => {
+                writer.put_varint(t);
+                writer.put(bits, 64);
+                self.value = XorValue::start(bits);
+            }
+            1 => {
+                self.t_delta = t.wrapping_sub(self.t);
+                writer.put_uvarint(self.t_delta as u64);
+                self.value.put(writer, bits);
+            }
+            _ => self.append_third(writer, t, bits),
+        }
+        self.t = t;
+    }
+
+    /// The third sample and all that follow.
+    #[inline(always)]
+    fn append_third(&mut self, writer: &mut impl PutBits, t: i64, bits: u64) {
+        let delta = t.wrapping_sub(self.t);
+        let dod = delta.wrapping_sub(self.t_delta);
+        self.t_delta = delta;
+        if dod == 0 {
+            if bits == self.value.bits {
+                writer.put(0, 2);
+                return;
+            }
+            writer.put(0, 1);
+        } else {
+            put_dod(writer, dod);
+        }
+        self.value.put(writer, bits);
+    }
+}
+
+#[inline]
+fn put_dod(writer: &mut impl PutBits, dod: i64) {
     for (prefix, prefix_bits, bits) in [(0b10, 2, 14), (0b110, 3, 17), (0b1110, 4, 20)] {
         if fits_signed(dod, bits) {
             let payload = dod as u64 & ((1 << bits) - 1);
@@ -191,7 +206,8 @@ fn read_dod(reader: &mut BitReader<'_>) -> i64 {
     sign_extend_up(reader.take(bits), bits)
 }
 
-/// Decodes a whole chunk of `samples` samples into `out`.
+/// Decodes a whole chunk of `samples` samples into `out`; after an error it holds those in front of
+/// the broken one.
 pub(crate) fn decode_all(
     data: &[u8],
     samples: u16,
@@ -204,19 +220,55 @@ pub(crate) fn decode_all(
         out.timestamps.push(state.t);
         out.values.push(state.value());
     }
-    let rest = usize::from(samples.saturating_sub(2));
-    // A sample takes two bits or more.
-    let claimed = rest as u64 * 2;
-    if claimed > reader.bits_left() {
-        return Err(DecodeError::eof(data.len() as u64));
+    // A sample takes two bits or more: no room is made for those that can't be there.
+    let claimed = usize::from(samples.saturating_sub(2));
+    let rest = claimed.min((reader.bits_left() / 2) as usize);
+    let start = out.timestamps.len();
+    out.timestamps.resize(start + rest, 0);
+    out.values.resize(start + rest, 0.0);
+    let (timestamps, values) = (&mut out.timestamps[start..], &mut out.values[start..]);
+    let decoded = state.fill(&mut reader, timestamps, values).and_then(|()| {
+        let eof = || (rest, DecodeError::eof(data.len() as u64));
+        if rest == claimed { Ok(()) } else { Err(eof()) }
+    });
+    decoded.map_err(|(complete, error)| {
+        out.timestamps.truncate(start + complete);
+        out.values.truncate(start + complete);
+        error
+    })
+}
+
+impl XorDecoder {
+    /// Reads the third sample and those behind it, as many as there is room for. With an error
+    /// comes the number of samples in front of it.
+    ///
+    /// Most samples are read with one refill: what is behind the control bits fits in the word.
+    fn fill(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        timestamps: &mut [i64],
+        values: &mut [f64],
+    ) -> Result<(), (usize, DecodeError)> {
+        let (mut t, mut t_delta) = (self.t, self.t_delta);
+        let mut value = self.value;
+        for (complete, (t_out, value_out)) in timestamps.iter_mut().zip(values).enumerate() {
+            reader.refill();
+            if reader.peek() >> 62 == 0 {
+                reader.consume(2);
+            } else {
+                let mut used = 1;
+                if reader.peek() >> 63 != 0 {
+                    t_delta = t_delta.wrapping_add(read_dod(reader));
+                    reader.refill();
+                    used = 0;
+                }
+                value.read_behind(reader, used).map_err(|error| (complete, error))?;
+            }
+            t = t.wrapping_add(t_delta);
+            reader.check().map_err(|error| (complete, error))?;
+            *t_out = t;
+            *value_out = f64::from_bits(value.bits);
+        }
+        Ok(())
     }
-    out.timestamps.reserve(rest);
-    out.values.reserve(rest);
-    for _ in 0..rest {
-        state.step_third(&mut reader)?;
-        reader.check()?;
-        out.timestamps.push(state.t);
-        out.values.push(state.value());
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@
 //! is not what the next value is compared with: the last other value is (0 if there was none).
 
 use super::STALE_NAN_BITS;
-use super::bits::{BitPosition, BitReader, BitWriter};
+use super::bits::{BitPosition, BitReader, BitWriter, PutBits};
 use super::samples::FloatSamples;
 use super::start_timestamp::{StDecoder, StEncoder};
 use super::xor_value::{Window, put_difference, read_kept, read_new};
@@ -32,28 +32,102 @@ pub(crate) const HEADER_BYTES: usize = 3;
 const ST_HEADER_BYTE: usize = 2;
 
 /// Writes one XOR2 chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Xor2Encoder {
     pub(crate) writer: BitWriter,
     pub(crate) samples: u16,
-    t: i64,
-    t_delta: i64,
-    /// The last value that was not a stale marker.
-    baseline: u64,
-    window: Window,
+    state: Xor2State,
     st: StEncoder,
 }
 
-impl Default for Xor2Encoder {
+/// What the next sample is compared with, start timestamps aside.
+#[derive(Debug)]
+pub(crate) struct Xor2State {
+    pub(crate) t: i64,
+    pub(crate) t_delta: i64,
+    /// The last value that was not a stale marker.
+    pub(crate) baseline: u64,
+    pub(crate) window: Window,
+}
+
+impl Default for Xor2State {
     fn default() -> Self {
-        Self {
-            writer: BitWriter::default(),
-            samples: 0,
-            t: 0,
-            t_delta: 0,
-            baseline: 0,
-            window: Window::NONE,
-            st: StEncoder::default(),
+        Self { t: 0, t_delta: 0, baseline: 0, window: Window::NONE }
+    }
+}
+
+impl Xor2State {
+    /// Appends sample `index`.
+    #[inline(always)]
+    pub(crate) fn append(
+        &mut self,
+        writer: &mut impl PutBits,
+        starts: &mut StEncoder,
+        index: u16,
+        st: i64,
+        t: i64,
+        bits: u64,
+    ) {
+        match index {
+            0 => {
+                writer.put_varint(t);
+                writer.put(bits, 64);
+            }
+            1 => {
+                self.t_delta = t.wrapping_sub(self.t);
+                writer.put_uvarint(self.t_delta as u64);
+                self.put_value(writer, bits);
+            }
+            _ => self.put_joint(writer, t, bits),
+        }
+        if index < 2 || !starts.is_silent(index, st) {
+            starts.put(writer, index, t, self.t, st);
+        }
+        if bits != STALE_NAN_BITS {
+            self.baseline = bits;
+        }
+        self.t = t;
+    }
+
+    /// Control and value of the third sample and all that follow.
+    #[inline(always)]
+    fn put_joint(&mut self, writer: &mut impl PutBits, t: i64, bits: u64) {
+        let delta = t.wrapping_sub(self.t);
+        let dod = delta.wrapping_sub(self.t_delta);
+        self.t_delta = delta;
+        let difference = bits ^ self.baseline;
+        if dod == 0 {
+            if difference == 0 {
+                writer.put(0, 1);
+            } else if bits == STALE_NAN_BITS {
+                writer.put(0b11111, 5);
+            } else {
+                let (kept, new) = ((0b100, 3), (0b101, 3));
+                put_difference(writer, difference, &mut self.window, kept, new);
+            }
+            return;
+        }
+        match dod {
+            -0x1000..=0xfff => writer.put((0b110 << 13) | (dod as u64 & 0x1fff), 16),
+            -0x8_0000..=0x7_ffff => writer.put((0b1110 << 20) | (dod as u64 & 0xf_ffff), 24),
+            _ => {
+                writer.put(0b11110, 5);
+                writer.put(dod as u64, 64);
+            }
+        }
+        self.put_value(writer, bits);
+    }
+
+    #[inline(always)]
+    fn put_value(&mut self, writer: &mut impl PutBits, bits: u64) {
+        let difference = bits ^ self.baseline;
+        if bits == STALE_NAN_BITS {
+            writer.put(0b111, 3);
+        } else if difference == 0 {
+            writer.put(0, 1);
+        } else {
+            let (kept, new) = ((0b10, 2), (0b110, 3));
+            put_difference(writer, difference, &mut self.window, kept, new);
         }
     }
 }
@@ -68,26 +142,8 @@ impl Xor2Encoder {
     /// Appends a sample. The caller keeps the count within its 16 bits.
     #[inline]
     pub(crate) fn append(&mut self, st: i64, t: i64, value: f64) {
-        let bits = value.to_bits();
-        match self.samples {
-            0 => {
-                self.writer.put_varint(t);
-                self.writer.put(bits, 64);
-            }
-            1 => {
-                self.t_delta = t.wrapping_sub(self.t);
-                self.writer.put_uvarint(self.t_delta as u64);
-                self.put_value(bits);
-            }
-            _ => self.put_joint(t, bits),
-        }
-        if self.samples < 2 || !self.st.is_silent(self.samples, st) {
-            self.st.put(&mut self.writer, self.samples, t, self.t, st);
-        }
-        if bits != STALE_NAN_BITS {
-            self.baseline = bits;
-        }
-        self.t = t;
+        let Self { writer, samples, state, st: starts } = self;
+        state.append(writer, starts, *samples, st, t, value.to_bits());
         self.samples += 1;
     }
 
@@ -96,48 +152,6 @@ impl Xor2Encoder {
     pub(crate) fn append_all(&mut self, timestamps: &[i64], values: &[f64]) {
         for (&t, &value) in timestamps.iter().zip(values) {
             self.append(0, t, value);
-        }
-    }
-
-    /// Control and value of the third sample and all that follow.
-    #[inline(always)]
-    fn put_joint(&mut self, t: i64, bits: u64) {
-        let delta = t.wrapping_sub(self.t);
-        let dod = delta.wrapping_sub(self.t_delta);
-        self.t_delta = delta;
-        let difference = bits ^ self.baseline;
-        if dod == 0 {
-            if difference == 0 {
-                self.writer.put(0, 1);
-            } else if bits == STALE_NAN_BITS {
-                self.writer.put(0b11111, 5);
-            } else {
-                let (kept, new) = ((0b100, 3), (0b101, 3));
-                put_difference(&mut self.writer, difference, &mut self.window, kept, new);
-            }
-            return;
-        }
-        match dod {
-            -0x1000..=0xfff => self.writer.put((0b110 << 13) | (dod as u64 & 0x1fff), 16),
-            -0x8_0000..=0x7_ffff => self.writer.put((0b1110 << 20) | (dod as u64 & 0xf_ffff), 24),
-            _ => {
-                self.writer.put(0b11110, 5);
-                self.writer.put(dod as u64, 64);
-            }
-        }
-        self.put_value(bits);
-    }
-
-    #[inline(always)]
-    fn put_value(&mut self, bits: u64) {
-        let difference = bits ^ self.baseline;
-        if bits == STALE_NAN_BITS {
-            self.writer.put(0b111, 3);
-        } else if difference == 0 {
-            self.writer.put(0, 1);
-        } else {
-            let (kept, new) = ((0b10, 2), (0b110, 3));
-            put_difference(&mut self.writer, difference, &mut self.window, kept, new);
         }
     }
 
@@ -298,13 +312,12 @@ pub(crate) fn decode_all(
 ) -> Result<(), DecodeError> {
     let mut state = Xor2Decoder::new(data);
     let mut reader = BitReader::new(data, state.at);
-    // Past the first two, a sample takes one bit or more.
-    if u64::from(samples) > reader.bits_left() {
-        return Err(DecodeError::eof(data.len() as u64));
-    }
+    // Past the first two, a sample takes one bit or more: no room is made for those that can't be
+    // there.
     let samples = usize::from(samples);
-    out.timestamps.reserve(samples);
-    out.values.reserve(samples);
+    let room = samples.min(usize::try_from(reader.bits_left()).unwrap_or(usize::MAX));
+    out.timestamps.reserve(room);
+    out.values.reserve(room);
     if !state.st.has_any() {
         for _ in 0..samples {
             state.step(&mut reader)?;
@@ -314,7 +327,7 @@ pub(crate) fn decode_all(
         return Ok(());
     }
     out.start_timestamps.resize(out.timestamps.len(), 0);
-    out.start_timestamps.reserve(samples);
+    out.start_timestamps.reserve(room);
     for _ in 0..samples {
         state.step(&mut reader)?;
         out.timestamps.push(state.t);

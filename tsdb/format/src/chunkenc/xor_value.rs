@@ -13,7 +13,7 @@
 //! Leading zeros are capped at 31. The window is kept when all set bits of `d` lie inside it. In
 //! plain XOR the prefixes are `0` (d = 0), `10` and `11`.
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, PutBits, REFILLED_BITS};
 use crate::DecodeError;
 
 /// Which bits of a difference are written.
@@ -45,7 +45,7 @@ pub(crate) type Prefix = (u64, u32);
 /// Appends `difference`, which is not zero.
 #[inline(always)]
 pub(crate) fn put_difference(
-    writer: &mut BitWriter,
+    writer: &mut impl PutBits,
     difference: u64,
     window: &mut Window,
     kept: Prefix,
@@ -65,7 +65,7 @@ pub(crate) fn put_difference(
 }
 
 #[inline(always)]
-fn put_prefixed(writer: &mut BitWriter, prefix: Prefix, value: u64, width: u32) {
+fn put_prefixed(writer: &mut impl PutBits, prefix: Prefix, value: u64, width: u32) {
     if prefix.1 + width <= 64 {
         writer.put((prefix.0 << width) | value, prefix.1 + width);
     } else {
@@ -121,7 +121,7 @@ impl XorValue {
     }
 
     #[inline(always)]
-    pub(crate) fn put(&mut self, writer: &mut BitWriter, bits: u64) {
+    pub(crate) fn put(&mut self, writer: &mut impl PutBits, bits: u64) {
         let difference = bits ^ self.bits;
         if difference == 0 {
             writer.put(0, 1);
@@ -146,6 +146,46 @@ impl XorValue {
         } else {
             read_new(reader, &mut self.window)?
         };
+        Ok(())
+    }
+    /// As [`Self::read`], behind `used` (0 or 1) bits of a word that was just refilled.
+    #[inline(always)]
+    pub(crate) fn read_behind(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        used: u32,
+    ) -> Result<(), DecodeError> {
+        let word = reader.peek() << used;
+        if word >> 63 == 0 {
+            reader.consume(used + 1);
+            return Ok(());
+        }
+        if word >> 62 == 0b10 {
+            let (prefix, width) = (used + 2, self.window.width());
+            if prefix + width <= REFILLED_BITS {
+                let difference = reader.peek() << prefix >> (64 - width);
+                reader.consume(prefix + width);
+                self.bits ^= difference << self.window.trailing;
+            } else {
+                reader.consume(prefix);
+                self.bits ^= read_kept(reader, self.window);
+            }
+            return Ok(());
+        }
+        let header = word << 2 >> 53;
+        let leading = (header >> 6) as u32;
+        let width = ((header as u32).wrapping_sub(1) & 63) + 1;
+        let prefix = used + 13;
+        if prefix + width <= REFILLED_BITS && leading + width <= 64 {
+            let difference = reader.peek() << prefix >> (64 - width);
+            reader.consume(prefix + width);
+            let trailing = 64 - leading - width;
+            self.window = Window { leading: leading as u8, trailing: trailing as u8 };
+            self.bits ^= difference << trailing;
+        } else {
+            reader.consume(used + 2);
+            self.bits ^= read_new(reader, &mut self.window)?;
+        }
         Ok(())
     }
 }

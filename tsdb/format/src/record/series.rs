@@ -5,10 +5,11 @@
 //! entry: | series ref 8 | labels |
 //! ```
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, put_text};
 use super::labels::{LabelPairs, put_labels};
 use super::{HeadSeriesRef, RecordType};
 use crate::DecodeError;
+use crate::varint::put_uvarint;
 
 /// A series and its labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,25 @@ impl<'a> Iterator for Series<'a> {
             return None;
         }
         Some(self.read().inspect_err(|_| self.cursor.finish()))
+    }
+}
+
+/// Adds a series to the series record that is all of `out`, or begins one there. `count` is how many
+/// `labels` there are.
+pub fn append_series<'l>(
+    out: &mut Vec<u8>,
+    series_ref: HeadSeriesRef,
+    count: usize,
+    labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+) {
+    if out.is_empty() {
+        out.push(RecordType::Series.byte());
+    }
+    out.extend_from_slice(&series_ref.get().to_be_bytes());
+    put_uvarint(out, count as u64);
+    for (name, value) in labels {
+        put_text(out, name);
+        put_text(out, value);
     }
 }
 

@@ -10,7 +10,7 @@ use super::value::{
     CUSTOM_BUCKETS_SCHEMA, CounterResetHeader, CounterResetHint, Span, SparseHistogram,
 };
 use super::{HEADER_BYTES, Header, HistogramDecoder, SAMPLES_MAX_ST};
-use crate::chunkenc::bits::BitWriter;
+use crate::chunkenc::bits::{BitWriter, PutBits};
 use crate::chunkenc::varbit;
 
 type Sample<K> = SparseHistogram<<K as Kind>::Count, <K as Kind>::Bucket>;
@@ -79,6 +79,17 @@ impl<K: Kind> HistogramEncoder<K> {
 
     pub(crate) fn bytes(&mut self) -> &[u8] {
         self.chunk.bytes()
+    }
+
+    /// Appends the chunk with a header that counts `samples`.
+    pub(crate) fn copy_to(&self, samples: u16, to: &mut Vec<u8>) {
+        let begin = to.len();
+        self.chunk.writer.copy_to(to);
+        let header = Header { samples: samples.min(self.chunk.samples), ..self.chunk.header() };
+        let bytes = header.to_bytes(self.chunk.with_st);
+        for (byte, header) in to.get_mut(begin..).unwrap_or_default().iter_mut().zip(bytes) {
+            *byte = header;
+        }
     }
 
     pub(crate) fn completed(&self) -> &[u8] {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::super::bits::{BitReader, BitWriter};
+use super::super::bits::{BitReader, BitWriter, PutBits};
 use super::super::varbit;
 use super::super::xor_value::XorValue;
 use super::value::CounterResetHeader;

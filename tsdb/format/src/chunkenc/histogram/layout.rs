@@ -12,7 +12,7 @@
 //!                 0 | float, 64 bits                    all others
 //! ```
 
-use super::super::bits::{BitReader, BitWriter};
+use super::super::bits::{BitReader, BitWriter, PutBits};
 use super::super::varbit;
 use super::value::{
     CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX_RESERVED, EXPONENTIAL_SCHEMA_MIN_RESERVED, Span,

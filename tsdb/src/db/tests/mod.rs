@@ -1,0 +1,11 @@
+//! The database as a whole.
+
+#[cfg(feature = "tokio")]
+mod async_handle;
+mod blocks;
+mod crash;
+mod crash_blocks;
+mod metrics;
+mod model;
+mod threads;
+mod world;

@@ -1,0 +1,363 @@
+//! Labels of series: pairs of name and value as numbers, and which series have them.
+//!
+//! ```text
+//!   pairs    id -> (name symbol, value symbol)     a series' labels are pair ids
+//!   table    hash of both strings -> pair id
+//!   lists    pair id -> slots of the series that have it
+//!   names    name symbol -> its pairs
+//! ```
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use hashbrown::hash_table::{Entry, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
+use roaring::RoaringBitmap;
+
+use super::symbols::{SymbolText, Symbols, long, short};
+
+const SEGMENT_PAIRS: usize = 1 << 10;
+/// The longest list that is kept as it is.
+const FEW_MAX: usize = 24;
+
+/// Pairs by number, and their strings, as they were when this was cloned.
+#[derive(Clone, Default)]
+pub(super) struct LabelText {
+    pub(super) symbols: SymbolText,
+    pairs: Arc<Vec<Arc<Vec<(u32, u32)>>>>,
+}
+
+impl LabelText {
+    /// Name and value of a pair, as symbols; `None` if it came later.
+    #[inline]
+    pub(super) fn pair(&self, id: u32) -> Option<(u32, u32)> {
+        let id = id as usize;
+        self.pairs.get(id / SEGMENT_PAIRS)?.get(id % SEGMENT_PAIRS).copied()
+    }
+
+    /// Name and value of a pair.
+    pub(super) fn strings(&self, id: u32) -> Option<(&str, &str)> {
+        let (name, value) = self.pair(id)?;
+        Some((self.symbols.get(name)?, self.symbols.get(value)?))
+    }
+}
+
+/// The series that have a label.
+#[derive(Clone, Default)]
+enum List {
+    #[default]
+    None,
+    One(u32),
+    /// In order.
+    Few(Vec<u32>),
+    Many(Arc<RoaringBitmap>),
+}
+
+impl List {
+    fn insert(&mut self, slot: u32) {
+        match self {
+            Self::None => *self = Self::One(slot),
+            Self::One(first) => {
+                *self = Self::Few(vec![slot.min(*first), slot.max(*first)]);
+            }
+            Self::Few(few) if few.len() < FEW_MAX => {
+                if let Err(at) = few.binary_search(&slot) {
+                    few.insert(at, slot);
+                }
+            }
+            Self::Few(few) => {
+                let mut many: RoaringBitmap = few.iter().copied().collect();
+                many.insert(slot);
+                *self = Self::Many(Arc::new(many));
+            }
+            Self::Many(many) => {
+                Arc::make_mut(many).insert(slot);
+            }
+        }
+    }
+
+    /// Whether it is empty afterwards.
+    fn remove(&mut self, slots: &RoaringBitmap) -> bool {
+        match self {
+            Self::None => {}
+            Self::One(one) if slots.contains(*one) => *self = Self::None,
+            Self::One(_) => {}
+            Self::Few(few) => {
+                few.retain(|slot| !slots.contains(*slot));
+                if few.is_empty() {
+                    *self = Self::None;
+                }
+            }
+            Self::Many(many) => {
+                *Arc::make_mut(many) -= slots;
+                if many.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+        matches!(self, Self::None)
+    }
+
+    fn bitmap(&self) -> Option<Arc<RoaringBitmap>> {
+        match self {
+            Self::None => None,
+            Self::One(one) => Some(Arc::new([*one].into_iter().collect())),
+            Self::Few(few) => Some(Arc::new(few.iter().copied().collect())),
+            Self::Many(many) => Some(many.clone()),
+        }
+    }
+}
+
+/// All labels of a head and the series that have them.
+#[derive(Default)]
+pub(super) struct Postings {
+    symbols: Symbols,
+    pairs: Arc<Vec<Arc<Vec<(u32, u32)>>>>,
+    pair_count: usize,
+    lists: Vec<List>,
+    table: HashTable<(u32, u32)>,
+    hasher: DefaultHashBuilder,
+    names: HashMap<u32, Vec<u32>>,
+    free: Vec<u32>,
+    /// Whether free numbers may be given out.
+    pub(super) may_reuse: bool,
+    all: Arc<RoaringBitmap>,
+    /// Goes up whenever a series comes or goes.
+    generation: u64,
+}
+
+impl Postings {
+    /// The strings as they are now.
+    pub(super) fn text(&self) -> LabelText {
+        LabelText { symbols: self.symbols.text().clone(), pairs: self.pairs.clone() }
+    }
+
+    /// The pair of these strings, if there is one.
+    pub(super) fn find(&self, name: &str, value: &str) -> Option<u32> {
+        let hash = self.hash(name, value);
+        self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value)).map(|(_, id)| *id)
+    }
+
+    /// The pair of these strings, made if need be. A new one has no series yet: it must get one.
+    pub(super) fn find_or_add(&mut self, name: &str, value: &str) -> u32 {
+        let hash = self.hash(name, value);
+        if let Some((_, id)) =
+            self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value))
+        {
+            return *id;
+        }
+        let name = self.symbols.acquire(name, self.may_reuse);
+        let value = self.symbols.acquire(value, self.may_reuse);
+        let id = match self.free.pop_if(|_| self.may_reuse) {
+            Some(id) => {
+                self.set_pair(id, (name, value));
+                id
+            }
+            None => self.push_pair((name, value)),
+        };
+        let entry = self.table.entry(long(hash), |_| false, |&(hash, _)| long(hash));
+        if let Entry::Vacant(place) = entry {
+            place.insert((hash, id));
+        }
+        self.names.entry(name).or_default().push(id);
+        id
+    }
+
+    /// Adds a series with these labels.
+    pub(super) fn insert(&mut self, slot: u32, labels: &[u32]) {
+        for pair in labels {
+            if let Some(list) = self.lists.get_mut(*pair as usize) {
+                list.insert(slot);
+            }
+        }
+        Arc::make_mut(&mut self.all).insert(slot);
+        self.generation += 1;
+    }
+
+    /// Takes series away that have some of these pairs. Numbers of pairs and symbols that nobody has
+    /// any more are free; see `may_reuse`.
+    pub(super) fn remove(&mut self, slots: &RoaringBitmap, pairs: &HashSet<u32>) {
+        *Arc::make_mut(&mut self.all) -= slots;
+        self.generation += 1;
+        let mut gone: HashSet<u32> = HashSet::new();
+        for pair in pairs {
+            if self.lists.get_mut(*pair as usize).is_some_and(|list| list.remove(slots)) {
+                gone.insert(*pair);
+            }
+        }
+        let names: HashSet<u32> =
+            gone.iter().filter_map(|pair| self.pair(*pair)).map(|(name, _)| name).collect();
+        for name in names {
+            if let Some(pairs) = self.names.get_mut(&name) {
+                pairs.retain(|pair| !gone.contains(pair));
+                if pairs.is_empty() {
+                    self.names.remove(&name);
+                }
+            }
+        }
+        for pair in gone {
+            self.remove_pair(pair);
+        }
+    }
+
+    /// The series with this label.
+    pub(super) fn with_label(&self, name: &str, value: &str) -> Option<Arc<RoaringBitmap>> {
+        self.list(self.find(name, value)?)
+    }
+
+    /// The series that have this pair.
+    pub(super) fn list(&self, pair: u32) -> Option<Arc<RoaringBitmap>> {
+        self.lists.get(pair as usize)?.bitmap()
+    }
+
+    /// All series.
+    pub(super) fn all(&self) -> &Arc<RoaringBitmap> {
+        &self.all
+    }
+
+    /// The symbols of all names.
+    pub(super) fn names(&self) -> impl Iterator<Item = u32> {
+        self.names.keys().copied()
+    }
+
+    /// The pairs of a name.
+    pub(super) fn pairs_of(&self, name: &str) -> &[u32] {
+        let pairs = self.symbols.find(name).and_then(|name| self.names.get(&name));
+        pairs.map_or(&[], Vec::as_slice)
+    }
+
+    /// Symbols in use.
+    pub(super) fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// Goes up whenever a series comes or goes.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let lists: usize = self.lists.iter().map(|list| match list {
+            List::Few(few) => few.capacity() * 4,
+            List::Many(many) => many.serialized_size() + 64,
+            _ => 0,
+        }).sum();
+        self.symbols.memory_bytes()
+            + self.pair_count * 8
+            + self.lists.capacity() * size_of::<List>()
+            + lists
+            + self.table.allocation_size()
+            + self.names.values().map(|pairs| pairs.capacity() * 4).sum::<usize>()
+    }
+
+    fn hash(&self, name: &str, value: &str) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name.as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(value.as_bytes());
+        short(hasher.finish())
+    }
+
+    fn pair(&self, id: u32) -> Option<(u32, u32)> {
+        self.pairs.get(id as usize / SEGMENT_PAIRS)?.get(id as usize % SEGMENT_PAIRS).copied()
+    }
+
+    fn is_pair(&self, id: u32, name: &str, value: &str) -> bool {
+        self.pair(id).is_some_and(|(own_name, own_value)| {
+            let text = self.symbols.text();
+            text.get(own_value) == Some(value) && text.get(own_name) == Some(name)
+        })
+    }
+
+    fn push_pair(&mut self, pair: (u32, u32)) -> u32 {
+        let id = self.pair_count;
+        let pairs = Arc::make_mut(&mut self.pairs);
+        if id % SEGMENT_PAIRS == 0 {
+            pairs.push(Arc::new(Vec::with_capacity(SEGMENT_PAIRS)));
+        }
+        if let Some(segment) = pairs.last_mut() {
+            Arc::make_mut(segment).push(pair);
+        }
+        self.pair_count += 1;
+        self.lists.push(List::None);
+        id as u32
+    }
+
+    fn set_pair(&mut self, id: u32, pair: (u32, u32)) {
+        let segment = Arc::make_mut(&mut self.pairs).get_mut(id as usize / SEGMENT_PAIRS);
+        if let Some(segment) = segment
+            && let Some(place) = Arc::make_mut(segment).get_mut(id as usize % SEGMENT_PAIRS)
+        {
+            *place = pair;
+        }
+    }
+
+    fn remove_pair(&mut self, id: u32) {
+        let Some((name, value)) = self.pair(id) else { return };
+        let text = self.symbols.text();
+        if let (Some(name), Some(value)) = (text.get(name), text.get(value)) {
+            let hash = self.hash(name, value);
+            if let Ok(found) = self.table.find_entry(long(hash), |&(_, own)| own == id) {
+                found.remove();
+            }
+        }
+        self.symbols.release(name);
+        self.symbols.release(value);
+        self.free.push(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(postings: &mut Postings, slot: u32, labels: &[(&str, &str)]) -> Vec<u32> {
+        let pairs: Vec<u32> =
+            labels.iter().map(|(name, value)| postings.find_or_add(name, value)).collect();
+        postings.insert(slot, &pairs);
+        pairs
+    }
+
+    fn slots(postings: &Postings, name: &str, value: &str) -> Vec<u32> {
+        postings.with_label(name, value).map_or(Vec::new(), |list| list.iter().collect())
+    }
+
+    #[test]
+    fn series_are_found_by_label_until_they_go() {
+        let mut postings = Postings { may_reuse: true, ..Postings::default() };
+        let mut pairs = HashSet::new();
+        for slot in 0..100u32 {
+            let (pod, job) = (format!("pod{slot}"), format!("job{}", slot % 10));
+            let labels = add(&mut postings, slot, &[("job", &job), ("pod", &pod), ("x", "pod1")]);
+            if slot % 2 == 1 {
+                pairs.extend(labels);
+            }
+        }
+        assert_eq!(slots(&postings, "job", "job3"), (0..10).map(|n| n * 10 + 3).collect::<Vec<_>>());
+        assert_eq!(slots(&postings, "pod", "pod7"), [7]);
+        assert_eq!(slots(&postings, "x", "pod1").len(), 100);
+        assert_eq!(postings.pairs_of("pod").len(), 100);
+        let odd: RoaringBitmap = (0..100).filter(|slot| slot % 2 == 1).collect();
+        postings.remove(&odd, &pairs);
+        assert!(slots(&postings, "job", "job3").is_empty());
+        assert_eq!(slots(&postings, "x", "pod1").len(), 50);
+        assert_eq!(postings.pairs_of("pod").len(), 50);
+        assert_eq!(postings.find("pod", "pod7"), None);
+        // "pod1" lives on as a value of x.
+        assert!(postings.symbols().find("pod1").is_some());
+        assert!(postings.symbols().find("pod3").is_none());
+        assert_eq!(postings.all().len(), 50);
+        let labels = add(&mut postings, 7, &[("pod", "new")]);
+        assert!(labels[0] < 211, "a free number is taken");
+        assert_eq!(slots(&postings, "pod", "new"), [7]);
+    }
+
+    #[test]
+    fn name_and_value_do_not_run_together() {
+        let mut postings = Postings::default();
+        let (a, b) = (postings.find_or_add("ab", "c"), postings.find_or_add("a", "bc"));
+        assert_ne!(a, b);
+        assert_eq!(postings.text().strings(a), Some(("ab", "c")));
+    }
+}

@@ -1,0 +1,92 @@
+//! The records of a commit, in Prometheus's order.
+
+use tsdb_format::record::{
+    Exemplar, MetadataEntry, SampleVersion, encode_exemplars, encode_float_histograms,
+    encode_histograms, encode_metadata, encode_samples,
+};
+
+use super::appender::Appender;
+use super::batch::Batch;
+use super::error::HeadError;
+
+impl Appender<'_> {
+    /// Logs what the appender holds, as one commit.
+    pub(super) fn log(&mut self) -> Result<(), HeadError> {
+        let version = if self.head.options.store_start_timestamps {
+            SampleVersion::V2
+        } else {
+            SampleVersion::V1
+        };
+        let mut records = Records { buffers: std::mem::take(&mut self.scratch.records), used: 0 };
+        for batch in self.scratch.batches() {
+            records.put_batch(batch, version);
+        }
+        let series = Some(&self.scratch.series).filter(|series| !series.is_empty());
+        let outcome = match &*self.head.wal() {
+            Some(wal) => wal.log(series.into_iter().chain(records.filled())),
+            None => return Err(HeadError::Closed),
+        };
+        self.scratch.records = records.buffers;
+        Ok(outcome?)
+    }
+}
+
+/// Buffers of records that are used again.
+struct Records {
+    buffers: Vec<Vec<u8>>,
+    used: usize,
+}
+
+impl Records {
+    /// Writes one more record; nothing written is no record.
+    fn put(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.buffers.len() == self.used {
+            self.buffers.push(Vec::new());
+        }
+        if let Some(buffer) = self.buffers.get_mut(self.used) {
+            buffer.clear();
+            write(buffer);
+            self.used += usize::from(!buffer.is_empty());
+        }
+    }
+
+    fn put_batch(&mut self, batch: &Batch, version: SampleVersion) {
+        if !batch.metadata.is_empty() {
+            let entries = batch.metadata.iter().map(|(_, series_ref, metadata)| MetadataEntry {
+                series_ref: *series_ref,
+                metric_type: metadata.metric_type,
+                unit: &metadata.unit,
+                help: &metadata.help,
+            });
+            self.put(|record| encode_metadata(record, entries));
+        }
+        if !batch.floats.is_empty() {
+            let floats = batch.floats.iter().map(|queued| queued.sample);
+            self.put(|record| encode_samples(record, version, floats));
+        }
+        let mut custom = Vec::new();
+        if !batch.histograms.is_empty() {
+            let histograms = batch.histograms.iter().map(|queued| (queued.id, &queued.value));
+            self.put(|record| encode_histograms(record, &mut custom, version, histograms));
+            self.put(|record| record.append(&mut custom));
+        }
+        if !batch.float_histograms.is_empty() {
+            let histograms = batch.float_histograms.iter().map(|queued| (queued.id, &queued.value));
+            self.put(|record| encode_float_histograms(record, &mut custom, version, histograms));
+            self.put(|record| record.append(&mut custom));
+        }
+        if !batch.exemplars.is_empty() {
+            let exemplars = batch.exemplars.iter().map(|(series_ref, exemplar)| Exemplar {
+                series_ref: *series_ref,
+                timestamp_ms: exemplar.time,
+                value: exemplar.value,
+                labels: exemplar.labels.iter(),
+            });
+            self.put(|record| encode_exemplars(record, exemplars));
+        }
+    }
+
+    fn filled(&self) -> &[Vec<u8>] {
+        self.buffers.get(..self.used).unwrap_or_default()
+    }
+}
