@@ -233,7 +233,7 @@ fn encode(meta: &BlockMeta) -> Result<Vec<u8>, CompactError> {
 }
 
 /// What Prometheus gives under the usual umask.
-fn plain_ownership() -> BlockOwnership {
+pub(super) fn plain_ownership() -> BlockOwnership {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     let dir = Ownership { uid, gid, mode: 0o755 };

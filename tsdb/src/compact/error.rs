@@ -8,6 +8,7 @@ use super::planner::PlanError;
 use super::reencode::ReencodeError;
 use crate::block::lock::LockError;
 use crate::block::publish::PublishError;
+use crate::head::HeadError;
 use crate::vfs::{SpaceError, VfsError};
 
 /// Why blocks could not be compacted. A merge that ends with one published nothing and touched no
@@ -100,6 +101,29 @@ pub enum CompactError {
     /// A block does not hold what one that it names as its parent holds.
     #[error("{0}")]
     NotHeld(Box<NotHeld>),
+    /// A series of the head can't be flushed.
+    #[error("{0}")]
+    Head(#[from] Box<HeadFault>),
+}
+
+/// What is wrong with a series of the head that is to be flushed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadFault {
+    /// It can't be read as a whole.
+    #[error("flush: {0}")]
+    Series(#[from] HeadError),
+    /// One of its chunks can't be read, or not be encoded anew.
+    #[error("flush: chunk of {series} from {min_time}: {source}")]
+    Chunk {
+        /// Its labels.
+        series: String,
+        /// Time of the chunk's first sample, or of the first of several that overlap, in
+        /// milliseconds.
+        min_time: i64,
+        /// What is wrong.
+        source: ReencodeError,
+    },
 }
 
 impl CompactError {

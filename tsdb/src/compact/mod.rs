@@ -61,6 +61,7 @@ pub mod planner;
 mod populate;
 mod postings;
 mod postings_run;
+mod prepared;
 mod progress;
 #[cfg_attr(
     not(any(test, feature = "test-util")),
@@ -91,12 +92,16 @@ pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
     Doubt, FAILED_MARKS_FILE, ListedBlock, Listing, Superseded, Undeleted, list_blocks,
 };
+pub(crate) use directory::{NextCompaction, Standing};
 pub use dry_run::DryRun;
-pub use error::{CompactError, LedgerMismatch, NotHeld, SourceError, SourceFault};
+pub use error::{CompactError, HeadFault, LedgerMismatch, NotHeld, SourceError, SourceFault};
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
+pub(crate) use prepared::{PreparedBatch, PreparedOptions, build_prepared};
 pub use progress::{CancelToken, Phase, Progress};
+#[cfg(not(any(test, feature = "test-util")))]
+pub(crate) use reencode::{ChunkInput, EncodedChunk, EncodedChunks, Reencoder, digest_chunk};
 #[cfg(any(test, feature = "test-util"))]
 pub use reencode::{
     ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, TrimCounts, digest_chunk,
@@ -104,3 +109,4 @@ pub use reencode::{
 #[cfg(not(any(test, feature = "test-util")))]
 pub(crate) use reencode::{ChunkInput, EncodedChunks, MergeCounts, Reencoder};
 pub use reencode::{FloatEncoding, ReencodeError};
+pub(crate) use reencode::{digest_current, digest_float};

@@ -289,7 +289,7 @@ fn unaccounted(
 }
 
 /// Labels as Prometheus prints them, for errors.
-fn name_series(symbols: &MergedSymbols, labels: &[u32]) -> String {
+pub(super) fn name_series(symbols: &MergedSymbols, labels: &[u32]) -> String {
     let mut cursor = symbols.cursor();
     let mut text = |id: u32| match cursor.get(id) {
         Ok(bytes) => String::from_utf8_lossy(bytes).into_owned(),

@@ -35,6 +35,7 @@ mod cut;
 mod delete;
 mod error;
 mod exemplars;
+pub(crate) mod flush;
 mod gc;
 mod head;
 mod histogram_check;
@@ -52,11 +53,15 @@ mod replay;
 mod sample;
 mod series;
 mod shared;
+mod source;
 mod store;
 mod symbols;
 #[cfg(test)]
+pub(crate) mod test_view;
+#[cfg(test)]
 mod tests;
 mod truncate;
+mod units;
 mod view;
 
 pub use appender::Appender;
@@ -71,5 +76,7 @@ pub use replay::{ReplayPhase, ReplayProgress, Replayed, UnknownRefs};
 pub use sample::{Exemplar, Metadata, Sample, SampleValue};
 pub use truncate::Truncated;
 pub use tsdb_format::record::{HeadSeriesRef, MetricType};
+pub(crate) use source::HeadSource;
+pub(crate) use units::Chunks;
 pub use view::HeadView;
-pub(crate) use view::{HeadChunk, HeadSeries};
+pub(crate) use view::HeadSeries;

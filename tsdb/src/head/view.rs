@@ -308,6 +308,19 @@ impl HeadSeries {
         }
     }
 
+    /// Adds a chunk made by hand.
+    #[cfg(test)]
+    pub(crate) fn add_chunk(
+        &mut self,
+        encoding: Encoding,
+        (min_time, max_time): (i64, i64),
+        (samples, open): (u16, bool),
+        data: &[u8],
+    ) {
+        let data = ChunkData::Shared(data.into());
+        self.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open, data });
+    }
+
     fn clear(&mut self) {
         let Self { labels, chunks, out_of_order_from, deleted, copied, .. } = self;
         labels.clear();

@@ -1,12 +1,18 @@
-//! An open block as the lookup of matchers sees it.
+//! An open block and a head as the lookup of matchers sees them.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
 use tsdb_format::index::PostingsList;
 
 use super::lookup::LabelIndex;
 use crate::block::{BlockIndex, LabelValue, ReadError};
+use crate::head::HeadSource;
 
 impl LabelIndex for BlockIndex {
     type Error = ReadError;
+    type List<'a> = PostingsList<'a>;
 
     fn all(&self) -> Result<PostingsList<'_>, ReadError> {
         self.all_postings()
@@ -47,4 +53,42 @@ fn values_with_prefix<'a>(
     values.take_while(move |label| {
         label.as_ref().map_or(true, |label| label.value.starts_with(prefix))
     })
+}
+
+/// A head.
+pub(super) struct HeadIndex<'v>(pub(super) &'v dyn HeadSource);
+
+impl LabelIndex for HeadIndex<'_> {
+    type Error = Infallible;
+    type List<'a>
+        = Arc<RoaringBitmap>
+    where
+        Self: 'a;
+
+    fn all(&self) -> Result<Arc<RoaringBitmap>, Infallible> {
+        Ok(self.0.all())
+    }
+
+    fn with_label(
+        &self,
+        name: &str,
+        value: &str,
+    ) -> Result<Option<Arc<RoaringBitmap>>, Infallible> {
+        Ok(self.0.postings(name, value))
+    }
+
+    fn with_values<'a>(
+        &'a self,
+        name: &str,
+        prefix: &str,
+        want: &mut dyn FnMut(&str) -> bool,
+        lists: &mut Vec<Arc<RoaringBitmap>>,
+    ) -> Result<(), Infallible> {
+        for value in self.0.label_values(name) {
+            if value.starts_with(prefix) && want(value) {
+                lists.extend(self.0.postings(name, value));
+            }
+        }
+        Ok(())
+    }
 }

@@ -8,8 +8,9 @@ use tsdb_format::index::BlockSeriesRef;
 use tsdb_format::labels::Labels;
 
 use crate::block::ReadError;
+use crate::head::HeadError;
 
-/// A part of a block that could not be read; the block is named by its directory.
+/// A part of a block or of the head that could not be read; a block is named by its directory.
 ///
 /// A query goes on behind it: what [`SeriesSet::next`](super::SeriesSet::next) and
 /// [`Samples::next`](super::Samples::next) return after an error is what follows.
@@ -41,6 +42,19 @@ pub enum QueryError {
         /// What is wrong, at an offset from the start of the chunk's data.
         source: DecodeError,
     },
+    /// A series of the head, as a whole.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A sample within a chunk of the head.
+    #[error("head: chunk of {labels} from {min_time}: {source}")]
+    HeadSample {
+        /// The labels of the series.
+        labels: Labels,
+        /// Time of the chunk's first sample in milliseconds.
+        min_time: i64,
+        /// What is wrong, at an offset from the start of the chunk's data.
+        source: DecodeError,
+    },
 }
 
 impl QueryError {
@@ -49,7 +63,7 @@ impl QueryError {
     pub fn chunk(&self) -> Option<BlockChunkRef> {
         match self {
             Self::Read(error) => error.chunk(),
-            Self::SeriesOrder { .. } => None,
+            Self::SeriesOrder { .. } | Self::Head(_) | Self::HeadSample { .. } => None,
             Self::Sample { chunk, .. } => Some(*chunk),
         }
     }

@@ -1,12 +1,12 @@
-//! Queries over blocks: series by matchers, label names and values, samples and chunks.
+//! Queries over blocks and heads: series by matchers, label names and values, samples and chunks.
 //!
 //! ```text
 //!  selector   up{job=~"api|web"}
 //!     | selector, re2        PromQL's text, RE2's patterns
 //!  matchers
-//!     | lookup, refs         per block: which values match, their postings lists, set operations
+//!     | lookup, refs         per block or head: which values match, their lists, set operations
 //!  references
-//!     | cursor, series_set   per block: entries of the index; blocks merged by labels
+//!     | cursor, series_set   per block or head: series in label order; all merged by labels
 //!  series
 //!     | samples, raw_chunks  chunks decoded or lent, their checksums checked, tombstones applied
 //!  samples
@@ -55,16 +55,20 @@ mod refs;
 mod samples;
 mod selector;
 mod series_set;
+#[cfg(test)]
+mod tests;
 
 pub use buckets::{Bucket, buckets, float_buckets};
 pub use cursor::LabelPairs;
 pub use error::QueryError;
+pub(crate) use lookup::select as select_refs;
 pub use matcher::{MatchOp, Matcher};
 pub use querier::Querier;
 pub use range::TimeRange;
 pub use raw_chunks::{RawChunk, RawChunks};
 pub use re2::{PatternError, PatternErrorKind};
-pub use samples::Samples;
+pub(crate) use samples::{Chain, OpenChunk, Step, Stream};
+pub use samples::{FloatRun, Samples};
 pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
 pub use series_set::{Series, SeriesSet};
 pub use tsdb_format::chunkenc::{

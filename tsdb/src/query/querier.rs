@@ -1,10 +1,11 @@
-//! Queries over several blocks at once.
+//! Queries over several blocks and heads at once.
 
 use std::collections::BTreeSet;
 
+use roaring::RoaringBitmap;
 use tsdb_format::index::{BlockSeriesRef, SeriesEntry};
 
-use super::cursor::BlockCursor;
+use super::cursor::{BlockCursor, Cursor, HeadCursor};
 use super::error::QueryError;
 use super::lookup;
 use super::matcher::Matcher;
@@ -12,13 +13,18 @@ use super::range::TimeRange;
 use super::refs;
 use super::series_set::SeriesSet;
 use crate::block::{Block, BlockIndex, ReadError};
+use crate::head::{HeadSource, HeadView};
 
-/// Answers queries over blocks, as one Prometheus over all of them would.
+/// Answers queries over blocks and heads, as one Prometheus over all of them would.
 ///
-/// Blocks may overlap in time and share series. It borrows the blocks and holds nothing else, so
-/// that making one costs nothing.
+/// Blocks may overlap in time and share series, with each other and with a head. It borrows them
+/// and holds nothing else, so that making one costs nothing.
+///
+/// While a head's content moves into a block, it is in both: take the view of the head before the
+/// list of blocks, and no sample is missed; a sample that is in both is found once.
 #[derive(Clone)]
 pub struct Querier<'b> {
+    heads: Vec<&'b dyn HeadSource>,
     /// By the time they begin at.
     blocks: Vec<&'b Block>,
 }
@@ -32,13 +38,25 @@ impl<'b> Querier<'b> {
     pub fn new(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
         let mut blocks: Vec<&Block> = blocks.into_iter().collect();
         blocks.sort_by_key(|block| block.meta().min_time);
-        Self { blocks }
+        Self { heads: Vec::new(), blocks }
+    }
+
+    /// Over a head as well, which comes before all blocks, and behind the heads added before.
+    #[must_use]
+    pub fn with_head(self, head: &'b HeadView) -> Self {
+        self.with_source(head)
+    }
+
+    pub(crate) fn with_source(mut self, head: &'b dyn HeadSource) -> Self {
+        self.heads.push(head);
+        self
     }
 
     /// The series that satisfy all matchers and have a chunk in range, sorted by their labels.
     /// Without a matcher, all series.
     ///
-    /// Sorting costs nothing: within a block, references are in the order of labels.
+    /// Sorting costs nothing in a block, whose references are in the order of labels; the series of
+    /// a head are sorted.
     ///
     /// # Errors
     ///
@@ -62,14 +80,19 @@ impl<'b> Querier<'b> {
         range: TimeRange,
     ) -> Result<SeriesSet<'b>, QueryError> {
         let mut cursors = Vec::new();
+        for head in &self.heads {
+            let ids = head.by_labels(&selected_ids(*head, selectors));
+            cursors.push(Cursor::Head(HeadCursor::new(*head, ids, range)));
+        }
         for block in self.in_range(range) {
-            cursors.push(BlockCursor::new(block, selected(block, selectors)?, range));
+            let refs = selected(block, selectors)?;
+            cursors.push(Cursor::Block(BlockCursor::new(block, refs, range)));
         }
         Ok(SeriesSet::new(cursors, range))
     }
 
-    /// The names of all labels of the series that satisfy all matchers, in blocks that have a part
-    /// in range. Sorted, each once.
+    /// The names of all labels of the series that satisfy all matchers, in blocks and heads that
+    /// have a part in range. Sorted, each once.
     ///
     /// # Errors
     ///
@@ -80,6 +103,13 @@ impl<'b> Querier<'b> {
         range: TimeRange,
     ) -> Result<Vec<String>, QueryError> {
         let mut names = BTreeSet::new();
+        for head in self.heads_in_range(range) {
+            if matchers.is_empty() {
+                names.extend(head.label_names());
+            } else {
+                head_names_of(head, &ids_of(head, matchers), &mut names);
+            }
+        }
         for block in self.in_range(range) {
             if matchers.is_empty() {
                 names.extend(block.index().label_names()?);
@@ -91,8 +121,8 @@ impl<'b> Querier<'b> {
         Ok(names.into_iter().map(str::to_owned).collect())
     }
 
-    /// The values of label `name` on the series that satisfy all matchers, in blocks that have a
-    /// part in range. Sorted, each once.
+    /// The values of label `name` on the series that satisfy all matchers, in blocks and heads that
+    /// have a part in range. Sorted, each once.
     ///
     /// # Errors
     ///
@@ -106,6 +136,17 @@ impl<'b> Querier<'b> {
         let (own, others): (Vec<&Matcher>, Vec<&Matcher>) =
             matchers.iter().partition(|matcher| matcher.name() == name);
         let mut values = BTreeSet::new();
+        for head in self.heads_in_range(range) {
+            let selected = (!others.is_empty()).then(|| ids_of(head, matchers));
+            for value in head.label_values(name) {
+                let found = |ids: &RoaringBitmap| {
+                    head.postings(name, value).is_some_and(|list| !list.is_disjoint(ids))
+                };
+                if own.iter().all(|m| m.matches(value)) && selected.as_ref().is_none_or(found) {
+                    values.insert(value);
+                }
+            }
+        }
         for block in self.in_range(range) {
             let index = block.index();
             let selected = match others.is_empty() {
@@ -129,12 +170,54 @@ impl<'b> Querier<'b> {
         Ok(values.into_iter().map(str::to_owned).collect())
     }
 
+    fn heads_in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b dyn HeadSource> {
+        let heads = self.heads.iter().copied();
+        heads.filter(move |head| range.overlaps(head.min_time(), head.max_time()))
+    }
+
     fn in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b Block> {
         let blocks = self.blocks.iter().copied();
         blocks.filter(move |block| {
             // A block ends before its maxTime.
             block.meta().min_time <= range.maxt && range.mint < block.meta().max_time
         })
+    }
+}
+
+fn ids_of(head: &dyn HeadSource, matchers: &[Matcher]) -> RoaringBitmap {
+    match lookup::select_ids(head, matchers) {
+        Ok(ids) => ids,
+        Err(never) => match never {},
+    }
+}
+
+/// The union of what the selectors select.
+fn selected_ids<M: AsRef<[Matcher]>>(
+    head: &dyn HeadSource,
+    selectors: &[M],
+) -> RoaringBitmap {
+    let mut all = RoaringBitmap::new();
+    for selector in selectors {
+        all |= ids_of(head, selector.as_ref());
+    }
+    all
+}
+
+fn head_names_of<'b>(
+    head: &'b dyn HeadSource,
+    ids: &RoaringBitmap,
+    names: &mut BTreeSet<&'b str>,
+) {
+    let (mut labels, mut symbols) = (Vec::new(), BTreeSet::new());
+    for id in ids {
+        if !head.labels(id, &mut labels) {
+            continue;
+        }
+        for &(name, _) in &labels {
+            if symbols.insert(name) {
+                names.insert(head.symbol(name));
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The chunks of a series as they stand in the blocks.
+//! The chunks of a series as they stand in blocks and heads.
 
 use tsdb_format::chunkenc::Encoding;
 use tsdb_format::chunks::BlockChunkRef;
@@ -6,51 +6,95 @@ use tsdb_format::index::ChunkMeta;
 use tsdb_format::meta::Ulid;
 use tsdb_format::tombstones::Interval;
 
-use super::cursor::BlockCursor;
+use super::cursor::Cursor;
 use super::error::QueryError;
 use super::samples::Shown;
 use crate::block::Block;
+use crate::head::HeadSeries;
 
-/// A chunk as it stands in a block, its checksum checked.
+/// A chunk as it stands in a block, its checksum checked, or in a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RawChunk<'b> {
-    /// The block that holds it.
-    pub block: Ulid,
-    /// Where it is.
-    pub reference: BlockChunkRef,
+pub struct RawChunk<'c> {
+    /// The block that holds it; `None` for a head.
+    pub block: Option<Ulid>,
+    /// Where it is in the block.
+    pub reference: Option<BlockChunkRef>,
     /// How the data is to be read.
     pub encoding: Encoding,
     /// The encoded samples, all of them.
-    pub data: &'b [u8],
+    pub data: &'c [u8],
     /// Time of the first sample in milliseconds, as the index has it.
     pub min_time: i64,
     /// Time of the last sample in milliseconds, inclusive.
     pub max_time: i64,
     /// Which times of the chunk are deleted, in order; empty for most chunks.
-    pub deleted: &'b [Interval],
+    pub deleted: &'c [Interval],
 }
 
 /// Goes through the chunks of a series that have a part in the queried range and are not deleted as
-/// a whole, over all blocks, by first and last time.
+/// a whole, over all blocks and heads, by first and last time.
 ///
 /// Chunks are lent as they stand: those at the ends reach out of the range, samples in `deleted`
-/// are still in the data, and chunks of overlapping blocks overlap. [`Samples`](super::Samples)
-/// resolves all three.
+/// are still in the data, and chunks of overlapping blocks overlap, as those of a head do whose
+/// samples came out of order. [`Samples`](super::Samples) resolves all three.
 #[derive(Default)]
 pub struct RawChunks<'b> {
     parts: Vec<Part<'b>>,
-    /// The chunks of all parts: the place of the part, and the chunk.
+    count: usize,
+    /// The chunks of all parts: the place of the part, and the chunk. Of a head's chunk the
+    /// reference is its number.
     chunks: Vec<(usize, ChunkMeta)>,
     next: usize,
 }
 
-/// The series in one block.
+/// The series in one block, or in a head.
+#[derive(Default)]
 struct Part<'b> {
-    block: &'b Block,
+    /// `None`: the head.
+    block: Option<&'b Block>,
     deleted: &'b [Interval],
+    head: HeadSeries,
     /// For errors.
     labels: Vec<(&'b str, &'b str)>,
+}
+
+impl<'b> Part<'b> {
+    fn reset(&mut self, cursor: &Cursor<'b>) {
+        self.labels.clear();
+        self.labels.extend_from_slice(cursor.labels());
+        match cursor {
+            Cursor::Block(cursor) => {
+                (self.block, self.deleted) = (Some(cursor.block()), cursor.deleted());
+            }
+            Cursor::Head(cursor) => {
+                self.block = None;
+                self.head.clone_from(cursor.series());
+            }
+        }
+    }
+
+    fn chunk(&self, meta: ChunkMeta) -> Result<RawChunk<'_>, QueryError> {
+        let ChunkMeta { min_time, max_time, reference } = meta;
+        if let Some(block) = self.block {
+            let stored = block.chunk(reference);
+            let stored = stored.map_err(|error| error.of_series(Shown(&self.labels)))?;
+            let (encoding, data) = (stored.encoding, stored.data);
+            let deleted = touching(self.deleted, &meta);
+            let (block, reference) = (Some(block.id()), Some(reference));
+            return Ok(RawChunk { block, reference, encoding, data, min_time, max_time, deleted });
+        }
+        let id = reference.get() as usize;
+        Ok(RawChunk {
+            block: None,
+            reference: None,
+            encoding: self.head.chunks.get(id).map_or(Encoding::Xor, |chunk| chunk.encoding),
+            data: self.head.data(id),
+            min_time,
+            max_time,
+            deleted: touching(&self.head.deleted, &meta),
+        })
+    }
 }
 
 impl<'b> RawChunks<'b> {
@@ -60,27 +104,40 @@ impl<'b> RawChunks<'b> {
         Self::default()
     }
 
-    pub(super) fn reset<'s>(&mut self, cursors: impl Iterator<Item = &'s BlockCursor<'b>>)
+    pub(super) fn reset<'s>(&mut self, cursors: impl Iterator<Item = &'s Cursor<'b>>)
     where
         'b: 's,
     {
         self.chunks.clear();
-        self.next = 0;
-        let mut count = 0;
+        (self.next, self.count) = (0, 0);
+        let mut sorted = true;
         for cursor in cursors {
-            self.chunks.extend(cursor.chunks().iter().map(|&chunk| (count, chunk)));
-            let (block, deleted) = (cursor.block(), cursor.deleted());
-            if self.parts.len() == count {
-                self.parts.push(Part { block, deleted, labels: Vec::new() });
+            let number = self.count;
+            sorted &= number == 0;
+            self.count += 1;
+            if self.parts.len() == number {
+                self.parts.push(Part::default());
             }
-            if let Some(part) = self.parts.get_mut(count) {
-                (part.block, part.deleted) = (block, deleted);
-                part.labels.clear();
-                part.labels.extend_from_slice(cursor.labels());
+            if let Some(part) = self.parts.get_mut(number) {
+                part.reset(cursor);
             }
-            count += 1;
+            match cursor {
+                Cursor::Block(cursor) => {
+                    self.chunks.extend(cursor.chunks().iter().map(|&chunk| (number, chunk)));
+                }
+                Cursor::Head(cursor) => {
+                    sorted = false;
+                    let chunks = cursor.order().iter().filter_map(|&id| {
+                        let chunk = cursor.series().chunks.get(id as usize)?;
+                        let (min_time, max_time) = (chunk.min_time, chunk.max_time);
+                        let reference = u64::from(id).into();
+                        Some((number, ChunkMeta { min_time, max_time, reference }))
+                    });
+                    self.chunks.extend(chunks);
+                }
+            }
         }
-        if count > 1 {
+        if !sorted {
             self.chunks.sort_by_key(|(_, chunk)| (chunk.min_time, chunk.max_time));
         }
     }
@@ -90,27 +147,17 @@ impl<'b> RawChunks<'b> {
     /// # Errors
     ///
     /// When the chunk can't be read, or its encoding is not known. The next call goes on behind it.
-    #[expect(clippy::should_implement_trait, reason = "fallible, and goes on after errors")]
-    pub fn next(&mut self) -> Result<Option<RawChunk<'b>>, QueryError> {
+    #[expect(clippy::should_implement_trait, reason = "lends, is fallible, goes on after errors")]
+    pub fn next(&mut self) -> Result<Option<RawChunk<'_>>, QueryError> {
         let Some(&(part, meta)) = self.chunks.get(self.next) else { return Ok(None) };
         let Some(part) = self.parts.get(part) else { return Ok(None) };
         self.next += 1;
-        let chunk = part.block.chunk(meta.reference);
-        let chunk = chunk.map_err(|error| error.of_series(Shown(&part.labels)))?;
-        Ok(Some(RawChunk {
-            block: part.block.id(),
-            reference: meta.reference,
-            encoding: chunk.encoding,
-            data: chunk.data,
-            min_time: meta.min_time,
-            max_time: meta.max_time,
-            deleted: touching(part.deleted, &meta),
-        }))
+        part.chunk(meta).map(Some)
     }
 }
 
 /// The intervals that have a part in the chunk's time.
-fn touching<'b>(deleted: &'b [Interval], chunk: &ChunkMeta) -> &'b [Interval] {
+fn touching<'d>(deleted: &'d [Interval], chunk: &ChunkMeta) -> &'d [Interval] {
     let from = deleted.partition_point(|stone| stone.max < chunk.min_time);
     let to = deleted.partition_point(|stone| stone.min <= chunk.max_time);
     deleted.get(from..to).unwrap_or_default()

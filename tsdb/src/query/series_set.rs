@@ -1,8 +1,8 @@
-//! The selected series of all blocks, merged by their labels.
+//! The selected series of all blocks and heads, merged by their labels.
 
 use tsdb_format::labels::Labels;
 
-use super::cursor::{BlockCursor, LabelPairs};
+use super::cursor::{Cursor, LabelPairs};
 use super::error::QueryError;
 use super::range::TimeRange;
 use super::raw_chunks::RawChunks;
@@ -12,13 +12,13 @@ use crate::compact::heap::TieHeap;
 /// The series that a query selected, in the order of their labels.
 ///
 /// ```text
-///  block 1   a     c  d        each a cursor over mapped bytes
-///  block 2      b  c           a heap orders them by labels
+///  head      a     c  d        each a cursor, over mapped bytes or a view of the head
+///  block        b  c           a heap orders them by labels
 ///            -----------
 ///            a  b  c  d        what has equal labels is one series, of several parts
 /// ```
 pub struct SeriesSet<'b> {
-    cursors: Vec<BlockCursor<'b>>,
+    cursors: Vec<Cursor<'b>>,
     heap: TieHeap,
     /// The cursors that stand on the current series, in the order in which they left the heap.
     current: Vec<u32>,
@@ -28,7 +28,7 @@ pub struct SeriesSet<'b> {
 }
 
 impl<'b> SeriesSet<'b> {
-    pub(super) fn new(cursors: Vec<BlockCursor<'b>>, range: TimeRange) -> Self {
+    pub(super) fn new(cursors: Vec<Cursor<'b>>, range: TimeRange) -> Self {
         let mut pending: Vec<u32> = (0..cursors.len() as u32).collect();
         pending.reverse();
         Self { cursors, heap: TieHeap::default(), current: Vec::new(), pending, range }
@@ -72,22 +72,22 @@ impl<'b> SeriesSet<'b> {
     }
 }
 
-fn labels_of<'s, 'b>(cursors: &'s [BlockCursor<'b>], id: u32) -> &'s LabelPairs<'b> {
-    cursors.get(id as usize).map(BlockCursor::labels).unwrap_or_default()
+fn labels_of<'s, 'b>(cursors: &'s [Cursor<'b>], id: u32) -> &'s LabelPairs<'b> {
+    cursors.get(id as usize).map(Cursor::labels).unwrap_or_default()
 }
 
 /// A series: its labels, and where its chunks are.
 pub struct Series<'s, 'b> {
-    cursors: &'s [BlockCursor<'b>],
+    cursors: &'s [Cursor<'b>],
     parts: &'s [u32],
     range: TimeRange,
 }
 
 impl<'s, 'b> Series<'s, 'b> {
-    /// Pairs of name and value, by name. The strings live as long as the blocks.
+    /// Pairs of name and value, by name. The strings live as long as the blocks and heads.
     #[must_use]
     pub fn labels(&self) -> &'s [(&'b str, &'b str)] {
-        self.parts().next().map(BlockCursor::labels).unwrap_or_default()
+        self.parts().next().map(Cursor::labels).unwrap_or_default()
     }
 
     /// A copy of the labels.
@@ -98,7 +98,7 @@ impl<'s, 'b> Series<'s, 'b> {
 
     /// Makes `samples` stand in front of the first sample of this series.
     ///
-    /// `samples` does not borrow the series, only the blocks, and its memory is used again.
+    /// `samples` does not borrow the series, only the blocks and heads, and its memory is used again.
     pub fn samples(&self, samples: &mut Samples<'b>) {
         samples.reset(self.parts(), self.range);
     }
@@ -108,7 +108,7 @@ impl<'s, 'b> Series<'s, 'b> {
         chunks.reset(self.parts());
     }
 
-    fn parts(&self) -> impl Iterator<Item = &'s BlockCursor<'b>> {
+    fn parts(&self) -> impl Iterator<Item = &'s Cursor<'b>> {
         let cursors = self.cursors;
         self.parts.iter().filter_map(move |&id| cursors.get(id as usize))
     }

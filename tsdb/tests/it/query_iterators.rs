@@ -88,7 +88,7 @@ fn raw_chunks_hold_the_samples() {
                     let mut got = Vec::new();
                     series.raw_chunks(&mut chunks);
                     while let Some(chunk) = chunks.next().unwrap() {
-                        assert_eq!(chunk.block, block.id());
+                        assert_eq!(chunk.block, Some(block.id()));
                         with_stones += chunk.deleted.len();
                         let mut all = ChunkIterator::new(chunk.encoding, chunk.data).unwrap();
                         while all.next().unwrap().is_some() {

@@ -10,8 +10,8 @@ use crate::DecodeError;
 /// Decodes a whole float chunk behind what `out` holds already.
 ///
 /// # Errors
-/// If the bytes break the format or the encoding is none of floats. `out` then holds an arbitrary
-/// part of the chunk.
+/// If the bytes break the format or the encoding is none of floats. `out` then holds the samples in
+/// front of the broken one.
 pub fn decode_floats(
     encoding: Encoding,
     data: &[u8],
@@ -19,15 +19,15 @@ pub fn decode_floats(
 ) -> Result<(), DecodeError> {
     let samples = num_samples(encoding, data)?;
     let had_st = !out.start_timestamps.is_empty();
-    match encoding {
-        Encoding::Xor => xor::decode_all(data, samples, out)?,
-        Encoding::Xor2 => xor2::decode_all(data, samples, out)?,
-        _ => return Err(DecodeError::malformed(0, "a histogram chunk where floats are wanted")),
-    }
+    let decoded = match encoding {
+        Encoding::Xor => xor::decode_all(data, samples, out),
+        Encoding::Xor2 => xor2::decode_all(data, samples, out),
+        _ => Err(DecodeError::malformed(0, "a histogram chunk where floats are wanted")),
+    };
     if had_st {
         out.start_timestamps.resize(out.timestamps.len(), 0);
     }
-    Ok(())
+    decoded
 }
 
 /// Reads a chunk sample by sample, the bytes being handed in at each step.

@@ -206,7 +206,8 @@ fn read_dod(reader: &mut BitReader<'_>) -> i64 {
     sign_extend_up(reader.take(bits), bits)
 }
 
-/// Decodes a whole chunk of `samples` samples into `out`.
+/// Decodes a whole chunk of `samples` samples into `out`; after an error it holds those in front of
+/// the broken one.
 pub(crate) fn decode_all(
     data: &[u8],
     samples: u16,
@@ -219,19 +220,55 @@ pub(crate) fn decode_all(
         out.timestamps.push(state.t);
         out.values.push(state.value());
     }
-    let rest = usize::from(samples.saturating_sub(2));
-    // A sample takes two bits or more.
-    let claimed = rest as u64 * 2;
-    if claimed > reader.bits_left() {
-        return Err(DecodeError::eof(data.len() as u64));
+    // A sample takes two bits or more: no room is made for those that can't be there.
+    let claimed = usize::from(samples.saturating_sub(2));
+    let rest = claimed.min((reader.bits_left() / 2) as usize);
+    let start = out.timestamps.len();
+    out.timestamps.resize(start + rest, 0);
+    out.values.resize(start + rest, 0.0);
+    let (timestamps, values) = (&mut out.timestamps[start..], &mut out.values[start..]);
+    let decoded = state.fill(&mut reader, timestamps, values).and_then(|()| {
+        let eof = || (rest, DecodeError::eof(data.len() as u64));
+        if rest == claimed { Ok(()) } else { Err(eof()) }
+    });
+    decoded.map_err(|(complete, error)| {
+        out.timestamps.truncate(start + complete);
+        out.values.truncate(start + complete);
+        error
+    })
+}
+
+impl XorDecoder {
+    /// Reads the third sample and those behind it, as many as there is room for. With an error
+    /// comes the number of samples in front of it.
+    ///
+    /// Most samples are read with one refill: what is behind the control bits fits in the word.
+    fn fill(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        timestamps: &mut [i64],
+        values: &mut [f64],
+    ) -> Result<(), (usize, DecodeError)> {
+        let (mut t, mut t_delta) = (self.t, self.t_delta);
+        let mut value = self.value;
+        for (complete, (t_out, value_out)) in timestamps.iter_mut().zip(values).enumerate() {
+            reader.refill();
+            if reader.peek() >> 62 == 0 {
+                reader.consume(2);
+            } else {
+                let mut used = 1;
+                if reader.peek() >> 63 != 0 {
+                    t_delta = t_delta.wrapping_add(read_dod(reader));
+                    reader.refill();
+                    used = 0;
+                }
+                value.read_behind(reader, used).map_err(|error| (complete, error))?;
+            }
+            t = t.wrapping_add(t_delta);
+            reader.check().map_err(|error| (complete, error))?;
+            *t_out = t;
+            *value_out = f64::from_bits(value.bits);
+        }
+        Ok(())
     }
-    out.timestamps.reserve(rest);
-    out.values.reserve(rest);
-    for _ in 0..rest {
-        state.step_third(&mut reader)?;
-        reader.check()?;
-        out.timestamps.push(state.t);
-        out.values.push(state.value());
-    }
-    Ok(())
 }

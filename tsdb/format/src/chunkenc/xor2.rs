@@ -312,13 +312,12 @@ pub(crate) fn decode_all(
 ) -> Result<(), DecodeError> {
     let mut state = Xor2Decoder::new(data);
     let mut reader = BitReader::new(data, state.at);
-    // Past the first two, a sample takes one bit or more.
-    if u64::from(samples) > reader.bits_left() {
-        return Err(DecodeError::eof(data.len() as u64));
-    }
+    // Past the first two, a sample takes one bit or more: no room is made for those that can't be
+    // there.
     let samples = usize::from(samples);
-    out.timestamps.reserve(samples);
-    out.values.reserve(samples);
+    let room = samples.min(usize::try_from(reader.bits_left()).unwrap_or(usize::MAX));
+    out.timestamps.reserve(room);
+    out.values.reserve(room);
     if !state.st.has_any() {
         for _ in 0..samples {
             state.step(&mut reader)?;
@@ -328,7 +327,7 @@ pub(crate) fn decode_all(
         return Ok(());
     }
     out.start_timestamps.resize(out.timestamps.len(), 0);
-    out.start_timestamps.reserve(samples);
+    out.start_timestamps.reserve(room);
     for _ in 0..samples {
         state.step(&mut reader)?;
         out.timestamps.push(state.t);

@@ -13,7 +13,7 @@
 //! Leading zeros are capped at 31. The window is kept when all set bits of `d` lie inside it. In
 //! plain XOR the prefixes are `0` (d = 0), `10` and `11`.
 
-use super::bits::{BitReader, PutBits};
+use super::bits::{BitReader, PutBits, REFILLED_BITS};
 use crate::DecodeError;
 
 /// Which bits of a difference are written.
@@ -146,6 +146,46 @@ impl XorValue {
         } else {
             read_new(reader, &mut self.window)?
         };
+        Ok(())
+    }
+    /// As [`Self::read`], behind `used` (0 or 1) bits of a word that was just refilled.
+    #[inline(always)]
+    pub(crate) fn read_behind(
+        &mut self,
+        reader: &mut BitReader<'_>,
+        used: u32,
+    ) -> Result<(), DecodeError> {
+        let word = reader.peek() << used;
+        if word >> 63 == 0 {
+            reader.consume(used + 1);
+            return Ok(());
+        }
+        if word >> 62 == 0b10 {
+            let (prefix, width) = (used + 2, self.window.width());
+            if prefix + width <= REFILLED_BITS {
+                let difference = reader.peek() << prefix >> (64 - width);
+                reader.consume(prefix + width);
+                self.bits ^= difference << self.window.trailing;
+            } else {
+                reader.consume(prefix);
+                self.bits ^= read_kept(reader, self.window);
+            }
+            return Ok(());
+        }
+        let header = word << 2 >> 53;
+        let leading = (header >> 6) as u32;
+        let width = ((header as u32).wrapping_sub(1) & 63) + 1;
+        let prefix = used + 13;
+        if prefix + width <= REFILLED_BITS && leading + width <= 64 {
+            let difference = reader.peek() << prefix >> (64 - width);
+            reader.consume(prefix + width);
+            let trailing = 64 - leading - width;
+            self.window = Window { leading: leading as u8, trailing: trailing as u8 };
+            self.bits ^= difference << trailing;
+        } else {
+            reader.consume(used + 2);
+            self.bits ^= read_new(reader, &mut self.window)?;
+        }
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// The digest of a float.
 #[inline(always)]
-pub(super) fn of_float(st: i64, t: i64, value: f64) -> u64 {
+pub(crate) fn of_float(st: i64, t: i64, value: f64) -> u64 {
     let digest = fold(t as u64 ^ SEED_TIME, value.to_bits() ^ SEED_VALUE);
     if st == 0 { digest } else { fold(digest ^ SEED_ST, st as u64 ^ SEED_VALUE) }
 }
@@ -96,7 +96,7 @@ fn of_any<Count, Bucket>(
 }
 
 /// The digest of a decoder's current sample.
-pub(in crate::compact) fn of_current(decoder: &ChunkDecoder) -> u64 {
+pub(crate) fn of_current(decoder: &ChunkDecoder) -> u64 {
     let (st, t) = (decoder.start_timestamp(), decoder.timestamp());
     match decoder.encoding().value_type() {
         ValueType::Float => of_float(st, t, decoder.float()),

@@ -33,7 +33,7 @@ use tsdb_format::tombstones::Interval;
 
 pub(in crate::compact) use cursors::CursorError;
 pub use digest::digest_chunk;
-pub(in crate::compact) use digest::of_current as digest_current;
+pub(crate) use digest::{of_current as digest_current, of_float as digest_float};
 pub(in crate::compact) use inputs::Inputs;
 
 /// How floats without a start timestamp are encoded anew. Those with one are always XOR2.

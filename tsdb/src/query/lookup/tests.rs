@@ -48,6 +48,7 @@ fn list_at(bytes: &[u8]) -> PostingsList<'_> {
 
 impl LabelIndex for Double {
     type Error = Infallible;
+    type List<'a> = PostingsList<'a>;
 
     fn all(&self) -> Result<PostingsList<'_>, Infallible> {
         Ok(list_at(&self.all))
