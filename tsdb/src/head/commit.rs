@@ -26,6 +26,7 @@ use super::sample::SampleValue;
 use super::series::{FullChunk, Open};
 use super::shared::Shared;
 use super::store::Directory;
+use crate::wal::SyncPolicy;
 
 /// Samples that a page's lock is held for at a time.
 const SAMPLES_LOCKED_MAX: usize = 4096;
@@ -85,7 +86,8 @@ impl Appender<'_> {
     /// nothing.
     ///
     /// # Errors
-    /// The log can't be written to. Then nothing is added.
+    /// The log can't be written to. Then nothing is added, but for what is out of order: if its own
+    /// log fails under [`SyncPolicy::EveryCommit`], all of it was added and is not durable.
     pub fn commit(mut self) -> Result<Committed, HeadError> {
         if self.id == 0 {
             return Ok(Committed::default());
@@ -386,11 +388,14 @@ impl<'c> Commit<'c> {
             head.counters.ooo_floats_appended.add(self.late_floats);
             head.counters.ooo_histograms_appended.add(self.late_histograms);
             head.times.extend_ooo(late.min_time, late.max_time);
-            // They are in memory, and in the write-ahead log: as in Prometheus, what fails here is
-            // told and no error of the commit.
+            // They are in memory already. As in Prometheus, what fails here is told and no error of
+            // the commit, unless that promises that all of it is durable.
             if let Some(wbl) = &*head.wbl()
                 && let Err(error) = wbl.log(late.batch.records())
             {
+                if head.options.wal.sync == SyncPolicy::EveryCommit {
+                    return Err(error.into());
+                }
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "logging out-of-order samples failed");
             }

@@ -15,7 +15,9 @@ use super::report::Replayed;
 use super::target::ReplayHead;
 use super::worker::{Worker, WorkerEnd};
 use super::{Attempt, BadEnd, ReplayError, ReplayPhase};
-use crate::wal::{Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments};
+use crate::wal::{
+    Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments,
+};
 
 /// Batches that may wait for a worker.
 const BATCHES_WAITING_MAX: usize = 4;

@@ -1,5 +1,6 @@
 //! Logs and files into a head that only remembers.
 
+mod crash;
 mod golden;
 mod model;
 mod speed;
@@ -38,8 +39,7 @@ impl Dir {
     }
 
     fn log(&self, name: &str, records: &[Vec<u8>]) {
-        let wal =
-            Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
+        let wal = Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
         wal.log(records).unwrap();
         wal.close().unwrap();
     }
