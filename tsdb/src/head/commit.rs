@@ -102,11 +102,11 @@ impl Appender<'_> {
         for batch in &mut batches {
             commit.add(batch);
         }
-        let done = commit.finish();
+        let outcome = commit.finish();
         drop(gate);
         self.scratch.batch = batches.pop().unwrap_or_default();
         self.scratch.clear();
-        Ok(done)
+        outcome
     }
 
     /// Forgets everything. Series that were made stay, and are logged.
@@ -379,12 +379,13 @@ impl<'c> Commit<'c> {
     }
 
     /// Lets others know what was added, and passes full chunks on.
-    pub(super) fn finish(mut self) -> Committed {
+    pub(super) fn finish(mut self) -> Result<Committed, HeadError> {
         let Self { head, done, .. } = self;
         head.counters.floats_appended.add(done.floats as i64);
         head.counters.histograms_appended.add(done.histograms as i64);
         head.counters.stale_series.add(self.stale_series);
         head.times.extend(self.min_time, self.max_time);
+        let mut outcome = Ok(done);
         if let Some(late) = &mut self.late {
             head.counters.ooo_floats_appended.add(self.late_floats);
             head.counters.ooo_histograms_appended.add(self.late_histograms);
@@ -394,11 +395,10 @@ impl<'c> Commit<'c> {
             if let Some(wbl) = &*head.wbl()
                 && let Err(error) = wbl.log(late.batch.records())
             {
-                if head.options.wal.sync == SyncPolicy::EveryCommit {
-                    return Err(error.into());
-                }
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "logging out-of-order samples failed");
+                let is_promised = head.options.wal.sync == SyncPolicy::EveryCommit;
+                let told = &error as &dyn std::error::Error;
+                tracing::error!(error = told, "logging out-of-order samples failed");
+                outcome = if is_promised { Err(error.into()) } else { outcome };
             }
         }
         if !self.full.is_empty()
@@ -409,7 +409,7 @@ impl<'c> Commit<'c> {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "writing full chunks failed");
         }
-        done
+        outcome
     }
 }
 
