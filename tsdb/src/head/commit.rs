@@ -26,6 +26,7 @@ use super::sample::SampleValue;
 use super::series::{FullChunk, Open};
 use super::shared::Shared;
 use super::store::Directory;
+use crate::wal::SyncPolicy;
 
 /// Samples that a page's lock is held for at a time.
 const SAMPLES_LOCKED_MAX: usize = 4096;
@@ -85,7 +86,8 @@ impl Appender<'_> {
     /// nothing.
     ///
     /// # Errors
-    /// The log can't be written to. Then nothing is added.
+    /// The log can't be written to. Then nothing is added, but for what is out of order: if its own
+    /// log fails under [`SyncPolicy::EveryCommit`], all of it was added and is not durable.
     pub fn commit(mut self) -> Result<Committed, HeadError> {
         if self.id == 0 {
             return Ok(Committed::default());
@@ -357,6 +359,7 @@ impl<'c> Commit<'c> {
             return false;
         }
         slot.cold.is_doomed = false;
+        slot.publish();
         late.batch.sample(SampleId { series_ref, ..id }, value);
         late.min_time = late.min_time.min(id.timestamp_ms);
         late.max_time = late.max_time.max(id.timestamp_ms);
@@ -382,23 +385,31 @@ impl<'c> Commit<'c> {
         head.counters.histograms_appended.add(done.histograms as i64);
         head.counters.stale_series.add(self.stale_series);
         head.times.extend(self.min_time, self.max_time);
+        let mut outcome = Ok(done);
         if let Some(late) = &mut self.late {
             head.counters.ooo_floats_appended.add(self.late_floats);
             head.counters.ooo_histograms_appended.add(self.late_histograms);
             head.times.extend_ooo(late.min_time, late.max_time);
-            // They are in memory, and in the write-ahead log: as in Prometheus, what fails here is
-            // told and no error of the commit.
+            // They are in memory already. As in Prometheus, what fails here is told and no error of
+            // the commit, unless that promises that all of it is durable.
             if let Some(wbl) = &*head.wbl()
                 && let Err(error) = wbl.log(late.batch.records())
             {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "logging out-of-order samples failed");
+                let is_promised = head.options.wal.sync == SyncPolicy::EveryCommit;
+                let told = &error as &dyn std::error::Error;
+                tracing::error!(error = told, "logging out-of-order samples failed");
+                outcome = if is_promised { Err(error.into()) } else { outcome };
             }
         }
-        if !self.full.is_empty() && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX {
-            head.map_chunks()?;
+        if !self.full.is_empty()
+            && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX
+            && let Err(error) = head.map_chunks()
+        {
+            // They stay in memory, and the log has what is in them.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "writing full chunks failed");
         }
-        Ok(done)
+        outcome
     }
 }
 

@@ -48,7 +48,7 @@ mod file;
 mod record;
 
 pub use file::{
-    FILE_BYTES_MAX, HEADER_BYTES, HEAD_CHUNKS_MAGIC, HEAD_CHUNKS_VERSION, HeadChunks,
+    FILE_BYTES_MAX, HEAD_CHUNKS_MAGIC, HEAD_CHUNKS_VERSION, HEADER_BYTES, HeadChunks,
     check_head_chunks_header, head_chunks_header,
 };
 pub use record::{

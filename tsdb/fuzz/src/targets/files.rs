@@ -4,7 +4,8 @@ use tsdb_format::chunks::{
     SEGMENT_HEADER_BYTES, check_segment_header, decode_chunk, encode_chunk, record_len,
 };
 use tsdb_format::head_chunks::{
-    HEADER_BYTES, HeadChunks, decode_head_chunk, encode_head_chunk, head_chunk_record_len, head_chunks_header,
+    HEADER_BYTES, HeadChunks, decode_head_chunk, encode_head_chunk, head_chunk_record_len,
+    head_chunks_header,
 };
 use tsdb_format::meta::BlockMeta;
 use tsdb_format::tombstones::Tombstones;

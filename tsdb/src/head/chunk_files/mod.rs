@@ -48,7 +48,7 @@ mod writer;
 pub use error::ChunkFilesError;
 pub use repair::ChunkFilesRepair;
 
-pub(crate) use files::{ChunkFiles, TruncatedFiles};
+pub(crate) use files::ChunkFiles;
 pub(crate) use load::LoadOptions;
 pub(crate) use loaded::{LoadedChunk, LoadedFiles};
 pub(crate) use mapped::MappedChunk;

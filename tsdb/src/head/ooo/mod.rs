@@ -10,8 +10,7 @@
 //!        v
 //!   write-behind log: the sample, once it is in memory; a marker, once its chunk is mapped    wbl
 //!
-//!   flush: the chunks of all series, one block for each chunk range           ranges
-//!          those that overlap are merged and cut by size                      recut
+//!   flush: one block for each chunk range, see `flush`
 //! ```
 //!
 //! A chunk drops a sample in silence whose timestamp it has already; other chunks are not asked, so
@@ -20,22 +19,18 @@
 //! At start-up the write-behind log is read again: samples are inserted as they came, and a marker
 //! says that those in front of it are in a chunk that was loaded; see [`wbl`](self::WblBatch).
 //!
-//! Source: Prometheus 3.15, `tsdb/ooo_head.go`, `tsdb/ooo_head_read.go`, `insert` and
-//! `mmapCurrentOOOHeadChunk` in `tsdb/head_append.go`, `populateChunksFromIterable` in
-//! `tsdb/querier.go`, `compactOOO` in `tsdb/db.go`.
+//! Source: Prometheus 3.15, `tsdb/ooo_head.go`, `insert` and `mmapCurrentOOOHeadChunk` in
+//! `tsdb/head_append.go`.
 
 mod chunk;
 mod encode;
-mod ranges;
-mod recut;
 mod series;
 #[cfg(test)]
 mod tests;
 mod wbl;
 
-pub(crate) use chunk::{OooChunk, OooSample, OooValue};
+pub(crate) use chunk::OooChunk;
+use chunk::{OooSample, OooValue};
 pub(crate) use encode::{OooEncoding, OooScratch};
-pub(crate) use ranges::ooo_ranges;
-pub(crate) use recut::{OooRecut, RecutCounts};
-pub(crate) use series::{OooInsert, OooSeries, OooWriter};
+pub(crate) use series::{OooSeries, OooWriter};
 pub(crate) use wbl::WblBatch;

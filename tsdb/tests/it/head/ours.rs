@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tsdb::compact::FloatEncoding;
 use tsdb::db::{Db, DbAppender, DbOptions};
 use tsdb::head::{
-    AppendError, Exemplar, HeadOptions, HeadSeriesRef, HistogramError, Metadata, MetricType, Sample,
-    SampleValue,
+    AppendError, Exemplar, HeadOptions, HeadSeriesRef, HistogramError, Metadata, MetricType,
+    Sample, SampleValue,
 };
 use tsdb::query::{MatchOp, Matcher, TimeRange};
 use tsdb::wal::{Compression, WalOptions};
@@ -260,9 +260,8 @@ impl Run<'_> {
                 self.seen.push(name);
             }
         }
-        let late = |meta: &BlockMeta| {
-            meta.compaction.hints.iter().any(|hint| hint == "from-out-of-order")
-        };
+        let late =
+            |meta: &BlockMeta| meta.compaction.hints.iter().any(|hint| hint == "from-out-of-order");
         metas.sort_by_key(|(meta, _)| {
             (late(meta), meta.min_time, meta.max_time, meta.compaction.level)
         });
@@ -309,11 +308,7 @@ impl OwnedMetadata {
 fn times(db: &Db) -> String {
     let head = db.head();
     let span = |min: i64, max: i64| {
-        if min == i64::MAX || max == i64::MIN {
-            "none".to_owned()
-        } else {
-            format!("{min}..{max}")
-        }
+        if min == i64::MAX || max == i64::MIN { "none".to_owned() } else { format!("{min}..{max}") }
     };
     let stats = head.stats();
     format!(

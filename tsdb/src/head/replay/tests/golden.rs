@@ -18,8 +18,8 @@ use crate::head::{Head, HeadOptions, HeadSeries};
 use crate::query::{Querier, Samples, TimeRange, parse_selector};
 
 /// Start time, kind, and the bits of the value or the sum, by time.
-type Content = BTreeMap<i64, (i64, ValueType, u64)>;
-type Series = BTreeMap<String, Content>;
+pub(super) type Content = BTreeMap<i64, (i64, ValueType, u64)>;
+pub(super) type Series = BTreeMap<String, Content>;
 
 fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/head")
@@ -70,7 +70,8 @@ fn text(labels: &[(&str, &str)]) -> String {
 fn of_blocks(dir: &Path, series: &mut Series) -> i64 {
     let mut min_valid_time = i64::MIN;
     for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if !path.join("meta.json").exists() {
+        // What was being deleted is no block any more.
+        if !path.join("meta.json").exists() || path.extension().is_some() {
             continue;
         }
         let block = Block::open(&path).unwrap();
@@ -98,7 +99,7 @@ fn of_blocks(dir: &Path, series: &mut Series) -> i64 {
     min_valid_time
 }
 
-fn of_head(head: &Head, series: &mut Series) {
+pub(super) fn of_head(head: &Head, series: &mut Series) {
     let view = head.view(TimeRange::ALL);
     let mut found = HeadSeries::default();
     for id in &*view.all() {
@@ -172,8 +173,7 @@ fn check(of: &Path) -> u32 {
     // Ours is opened again: it reads its own files then.
     for again in 0..3 {
         let options = options(of);
-        let opened =
-            Head::open(dir.vfs(), dir.path(), min_valid_time, options, &cancel, &progress);
+        let opened = Head::open(dir.vfs(), dir.path(), min_valid_time, options, &cancel, &progress);
         let (head, replayed) = opened.unwrap();
         let story = format!("{}, start {again}: {replayed:?}", of.display());
         let mut series = series.clone();

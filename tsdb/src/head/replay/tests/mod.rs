@@ -1,5 +1,6 @@
 //! Logs and files into a head that only remembers.
 
+mod crash;
 mod golden;
 mod model;
 mod speed;
@@ -38,8 +39,7 @@ impl Dir {
     }
 
     fn log(&self, name: &str, records: &[Vec<u8>]) {
-        let wal =
-            Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
+        let wal = Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
         wal.log(records).unwrap();
         wal.close().unwrap();
     }
@@ -74,7 +74,8 @@ impl Dir {
         };
         let (model, _, replayed) = replay(&options, |_| Model::default())?;
         assert_eq!(progress.phase(), ReplayPhase::Done);
-        assert_eq!(progress.records(), replayed.records);
+        // It goes on where everything starts over.
+        assert!(progress.records() >= replayed.records);
         Ok((model, replayed))
     }
 
