@@ -122,8 +122,6 @@ pub(super) struct Postings {
     /// Whether free numbers may be given out.
     pub(super) may_reuse: bool,
     all: Arc<RoaringBitmap>,
-    /// Goes up whenever a series comes or goes.
-    generation: u64,
 }
 
 impl Postings {
@@ -141,8 +139,7 @@ impl Postings {
     /// The pair of these strings, made if need be. A new one has no series yet: it must get one.
     pub(super) fn find_or_add(&mut self, name: &str, value: &str) -> u32 {
         let hash = self.hash(name, value);
-        if let Some((_, id)) =
-            self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value))
+        if let Some((_, id)) = self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value))
         {
             return *id;
         }
@@ -171,14 +168,12 @@ impl Postings {
             }
         }
         Arc::make_mut(&mut self.all).insert(slot);
-        self.generation += 1;
     }
 
     /// Takes series away that have some of these pairs. Numbers of pairs and symbols that nobody has
     /// any more are free; see `may_reuse`.
     pub(super) fn remove(&mut self, slots: &RoaringBitmap, pairs: &HashSet<u32>) {
         *Arc::make_mut(&mut self.all) -= slots;
-        self.generation += 1;
         let mut gone: HashSet<u32> = HashSet::new();
         for pair in pairs {
             if self.lists.get_mut(*pair as usize).is_some_and(|list| list.remove(slots)) {
@@ -231,18 +226,17 @@ impl Postings {
         &self.symbols
     }
 
-    /// Goes up whenever a series comes or goes.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// Bytes of memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists: usize = self.lists.iter().map(|list| match list {
-            List::Few(few) => few.capacity() * 4,
-            List::Many(many) => many.serialized_size() + 64,
-            _ => 0,
-        }).sum();
+        let lists: usize = self
+            .lists
+            .iter()
+            .map(|list| match list {
+                List::Few(few) => few.capacity() * 4,
+                List::Many(many) => many.serialized_size() + 64,
+                _ => 0,
+            })
+            .sum();
         self.symbols.memory_bytes()
             + self.pair_count * 8
             + self.lists.capacity() * size_of::<List>()
@@ -334,7 +328,10 @@ mod tests {
                 pairs.extend(labels);
             }
         }
-        assert_eq!(slots(&postings, "job", "job3"), (0..10).map(|n| n * 10 + 3).collect::<Vec<_>>());
+        assert_eq!(
+            slots(&postings, "job", "job3"),
+            (0..10).map(|n| n * 10 + 3).collect::<Vec<_>>()
+        );
         assert_eq!(slots(&postings, "pod", "pod7"), [7]);
         assert_eq!(slots(&postings, "x", "pod1").len(), 100);
         assert_eq!(postings.pairs_of("pod").len(), 100);
