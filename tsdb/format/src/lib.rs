@@ -47,6 +47,8 @@
 //!   index                     index         labels as symbols
 //!   chunks/000001 ...         chunks        records;  chunkenc: what is in them
 //!   tombstones                tombstones
+//! wal/ wbl/                   wal           pages, segments;  record: what is in them
+//! chunks_head/                head_chunks   full chunks of the head
 //! ```
 //!
 //! | module | what |
@@ -56,6 +58,8 @@
 //! | [`index`] | symbols, series, postings, their offset table, the table of contents |
 //! | [`tombstones`] | deleted intervals |
 //! | [`meta`] | meta.json, unknown fields kept; ULIDs |
+//! | [`mod@wal`], [`record`] | segments of the write-ahead log, and their records |
+//! | [`head_chunks`] | files of the head's full chunks |
 //! | [`labels`] | label sets, their order, their text |
 //! | [`varint`], [`mod@checksum`] | what all of them are made of |
 //!
@@ -73,6 +77,7 @@ pub mod chunks;
 mod error;
 #[cfg(test)]
 mod golden_vectors;
+pub mod head_chunks;
 pub mod index;
 pub mod labels;
 pub mod meta;

@@ -156,6 +156,20 @@ pub fn decode_stone(bytes: &[u8]) -> Option<((u64, Interval), usize)> {
     Some(((series, Interval { min, max }), a + b + c))
 }
 
+/// Adds `new` to intervals in order that are apart from each other, which they stay: those that it
+/// overlaps or touches become one with it. An interval that ends before it begins is nothing.
+pub fn add_interval(to: &mut Vec<Interval>, new: Interval) {
+    if new.min > new.max {
+        return;
+    }
+    let begin = to.partition_point(|other| other.max.saturating_add(1) < new.min);
+    let end = to.partition_point(|other| other.min <= new.max.saturating_add(1)).max(begin);
+    let united = to.get(begin..end).unwrap_or_default().iter().fold(new, |united, other| {
+        Interval { min: united.min.min(other.min), max: united.max.max(other.max) }
+    });
+    to.splice(begin..end, [united]);
+}
+
 impl FromIterator<(u64, Interval)> for Tombstones {
     fn from_iter<T: IntoIterator<Item = (u64, Interval)>>(stones: T) -> Self {
         let mut stones: Vec<(u64, Interval)> = stones.into_iter().collect();
@@ -200,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_at_the_end_of_time_is_added() {
+        let mut all = vec![interval(i64::MIN, 0)];
+        add_interval(&mut all, interval(5, i64::MAX));
+        add_interval(&mut all, interval(9, 8));
+        assert_eq!(all, [interval(i64::MIN, 0), interval(5, i64::MAX)]);
+        add_interval(&mut all, interval(1, 4));
+        assert_eq!(all, [interval(i64::MIN, i64::MAX)]);
+    }
+
+    #[test]
     fn an_empty_file_has_nine_bytes() {
         let bytes = Tombstones::default().encode();
         assert_eq!(bytes, [0x01, 0x30, 0xBA, 0x30, 1, 0, 0, 0, 0]);
@@ -207,6 +231,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn adding_one_by_one_is_as_good_as_all_at_once(
+            spans in prop::collection::vec((-50i64..50, 0i64..20), 0..30),
+        ) {
+            let spans = spans.into_iter().map(|(min, len)| interval(min, min + len));
+            let mut added = Vec::new();
+            let all: Tombstones =
+                spans.inspect(|span| add_interval(&mut added, *span)).map(|s| (7, s)).collect();
+            prop_assert_eq!(added, all.get(7));
+        }
+
         #[test]
         fn stones_survive_and_damage_is_seen(
             stones in prop::collection::vec((0u64..9, -50i64..50, 0i64..20), 0..30),

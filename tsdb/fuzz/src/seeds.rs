@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tsdb_format::chunkenc::Encoding;
 use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, decode_chunk};
+use tsdb_format::head_chunks::{HeadChunk, encode_head_chunk, head_chunks_header};
 use tsdb_format::index::{IndexVersion, PostingsList, PostingsTable, SeriesEntry, TOC_BYTES, Toc};
 
 use crate::Target;
@@ -27,6 +28,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         (_, Some(encoding)) => chunks(encoding),
         ("reencode", _) => pairs(),
         ("segment", _) => files("chunks/000001"),
+        ("head_chunks", _) => head_chunk_files(),
         ("index", _) => files("index"),
         ("tombstones", _) => files("tombstones"),
         ("meta", _) => files("meta.json"),
@@ -108,6 +110,31 @@ fn chunks(encoding: Encoding) -> Vec<Vec<u8>> {
                 found.push(record.data.to_vec());
             }
             rest = rest.get(record.record_bytes..).unwrap_or_default();
+        }
+    }
+    found
+}
+
+/// Head chunk files of a few chunks each, of all encodings, in order and out of order, with and
+/// without zeros behind them.
+fn head_chunk_files() -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    for encoding in Encoding::ALL {
+        for (number, several) in chunks(encoding).chunks(3).take(8).enumerate() {
+            let mut file = head_chunks_header().to_vec();
+            for (series, data) in several.iter().enumerate() {
+                let chunk = HeadChunk {
+                    series_ref: ((series as u64 + 1) << (8 * number)).into(),
+                    min_time: 1_000 * number as i64,
+                    max_time: 2_000 + series as i64,
+                    encoding: encoding as u8,
+                    is_out_of_order: (number + series) % 3 == 0,
+                    data,
+                };
+                encode_head_chunk(&mut file, &chunk);
+            }
+            file.resize(file.len() + [0, 3, 100][number % 3], 0);
+            found.push(file);
         }
     }
     found

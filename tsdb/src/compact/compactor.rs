@@ -204,6 +204,18 @@ impl Compactor {
     /// samples are not accounted for, when a limit, the disk or the budget is too small, or when
     /// it was cancelled. Nothing is published then and nothing left behind.
     pub fn merge(&self, sources: &[PathBuf], dest: &Path) -> Result<Merged, CompactError> {
+        self.merge_then(sources, dest, &mut || {})
+    }
+
+    /// As [`Self::merge`], but calls `before_publish` when the block is written and nothing is left
+    /// but to look at the sources once more and to publish; not if no samples are left. Whoever
+    /// changes sources can be kept out from there on.
+    pub(crate) fn merge_then(
+        &self,
+        sources: &[PathBuf],
+        dest: &Path,
+        before_publish: &mut dyn FnMut(),
+    ) -> Result<Merged, CompactError> {
         self.progress.enter(Phase::Open);
         refuse_output_in_source(sources, dest)?;
         let opened = self.open_sources(sources)?;
@@ -251,6 +263,7 @@ impl Compactor {
         if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
             return Err(CompactError::Altered { what: "meta.json" });
         }
+        before_publish();
         let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {

@@ -92,6 +92,7 @@ pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
     Doubt, FAILED_MARKS_FILE, ListedBlock, Listing, Superseded, Undeleted, list_blocks,
 };
+pub(crate) use directory::{NextCompaction, Standing};
 pub use dry_run::DryRun;
 pub use error::{CompactError, HeadFault, LedgerMismatch, NotHeld, SourceError, SourceFault};
 pub use ledger::Ledger;
@@ -100,7 +101,9 @@ pub use plan_block::{group_key, plan_block};
 pub(crate) use prepared::{PreparedBatch, PreparedOptions, build_prepared};
 pub use progress::{CancelToken, Phase, Progress};
 #[cfg(not(any(test, feature = "test-util")))]
-pub(crate) use reencode::{ChunkInput, EncodedChunk, EncodedChunks, Reencoder, digest_chunk};
+pub(crate) use reencode::{
+    ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, digest_chunk,
+};
 #[cfg(any(test, feature = "test-util"))]
 pub use reencode::{
     ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, TrimCounts, digest_chunk,

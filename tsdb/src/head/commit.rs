@@ -11,7 +11,7 @@
 use std::mem::take;
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, STALE_NAN_BITS, ValueType};
-use tsdb_format::record::SampleId;
+use tsdb_format::record::{FloatSample, SampleId, SampleVersion};
 
 use super::append::AnyHistogram;
 use super::appender::Appender;
@@ -19,8 +19,10 @@ use super::batch::{Batch, Queued, QueuedHistogram};
 use super::classify::{Bounds, Order};
 use super::cut::ChunkOptions;
 use super::error::{AppendError, HeadError};
+use super::ooo::{OooScratch, WblBatch};
 use super::page::{PAGE_SLOTS, Slot, Views};
 use super::queue::QUEUE_BYTES_MAX;
+use super::sample::SampleValue;
 use super::series::{FullChunk, Open};
 use super::shared::Shared;
 use super::store::Directory;
@@ -57,6 +59,25 @@ pub(super) struct Commit<'c> {
     pub(super) min_time: i64,
     pub(super) max_time: i64,
     pub(super) stale_series: i64,
+    late_floats: i64,
+    late_histograms: i64,
+    /// What came out of order; `None` if nothing did.
+    late: Option<Box<Late>>,
+}
+
+/// Samples of a commit that came out of order.
+struct Late {
+    batch: WblBatch,
+    scratch: OooScratch,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl Late {
+    fn new(version: SampleVersion) -> Box<Self> {
+        let (batch, scratch) = (WblBatch::new(version), OooScratch::default());
+        Box::new(Self { batch, scratch, min_time: i64::MAX, max_time: i64::MIN })
+    }
 }
 
 impl Appender<'_> {
@@ -79,11 +100,11 @@ impl Appender<'_> {
         for batch in &mut batches {
             commit.add(batch);
         }
-        let outcome = commit.finish();
+        let done = commit.finish();
         drop(gate);
         self.scratch.batch = batches.pop().unwrap_or_default();
         self.scratch.clear();
-        outcome
+        Ok(done)
     }
 
     /// Forgets everything. Series that were made stay, and are logged.
@@ -158,6 +179,9 @@ impl<'c> Commit<'c> {
             min_time: i64::MAX,
             max_time: i64::MIN,
             stale_series: 0,
+            late_floats: 0,
+            late_histograms: 0,
+            late: None,
         }
     }
 
@@ -298,12 +322,47 @@ impl<'c> Commit<'c> {
         is_added
     }
 
-    fn insert_float(&mut self, _slot: &mut Slot<'_>, _queued: &Queued) {
-        self.done.refused += 1;
+    fn insert_float(&mut self, slot: &mut Slot<'_>, queued: &Queued) {
+        let FloatSample { id, value } = queued.sample;
+        let is_in = self.insert(slot, id, SampleValue::Float(value));
+        self.done.floats += u64::from(is_in);
+        self.late_floats += i64::from(is_in);
     }
 
-    fn insert_histogram(&mut self, _slot: &mut Slot<'_>, _id: SampleId, _value: AnyHistogram<'_>) {
-        self.done.refused += 1;
+    fn insert_histogram(&mut self, slot: &mut Slot<'_>, id: SampleId, value: AnyHistogram<'_>) {
+        let value = match value {
+            AnyHistogram::Int(value) => SampleValue::Histogram(value),
+            AnyHistogram::Float(value) => SampleValue::FloatHistogram(value),
+        };
+        let is_in = self.insert(slot, id, value);
+        self.done.histograms += u64::from(is_in);
+        self.late_histograms += i64::from(is_in);
+    }
+
+    /// Inserts a sample out of order, and notes it for the write-behind log.
+    fn insert(&mut self, slot: &mut Slot<'_>, id: SampleId, value: SampleValue<'_>) -> bool {
+        let head = self.head;
+        let late = self.late.get_or_insert_with(|| Late::new(head.sample_version()));
+        let series_ref = slot.cold.series_ref.into();
+        let series = slot.cold.out_of_order.get_or_insert_default();
+        let times = (id.start_timestamp_ms, id.timestamp_ms);
+        let mut writer = head.ooo_writer(&mut late.scratch);
+        let inserted = series.insert(series_ref, times, value, &mut writer);
+        if let Some(refs) = inserted.begun {
+            late.batch.marker(series_ref, refs);
+            head.counters.chunks_created.add(1);
+        }
+        if !inserted.is_inserted {
+            self.done.duplicates += 1;
+            return false;
+        }
+        slot.cold.is_doomed = false;
+        slot.publish();
+        late.batch.sample(SampleId { series_ref, ..id }, value);
+        late.min_time = late.min_time.min(id.timestamp_ms);
+        late.max_time = late.max_time.max(id.timestamp_ms);
+        self.done.out_of_order += 1;
+        true
     }
 
     fn refuse(&mut self, error: &AppendError) {
@@ -318,16 +377,34 @@ impl<'c> Commit<'c> {
     }
 
     /// Lets others know what was added, and passes full chunks on.
-    pub(super) fn finish(mut self) -> Result<Committed, HeadError> {
+    pub(super) fn finish(mut self) -> Committed {
         let Self { head, done, .. } = self;
         head.counters.floats_appended.add(done.floats as i64);
         head.counters.histograms_appended.add(done.histograms as i64);
         head.counters.stale_series.add(self.stale_series);
         head.times.extend(self.min_time, self.max_time);
-        if !self.full.is_empty() && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX {
-            head.map_chunks()?;
+        if let Some(late) = &mut self.late {
+            head.counters.ooo_floats_appended.add(self.late_floats);
+            head.counters.ooo_histograms_appended.add(self.late_histograms);
+            head.times.extend_ooo(late.min_time, late.max_time);
+            // They are in memory, and in the write-ahead log: as in Prometheus, what fails here is
+            // told and no error of the commit.
+            if let Some(wbl) = &*head.wbl()
+                && let Err(error) = wbl.log(late.batch.records())
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "logging out-of-order samples failed");
+            }
         }
-        Ok(done)
+        if !self.full.is_empty()
+            && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX
+            && let Err(error) = head.map_chunks()
+        {
+            // They stay in memory, and the log has what is in them.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "writing full chunks failed");
+        }
+        done
     }
 }
 

@@ -62,7 +62,8 @@ impl Shared {
         Some(self.found(slot))
     }
 
-    /// Makes a series, with `series_ref` or the next reference, unless somebody was faster.
+    /// Makes a series, unless somebody was faster: with the next reference, or with `series_ref`,
+    /// which a log has, so that limits do not matter.
     pub(super) fn create(
         &self,
         labels: &Labels,
@@ -79,9 +80,11 @@ impl Shared {
         {
             return Ok(self.found(slot));
         }
-        if is_full {
+        if is_full && series_ref.is_none() {
             return Err(AppendError::SeriesLimit { max });
         }
+        // A view may know what the free numbers were.
+        index.postings.may_reuse = self.registry.views().newest == 0;
         memo.ids.clear();
         for (at, (name, value)) in present(labels).enumerate() {
             let id = match memo.found.get(at) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::chunk_files::ChunkFilesError;
 use super::histogram_check::HistogramError;
 use crate::vfs::VfsError;
 use crate::wal::WalError;
@@ -92,6 +93,9 @@ pub enum HeadError {
     /// A log could not be read or written.
     #[error(transparent)]
     Wal(#[from] WalError),
+    /// `chunks_head` could not be read or written.
+    #[error(transparent)]
+    ChunkFiles(#[from] ChunkFilesError),
     /// Something could not be read.
     #[error("cannot read {}", path.display())]
     Read {
@@ -114,4 +118,20 @@ pub enum HeadError {
     /// The head was closed.
     #[error("the head is closed")]
     Closed,
+}
+
+impl HeadError {
+    /// Whether a file was not there: it may have been removed by its owner while it was being read,
+    /// so that it is worth another try.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let source = match self {
+            Self::Read { source, .. }
+            | Self::Wal(WalError::Read { source, .. })
+            | Self::ChunkFiles(ChunkFilesError::Read { source, .. }) => source,
+            Self::Vfs(error) | Self::Wal(WalError::Vfs(error)) => &error.source,
+            _ => return false,
+        };
+        source.kind() == std::io::ErrorKind::NotFound
+    }
 }

@@ -2,21 +2,27 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use tsdb_format::labels::Labels;
 
 use super::appender::Appender;
+use super::chunk_files::{ChunkFiles, ChunkFilesError, ChunkFilesOptions};
 use super::counters::HeadStats;
 use super::error::HeadError;
 use super::options::HeadOptions;
+use super::read_only::ReadOnlyVfs;
+use super::replay::{Filled, ReplayError, ReplayOptions, ReplayProgress, Replayed, replay};
 use super::sample::Exemplar;
-use super::series::Place;
+use super::series::{FullChunk, Place};
 use super::shared::Shared;
+use super::store::Directory;
+use super::truncate::Truncated;
 use super::view::HeadView;
 use crate::compact::CancelToken;
-use crate::query::TimeRange;
+use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
@@ -26,24 +32,51 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head in `dir`, which holds `wal`, `wbl` and `chunks_head`. Samples below `min_valid_time`
-    /// are in blocks.
+    /// A head of what is in `dir`: `chunks_head`, `wal` and `wbl` are replayed, damage in them is
+    /// repaired, and new segments are begun. Samples below `min_valid_time` are in blocks.
     ///
     /// # Errors
-    /// An option can't be, the directory can't be read, or an effect failed.
+    /// An option can't be, something can't be read, an effect failed, or it was cancelled.
     pub fn open(
         vfs: Arc<dyn Vfs>,
         dir: &Path,
         min_valid_time: i64,
         options: HeadOptions,
-        _cancel: &CancelToken,
-    ) -> Result<Arc<Self>, HeadError> {
-        check_options(&options)?;
+        cancel: &CancelToken,
+        progress: &ReplayProgress,
+    ) -> Result<(Arc<Self>, Replayed), HeadError> {
+        let replaying = Opening { vfs: &vfs, dir, min_valid_time, cancel, progress };
+        let (shared, replayed) = replaying.replay(&options, false)?;
         let wal = Wal::open(vfs.clone(), &dir.join("wal"), options.wal)?;
-        let shared = Shared::new(vfs, dir.to_owned(), options);
-        shared.times.min_valid.store(min_valid_time, Ordering::Release);
-        *shared.wal.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(wal);
-        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+        // A log that is there is cleaned up some day, also where no more samples are taken so.
+        let wbl_dir = dir.join("wbl");
+        let has_wbl = options.out_of_order_window_ms > 0 || wbl_dir.exists();
+        let wbl = if has_wbl { Some(Wal::open(vfs, &wbl_dir, options.wal)?) } else { None };
+        *shared.wal.write().unwrap_or_else(PoisonError::into_inner) = Some(wal);
+        *shared.wbl.write().unwrap_or_else(PoisonError::into_inner) = wbl;
+        Ok((Arc::new(Self { shared: Arc::new(shared) }), replayed))
+    }
+
+    /// As [`Head::open`], but nothing is changed, and nothing can be appended: for a look at what
+    /// another process owns. What is damaged ends its log.
+    ///
+    /// # Errors
+    /// As [`Head::open`].
+    pub fn open_read_only(
+        dir: &Path,
+        min_valid_time: i64,
+        options: HeadOptions,
+        cancel: &CancelToken,
+    ) -> Result<(Arc<Self>, Replayed), HeadError> {
+        let vfs: Arc<dyn Vfs> = Arc::new(ReadOnlyVfs);
+        let progress = ReplayProgress::new();
+        let replaying = Opening { vfs: &vfs, dir, min_valid_time, cancel, progress: &progress };
+        let (shared, replayed) = replaying.replay(&options, true)?;
+        Ok((Arc::new(Self { shared: Arc::new(shared) }), replayed))
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Begins to append.
@@ -114,6 +147,31 @@ impl Head {
         self.shared.stats()
     }
 
+    /// Deletes the samples of a range from the series that all matchers match; of how many series.
+    ///
+    /// # Errors
+    /// The log can't be written to; nothing is deleted then.
+    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64, HeadError> {
+        self.shared.delete(matchers, range)
+    }
+
+    /// Drops what is before `mint`, for which blocks stand: from memory, files and log. Views that
+    /// are open keep what they see.
+    ///
+    /// # Errors
+    /// An effect failed. Memory is truncated even so.
+    pub fn truncate(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate(mint)
+    }
+
+    /// Takes what truncations had to leave because of open views or appenders.
+    ///
+    /// # Errors
+    /// An effect failed.
+    pub fn collect(&self) -> Result<Truncated, HeadError> {
+        self.shared.collect_rest()
+    }
+
     /// Writes full chunks to `chunks_head`.
     ///
     /// # Errors
@@ -127,12 +185,63 @@ impl Head {
     /// # Errors
     /// An effect failed.
     pub fn close(&self) -> Result<(), HeadError> {
-        self.shared.map_chunks()?;
-        let wal = self.shared.wal.write().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        match wal {
-            Some(wal) => Ok(wal.close()?),
-            None => Ok(()),
+        let shared = &*self.shared;
+        shared.map_chunks()?;
+        for log in [&shared.wal, &shared.wbl] {
+            let log = log.write().unwrap_or_else(PoisonError::into_inner).take();
+            log.map_or(Ok(()), Wal::close)?;
         }
+        Ok(shared.files.close()?)
+    }
+}
+
+/// What a head is made of.
+struct Opening<'o> {
+    vfs: &'o Arc<dyn Vfs>,
+    dir: &'o Path,
+    min_valid_time: i64,
+    cancel: &'o CancelToken,
+    progress: &'o ReplayProgress,
+}
+
+impl Opening<'_> {
+    fn replay(
+        &self,
+        options: &HeadOptions,
+        is_read_only: bool,
+    ) -> Result<(Shared, Replayed), HeadError> {
+        check_options(options)?;
+        let Self { vfs, dir, min_valid_time, cancel, progress } = *self;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = if options.threads == 0 { cores() } else { options.threads };
+        let chunk_files = ChunkFilesOptions { threads, ..ChunkFilesOptions::default() };
+        let replaying = ReplayOptions {
+            vfs,
+            dir,
+            min_valid_time,
+            threads,
+            chunk_files,
+            is_read_only,
+            cancel,
+            progress,
+        };
+        let make = |files: &ChunkFiles| {
+            Filled::new(Shared::new(vfs.clone(), dir.to_owned(), options.clone(), files.clone()))
+        };
+        let (filled, _, replayed) = replay(&replaying, make).map_err(|error| match error {
+            ReplayError::Wal(error) => error.into(),
+            ReplayError::ChunkFiles(error) => error.into(),
+            ReplayError::Head(error) => error,
+            ReplayError::Cancelled => HeadError::Cancelled,
+        })?;
+        let times = &filled.shared.times;
+        times.min_valid.store(min_valid_time, Ordering::Release);
+        // Loaded chunks may reach below.
+        if times.is_initialized() {
+            times.min.fetch_max(min_valid_time, Ordering::AcqRel);
+        }
+        filled.shared.collect_after_replay();
+        Ok((filled.shared, replayed))
     }
 }
 
@@ -150,8 +259,56 @@ impl Shared {
 
     /// Writes full chunks to `chunks_head`; how many.
     pub(super) fn map_chunks(&self) -> Result<u64, HeadError> {
-        let _ = Place::Memory;
-        Ok(0)
+        let directory = self.directory();
+        let written = self.queue.drain(|chunk| self.write_chunk(&directory, chunk))?;
+        self.files.flush()?;
+        Ok(written)
+    }
+
+    /// Writes chunks of a replay; those that can't be written wait with others.
+    pub(super) fn write_chunks(&self, directory: &Directory, chunks: &mut Vec<FullChunk>) {
+        let written = chunks
+            .iter()
+            .take_while(|chunk| match self.write_chunk(directory, chunk) {
+                Ok(()) => true,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "writing a head chunk failed; it stays in memory");
+                    false
+                }
+            })
+            .count();
+        chunks.drain(..written);
+        if !chunks.is_empty() {
+            self.queue.push(chunks);
+        }
+    }
+
+    /// Writes a chunk, and has its series know where it is.
+    fn write_chunk(
+        &self,
+        directory: &Directory,
+        chunk: &FullChunk,
+    ) -> Result<(), ChunkFilesError> {
+        let chunk_ref = self.files.write(&tsdb_format::head_chunks::HeadChunk {
+            series_ref: chunk.series_ref.into(),
+            min_time: chunk.min_time,
+            max_time: chunk.max_time,
+            encoding: chunk.encoding as u8,
+            is_out_of_order: false,
+            data: &chunk.data,
+        })?;
+        self.counters.chunks_mapped.add(1);
+        let Some(page) = directory.page(chunk.slot) else { return Ok(()) };
+        let mut inner = page.lock();
+        let cold = inner.cold_mut(chunk.slot);
+        if cold.series_ref == chunk.series_ref && !cold.chunks.is_empty() {
+            let at = usize::from(chunk.number.wrapping_sub(cold.number_of(0)));
+            if let Some(closed) = cold.chunks.get_mut(at) {
+                closed.place = Place::File(chunk_ref);
+            }
+        }
+        Ok(())
     }
 
     fn stats(&self) -> HeadStats {

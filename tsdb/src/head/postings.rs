@@ -119,6 +119,8 @@ pub(super) struct Postings {
     hasher: DefaultHashBuilder,
     names: HashMap<u32, Vec<u32>>,
     free: Vec<u32>,
+    /// Whether free numbers may be given out.
+    pub(super) may_reuse: bool,
     all: Arc<RoaringBitmap>,
     /// Goes up whenever a series comes or goes.
     generation: u64,
@@ -144,9 +146,9 @@ impl Postings {
         {
             return *id;
         }
-        let name = self.symbols.acquire(name);
-        let value = self.symbols.acquire(value);
-        let id = match self.free.pop() {
+        let name = self.symbols.acquire(name, self.may_reuse);
+        let value = self.symbols.acquire(value, self.may_reuse);
+        let id = match self.free.pop_if(|_| self.may_reuse) {
             Some(id) => {
                 self.set_pair(id, (name, value));
                 id
@@ -173,7 +175,7 @@ impl Postings {
     }
 
     /// Takes series away that have some of these pairs. Numbers of pairs and symbols that nobody has
-    /// any more are free at once, so there must be no view that knows them.
+    /// any more are free; see `may_reuse`.
     pub(super) fn remove(&mut self, slots: &RoaringBitmap, pairs: &HashSet<u32>) {
         *Arc::make_mut(&mut self.all) -= slots;
         self.generation += 1;
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn series_are_found_by_label_until_they_go() {
-        let mut postings = Postings::default();
+        let mut postings = Postings { may_reuse: true, ..Postings::default() };
         let mut pairs = HashSet::new();
         for slot in 0..100u32 {
             let (pod, job) = (format!("pod{slot}"), format!("job{}", slot % 10));

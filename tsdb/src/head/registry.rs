@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::page::Views;
 use crate::query::TimeRange;
@@ -79,9 +80,19 @@ impl Registry {
         is_later(open.appenders.keys().next()) && is_later(open.views.keys().next())
     }
 
-    /// Whether no view is open.
-    pub(super) fn has_no_views(&self) -> bool {
-        self.lock().views.is_empty()
+    /// Whether all views that were open at the mark are closed, but for number `except`.
+    pub(super) fn are_views_past(&self, mark: u64, except: u64) -> bool {
+        self.lock().views.keys().find(|id| **id != except).is_none_or(|id| *id > mark)
+    }
+
+    /// As [`Self::is_past`], but waits up to `wait` for appenders, and view number `except` does not
+    /// count.
+    pub(super) fn wait_past(&self, mark: u64, wait: Duration, except: u64) -> bool {
+        let is_open =
+            |open: &mut OpenOnes| open.appenders.keys().next().is_some_and(|id| *id <= mark);
+        let waited = self.appender_closed.wait_timeout_while(self.lock(), wait, is_open);
+        let is_timeout = waited.is_ok_and(|(_, waited)| waited.timed_out());
+        !is_timeout && self.are_views_past(mark, except)
     }
 
     /// How many appenders are open.

@@ -58,7 +58,7 @@ impl<'a> Sample<'a> {
 }
 
 /// One observation of a series, and where to find out more about it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Exemplar {
     /// Such as a trace's id. Empty values count as absent.
     pub labels: Labels,

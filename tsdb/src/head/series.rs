@@ -7,6 +7,7 @@ use tsdb_format::chunkenc::{
 };
 use tsdb_format::record::HeadChunkRef;
 
+use super::ooo::OooSeries;
 use super::page::{Hot, LOOK_CLOSER, NO_SAMPLE, PAGE_SLOTS, Slot};
 use super::sample::Metadata;
 
@@ -21,6 +22,8 @@ pub(super) struct Cold {
     /// The open chunk of histograms, or the last one there was.
     pub(super) histogram: Option<Box<OpenHistogram>>,
     pub(super) metadata: Option<Box<Metadata>>,
+    /// What came out of order.
+    pub(super) out_of_order: Option<Box<OooSeries>>,
     /// Of the open chunk, or the next one to be opened. Wraps around.
     pub(super) chunk_number: u16,
     pub(super) open: Open,
@@ -93,6 +96,7 @@ impl Cold {
             chunks: Vec::new(),
             histogram: None,
             metadata: None,
+            out_of_order: None,
             chunk_number: 0,
             open: Open::Nothing,
             last_kind: ValueType::Float,

@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
-use tsdb_format::record::HeadSeriesRef;
+use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
 
 use super::batch::Scratch;
+use super::chunk_files::ChunkFiles;
 use super::counters::Counters;
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
+use super::gc::Collection;
 use super::index::Index;
+use super::ooo::OooEncoding;
 use super::options::HeadOptions;
 use super::queue::Queue;
 use super::registry::Registry;
@@ -36,15 +39,20 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) times: Times,
     pub(super) last_ref: AtomicU64,
+    /// Out-of-order chunks up to this one are in blocks.
+    pub(super) late_truncated: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
+    /// The log of samples that came out of order; `None` unless such are taken.
+    pub(super) wbl: RwLock<Option<Wal>>,
+    pub(super) files: ChunkFiles,
     pub(super) queue: Queue,
     pub(super) exemplars: Exemplars,
     /// Deleted intervals by slot, in order and apart from each other.
     pub(super) tombstones: RwLock<HashMap<u32, Vec<Interval>>>,
     /// Series that were dropped, and up to when the log may have samples of them.
     pub(super) wal_expiries: Mutex<HashMap<HeadSeriesRef, i64>>,
-    /// One truncation at a time.
-    pub(super) truncating: Mutex<()>,
+    /// Held by who truncates; what it could not take yet.
+    pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
     /// Buffers of appenders that are done.
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -106,7 +114,12 @@ impl Times {
 }
 
 impl Shared {
-    pub(super) fn new(vfs: Arc<dyn Vfs>, dir: PathBuf, options: HeadOptions) -> Self {
+    pub(super) fn new(
+        vfs: Arc<dyn Vfs>,
+        dir: PathBuf,
+        options: HeadOptions,
+        files: ChunkFiles,
+    ) -> Self {
         Self {
             exemplars: Exemplars::new(options.exemplars_max, options.out_of_order_window_ms),
             options,
@@ -118,11 +131,14 @@ impl Shared {
             registry: Registry::default(),
             times: Times::default(),
             last_ref: AtomicU64::new(0),
+            late_truncated: AtomicU64::new(0),
             wal: RwLock::default(),
+            wbl: RwLock::default(),
+            files,
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
-            truncating: Mutex::default(),
+            collection: Mutex::default(),
             counters: Counters::default(),
             scratch: Mutex::default(),
         }
@@ -142,6 +158,19 @@ impl Shared {
             is_xor2: self.options.float_encoding == FloatEncoding::Xor2,
             histogram_starts: self.options.histogram_start_timestamps,
             store_starts: self.options.store_start_timestamps,
+        }
+    }
+
+    /// How samples are logged.
+    pub(super) fn sample_version(&self) -> SampleVersion {
+        if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 }
+    }
+
+    /// How out-of-order chunks are encoded.
+    pub(super) fn ooo_encoding(&self) -> OooEncoding {
+        OooEncoding {
+            is_xor2: self.options.float_encoding == FloatEncoding::Xor2,
+            histogram_starts: self.options.histogram_start_timestamps,
         }
     }
 
@@ -175,6 +204,11 @@ impl Shared {
     /// The log to write to; `None` once the head is closed.
     pub(super) fn wal(&self) -> RwLockReadGuard<'_, Option<Wal>> {
         self.wal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The log of samples that came out of order.
+    pub(super) fn wbl(&self) -> RwLockReadGuard<'_, Option<Wal>> {
+        self.wbl.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn expiries(&self) -> MutexGuard<'_, HashMap<HeadSeriesRef, i64>> {

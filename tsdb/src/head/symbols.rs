@@ -115,15 +115,16 @@ impl SymbolText {
 }
 
 impl Symbols {
-    /// The number of a string, which gets one use more.
-    pub(super) fn acquire(&mut self, text: &str) -> u32 {
+    /// The number of a string, which gets one use more. A new one may get a free number if
+    /// `may_reuse`.
+    pub(super) fn acquire(&mut self, text: &str, may_reuse: bool) -> u32 {
         let hash = short(self.hasher.hash_one(text));
         let Self { text: all, table, uses, free, .. } = self;
         let is_it = |&(_, id): &(u32, u32)| all.get(id) == Some(text);
         let id = match table.entry(long(hash), is_it, |&(hash, _)| long(hash)) {
             Entry::Occupied(found) => found.get().1,
             Entry::Vacant(place) => {
-                let id = match free.pop() {
+                let id = match free.pop_if(|_| may_reuse) {
                     Some(id) => {
                         all.replace(id, text);
                         id
@@ -148,8 +149,7 @@ impl Symbols {
         self.table.find(long(hash), is_it).map(|(_, id)| *id)
     }
 
-    /// Takes a use away. A number without any is given to another string at once, so there must be
-    /// no view that knows it.
+    /// Takes a use away. A number without any is free.
     pub(super) fn release(&mut self, id: u32) {
         let Some(uses) = self.uses.get_mut(id as usize) else { return };
         *uses -= 1;
@@ -204,11 +204,11 @@ mod tests {
     fn strings_are_kept_once_and_views_stand_still() {
         let mut symbols = Symbols::default();
         let names: Vec<String> = (0..3000).map(|n| format!("name{n}")).collect();
-        let ids: Vec<u32> = names.iter().map(|name| symbols.acquire(name)).collect();
+        let ids: Vec<u32> = names.iter().map(|name| symbols.acquire(name, true)).collect();
         assert_eq!(ids, (0..3000).collect::<Vec<u32>>());
-        assert_eq!(symbols.acquire("name7"), 7);
+        assert_eq!(symbols.acquire("name7", true), 7);
         let frozen = symbols.text().clone();
-        assert_eq!(symbols.acquire("later"), 3000);
+        assert_eq!(symbols.acquire("later", true), 3000);
         assert_eq!((frozen.get(3000), symbols.text().get(3000)), (None, Some("later")));
         assert_eq!(frozen.get(2999), Some("name2999"));
         assert_eq!(symbols.find("name2999"), Some(2999));
@@ -219,9 +219,9 @@ mod tests {
     fn numbers_without_use_are_free() {
         let mut symbols = Symbols::default();
         for n in 0..2000 {
-            symbols.acquire(&format!("name{n}"));
+            symbols.acquire(&format!("name{n}"), true);
         }
-        symbols.acquire("name5");
+        symbols.acquire("name5", true);
         symbols.release(5);
         assert_eq!(symbols.find("name5"), Some(5), "one use is left");
         for id in (0..1024).filter(|id| id % 4 != 0) {
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(symbols.find("name4"), Some(4));
         assert_eq!(symbols.text().get(8), Some("name8"));
         assert_eq!(symbols.len(), 2000 - 768);
-        let again = symbols.acquire("new");
+        let again = symbols.acquire("new", true);
         assert!(again < 1024);
         assert_eq!(symbols.text().get(again), Some("new"));
         assert_eq!(symbols.used().count(), symbols.len());

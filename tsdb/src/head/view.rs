@@ -11,11 +11,13 @@ use std::sync::atomic::Ordering;
 
 use roaring::RoaringBitmap;
 use tsdb_format::chunkenc::Encoding;
-use tsdb_format::record::HeadSeriesRef;
+use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 use tsdb_format::tombstones::Interval;
 
+use super::chunk_files::{ChunkFilesError, LoadedChunk, MappedChunk};
 use super::error::HeadError;
 use super::history::Visible;
+use super::ooo::{OooScratch, OooSeries};
 use super::page::PageInner;
 use super::postings::LabelText;
 use super::series::{ClosedChunk, Cold, Open, Place};
@@ -35,6 +37,8 @@ struct Frozen {
     /// Of the head, at that time.
     min_time: i64,
     max_time: i64,
+    /// Out-of-order chunks that it sees: those behind the first, up to the last, or all.
+    late: (u64, Option<HeadChunkRef>),
     text: LabelText,
     directory: Arc<Directory>,
 }
@@ -53,6 +57,7 @@ pub(crate) struct HeadSeries {
     pub(crate) deleted: Vec<Interval>,
     /// Bytes of chunks that are still written to.
     copied: Vec<u8>,
+    scratch: OooScratch,
 }
 
 /// A chunk of a head.
@@ -73,6 +78,7 @@ pub(crate) struct HeadChunk {
 enum ChunkData {
     Shared(Arc<[u8]>),
     Copied(Range<usize>),
+    Mapped(MappedChunk),
 }
 
 impl HeadView {
@@ -83,9 +89,24 @@ impl HeadView {
         let (min_time, max_time) =
             (min_time.load(Ordering::Acquire), max_time.load(Ordering::Acquire));
         drop(gate);
+        let late = (shared.late_truncated.load(Ordering::Acquire), None);
         let text = shared.index().postings.text();
         let directory = shared.directory();
-        Self(Arc::new(Frozen { shared, id, range, min_time, max_time, text, directory }))
+        Self(Arc::new(Frozen { shared, id, range, min_time, max_time, late, text, directory }))
+    }
+
+    /// A view that sees no other out-of-order chunks than those in files up to `last`.
+    pub(super) fn with_late_up_to(shared: Arc<Shared>, range: TimeRange, last: HeadChunkRef) -> Self {
+        let mut view = Self::new(shared, range);
+        if let Some(frozen) = Arc::get_mut(&mut view.0) {
+            frozen.late.1 = Some(last);
+        }
+        view
+    }
+
+    /// Its number in the registry.
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// What the view was made for.
@@ -177,8 +198,11 @@ impl HeadView {
         }
         out.series_ref = cold.series_ref.into();
         self.read_chunks(&inner, id, out)?;
-        drop(inner);
         out.out_of_order_from = out.chunks.len();
+        if let Some(late) = &cold.out_of_order {
+            self.read_out_of_order(late, out)?;
+        }
+        drop(inner);
         let stones = self.0.shared.tombstones.read();
         let stones = stones.unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(deleted) = stones.get(&id) {
@@ -246,9 +270,51 @@ impl HeadView {
         let data = match &chunk.place {
             Place::Memory(data) if !open => ChunkData::Shared(data.clone()),
             Place::Memory(data) => out.copy(data, encoding, samples),
-            Place::File(_) => return Ok(()),
+            Place::File(chunk_ref) => {
+                let data = self.0.shared.files.chunk(*chunk_ref)?;
+                if open { out.copy(&data, encoding, samples) } else { ChunkData::Mapped(data) }
+            }
         };
         out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open, data });
+        Ok(())
+    }
+}
+
+impl HeadView {
+    /// Reads the out-of-order chunks: those in files, then what the open one would become.
+    fn read_out_of_order(&self, late: &OooSeries, out: &mut HeadSeries) -> Result<(), HeadError> {
+        let TimeRange { mint, maxt, .. } = self.0.range;
+        let is_wanted = |min_time: i64, max_time: i64| min_time <= maxt && mint <= max_time;
+        let (after, up_to) = self.0.late;
+        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time)) {
+            let number = chunk.chunk_ref.get();
+            if number <= after || up_to.is_some_and(|last| chunk.chunk_ref > last) {
+                continue;
+            }
+            let LoadedChunk { min_time, max_time, samples, encoding, .. } = *chunk;
+            let data = ChunkData::Mapped(self.0.shared.files.chunk(chunk.chunk_ref)?);
+            out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open: false, data });
+        }
+        let Some(open) = late.open().filter(|_| up_to.is_none()) else { return Ok(()) };
+        if !open.times().is_some_and(|(min_time, max_time)| is_wanted(min_time, max_time)) {
+            return Ok(());
+        }
+        let HeadSeries { scratch, chunks, copied, .. } = out;
+        let encoded = scratch
+            .encode(open, (i64::MIN, i64::MAX), self.0.shared.ooo_encoding())
+            .map_err(ChunkFilesError::Unencodable)?;
+        for chunk in &encoded.chunks {
+            let begin = copied.len();
+            copied.extend_from_slice(encoded.arena.get(chunk.range.clone()).unwrap_or_default());
+            chunks.push(HeadChunk {
+                min_time: chunk.min_time,
+                max_time: chunk.max_time,
+                encoding: chunk.encoding,
+                samples: chunk.samples as u16,
+                open: false,
+                data: ChunkData::Copied(begin..copied.len()),
+            });
+        }
         Ok(())
     }
 }
@@ -258,6 +324,7 @@ impl HeadSeries {
     pub(crate) fn data(&self, at: usize) -> &[u8] {
         match self.chunks.get(at).map(|chunk| &chunk.data) {
             Some(ChunkData::Shared(data)) => data,
+            Some(ChunkData::Mapped(data)) => data,
             Some(ChunkData::Copied(range)) => self.copied.get(range.clone()).unwrap_or_default(),
             None => &[],
         }

@@ -61,6 +61,7 @@ mod tests;
 pub use buckets::{Bucket, buckets, float_buckets};
 pub use cursor::LabelPairs;
 pub use error::QueryError;
+pub(crate) use lookup::select as select_refs;
 pub use matcher::{MatchOp, Matcher};
 pub use querier::Querier;
 pub use range::TimeRange;

@@ -24,6 +24,8 @@ pub enum Operation {
     CreateDir,
     /// Renaming a file or directory.
     Rename,
+    /// Giving a file a second name.
+    Link,
     /// Making the entries of a directory durable.
     SyncDir,
     /// Removing a file.
@@ -45,6 +47,7 @@ impl fmt::Display for Operation {
             Self::Read => "read",
             Self::CreateDir => "create directory",
             Self::Rename => "rename",
+            Self::Link => "link",
             Self::SyncDir => "sync directory",
             Self::RemoveFile => "remove",
             Self::RemoveDir => "remove directory",

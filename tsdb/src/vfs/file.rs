@@ -47,6 +47,16 @@ pub trait Vfs: Send + Sync {
     /// The OS refuses.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), VfsError>;
 
+    /// Gives the file `from` a second name, within one filesystem. Unless it is implemented it
+    /// refuses, as a filesystem without links does; then copy.
+    ///
+    /// # Errors
+    /// The OS refuses, also when there is something at `to`.
+    fn hard_link(&self, from: &Path, _to: &Path) -> Result<(), VfsError> {
+        let source = io::Error::from(io::ErrorKind::Unsupported);
+        Err(VfsError::new(Operation::Link, from, source))
+    }
+
     /// Makes the entries of the directory `path` durable.
     ///
     /// # Errors

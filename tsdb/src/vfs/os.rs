@@ -72,6 +72,10 @@ impl Vfs for OsVfs {
         fs::rename(from, to).map_err(|source| VfsError::new(Operation::Rename, from, source))
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<(), VfsError> {
+        fs::hard_link(from, to).map_err(|source| VfsError::new(Operation::Link, from, source))
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
         File::open(path)
             .and_then(|dir| dir.sync_all())

@@ -31,9 +31,13 @@ pub struct OpenFloats {
     samples: u16,
     words: u16,
     used: u8,
-    is_xor2: bool,
-    is_stale: bool,
+    flags: u8,
 }
+
+/// The encoding is 4.
+const XOR2: u8 = 1;
+/// The last value is a stale marker.
+const STALE: u8 = 2;
 
 /// The start timestamps of an open chunk of encoding 4. One of encoding 1 leaves it alone.
 #[derive(Debug, Clone, Copy, Default)]
@@ -78,22 +82,21 @@ impl OpenFloats {
             samples: 0,
             words: 0,
             used: header_bytes as u8 * 8,
-            is_xor2,
-            is_stale: false,
+            flags: if is_xor2 { XOR2 } else { 0 },
         }
     }
 
     /// How the samples are packed.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
-        if self.is_xor2 { Encoding::Xor2 } else { Encoding::Xor }
+        if self.is_xor2() { Encoding::Xor2 } else { Encoding::Xor }
     }
 
     /// Whether the encoding is 4.
     #[must_use]
     #[inline]
     pub fn is_xor2(&self) -> bool {
-        self.is_xor2
+        self.flags & XOR2 != 0
     }
 
     /// How many samples there are.
@@ -127,7 +130,7 @@ impl OpenFloats {
     #[must_use]
     #[inline]
     pub fn last_bits(&self) -> u64 {
-        if self.is_stale { STALE_NAN_BITS } else { self.bits }
+        if self.flags & STALE != 0 { STALE_NAN_BITS } else { self.bits }
     }
 
     /// Appends a sample: its start timestamp (0: none; encoding 1 drops it), time, and value. The
@@ -143,7 +146,7 @@ impl OpenFloats {
         let bits = value.to_bits();
         let mut words =
             Words { word: self.word, used: self.used.into(), count: self.words, put };
-        if self.is_xor2 {
+        if self.is_xor2() {
             let Self { t: last, t_delta, bits: baseline, window, .. } = *self;
             let mut state = Xor2State { t: last, t_delta, baseline, window };
             state.append(&mut words, &mut starts.0, self.samples, st, t, bits);
@@ -156,7 +159,8 @@ impl OpenFloats {
             (self.bits, self.window) = (state.value.bits, state.value.window);
         }
         self.t = t;
-        self.is_stale = bits == STALE_NAN_BITS;
+        let stale = if bits == STALE_NAN_BITS { STALE } else { 0 };
+        self.flags = self.flags & !STALE | stale;
         self.word = words.word;
         self.used = words.used as u8;
         self.words = words.count;
@@ -186,7 +190,7 @@ impl OpenFloats {
         }
         let [high, low] = samples.min(self.samples).to_be_bytes();
         let header = [high, low, starts.0.header];
-        let header_bytes = if self.is_xor2 { xor2::HEADER_BYTES } else { xor::HEADER_BYTES };
+        let header_bytes = if self.is_xor2() { xor2::HEADER_BYTES } else { xor::HEADER_BYTES };
         let into = out.get_mut(begin..).unwrap_or_default();
         for (byte, header) in into.iter_mut().zip(header).take(header_bytes) {
             *byte = header;

@@ -1,7 +1,10 @@
-//! Segments, tombstones, `meta.json`.
+//! Segments, head chunk files, tombstones, `meta.json`.
 
 use tsdb_format::chunks::{
     SEGMENT_HEADER_BYTES, check_segment_header, decode_chunk, encode_chunk, record_len,
+};
+use tsdb_format::head_chunks::{
+    HEADER_BYTES, HeadChunks, decode_head_chunk, encode_head_chunk, head_chunk_record_len, head_chunks_header,
 };
 use tsdb_format::meta::BlockMeta;
 use tsdb_format::tombstones::Tombstones;
@@ -24,6 +27,48 @@ pub(super) fn check_segment(data: &[u8]) {
             assert_eq!(rest.get(..record.record_bytes), Some(again.as_slice()));
         }
         rest = rest.get(record.record_bytes..).unwrap_or_default();
+    }
+}
+
+/// Reads `data` as a head chunk file, whatever its header. What was read is in front of where
+/// reading ended, and survives being written again.
+pub(super) fn check_head_chunks(data: &[u8]) {
+    let _ = HeadChunks::new(data);
+    let mut file = head_chunks_header().to_vec();
+    file.extend_from_slice(data.get(HEADER_BYTES..).unwrap_or(data));
+    let (read, good_bytes) = head_chunks(&file);
+    let mut again = head_chunks_header().to_vec();
+    for (offset, record_bytes) in read {
+        let from = file.get(offset..).unwrap_or_default();
+        let record = decode_head_chunk(from).unwrap_or_else(|error| panic!("{error}"));
+        let start = again.len();
+        encode_head_chunk(&mut again, &record.chunk);
+        let canonical = head_chunk_record_len(record.chunk.data.len());
+        assert_eq!(again.len() - start, canonical);
+        if canonical == record_bytes {
+            assert_eq!(again.get(start..), file.get(offset..offset + record_bytes));
+        }
+    }
+    assert!(good_bytes <= file.len() as u64);
+}
+
+/// Where the chunks of a file are, how long, and where reading ends.
+fn head_chunks(file: &[u8]) -> (Vec<(usize, usize)>, u64) {
+    let mut chunks = HeadChunks::new(file).unwrap_or_else(|error| panic!("{error}"));
+    let mut read = Vec::new();
+    loop {
+        match chunks.next_chunk() {
+            Ok(Some((offset, _))) => {
+                let offset = offset as usize;
+                read.push((offset, chunks.offset() as usize - offset));
+            }
+            Ok(None) => return (read, chunks.offset()),
+            Err(error) => {
+                assert!(error.offset_bytes <= file.len() as u64, "{error}");
+                assert_eq!(chunks.next_chunk(), Err(error));
+                return (read, chunks.offset());
+            }
+        }
     }
 }
 

@@ -78,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     }),
     Target::new("reencode", 4096, reencode::check),
     Target::new("segment", 8, files::check_segment),
+    Target::new("head_chunks", 16, files::check_head_chunks),
     Target::new("symbols", 32, index::check_symbols),
     Target::new("series", 64, index::check_series),
     Target::new("postings", 16, index::check_postings),

@@ -17,6 +17,7 @@ mod blame;
 mod failed;
 mod report;
 mod scan;
+mod steps;
 mod superseded;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use self::failed::FailedMarks;
 pub use self::report::{DirectoryCompaction, DirectoryError, DirectoryReport, Undeleted};
 pub(super) use self::scan::mark_of;
 pub use self::scan::{BrokenBlock, ListedBlock, Listing, list_blocks};
+pub(crate) use self::steps::{NextCompaction, Standing};
 pub use self::superseded::{Dispute, Doubt, Superseded};
 use super::compactor::{Compactor, Merged};
 use super::error::CompactError;

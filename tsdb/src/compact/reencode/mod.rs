@@ -94,7 +94,13 @@ impl EncodedChunks {
         self.chunks.clear();
     }
 
-    fn push(&mut self, encoding: Encoding, data: &[u8], times: (i64, i64), samples: u32) {
+    pub(crate) fn push(
+        &mut self,
+        encoding: Encoding,
+        data: &[u8],
+        times: (i64, i64),
+        samples: u32,
+    ) {
         let start = self.arena.len();
         self.arena.extend_from_slice(data);
         let range = start..self.arena.len();
@@ -125,6 +131,8 @@ pub struct MergeCounts {
     /// Samples left out because they stand at `i64::MIN`, the timestamp that Prometheus's merge
     /// takes for that of a sample before the first one.
     pub at_min_time: u64,
+    /// Samples left out because they are outside of the times that were asked for.
+    pub out_of_range: u64,
     /// The sum of the digests of `samples_out`, taken where they were decoded; what
     /// [`digest_chunk`] gives for the merged chunks has to add up to it.
     pub digest: u64,
@@ -195,6 +203,36 @@ impl Reencoder {
             decoder: ChunkDecoder::new(),
             floats: FloatSamples::default(),
         }
+    }
+
+    /// An encoder that cuts merged chunks as the head's out-of-order flush does it: by size. Floats
+    /// without a start timestamp are XOR, and kinds of chunks change less often, see `writer`.
+    #[must_use]
+    pub(crate) fn by_size() -> Self {
+        let writer = writer::ChunkWriter::by_size();
+        Self { writer, ..Self::new(FloatEncoding::Xor) }
+    }
+
+    /// As [`Reencoder::merge_group`], but only samples of the times `kept` stay. What stays is found
+    /// out before: a sample that is left out for its time may have superseded another.
+    ///
+    /// # Errors
+    /// As [`Reencoder::merge_group`].
+    pub(crate) fn merge_group_within(
+        &mut self,
+        group: &[ChunkInput<'_>],
+        kept: Interval,
+        out: &mut EncodedChunks,
+    ) -> Result<MergeCounts, ReencodeError> {
+        self.writer.keep_only(Some(kept));
+        let result = self.merge_group(group, out);
+        let dropped = self.writer.keep_only(None);
+        result.map(|counts| MergeCounts {
+            samples_out: counts.samples_out - dropped.samples,
+            out_of_range: dropped.samples,
+            digest: counts.digest.wrapping_sub(dropped.digest),
+            ..counts
+        })
     }
 
     /// Merges overlapping chunks of one series into chunks of at most 120 samples, appended to

@@ -4,21 +4,52 @@
 //! have start timestamps; where a float has a start timestamp and the chunk can't store one (but
 //! not where the next one has none); and where a histogram does not fit, see
 //! [`ChunkAppender::append_histogram`]. There is no limit in bytes.
+//!
+//! Cut by size, as the out-of-order flush does it, a chunk ends past 1005 bytes; one of histograms
+//! past 1024, but not with 10 samples or fewer. There is no limit in samples, and histograms may
+//! cease to have start timestamps, like floats.
 
 use tsdb_format::chunkenc::{
     AppendError, ChunkAppender, Encoding, FloatHistogram, Histogram, HistogramAppend, ValueType,
 };
 
-use super::{EncodedChunks, FloatEncoding};
+use tsdb_format::tombstones::Interval;
+
+use super::{EncodedChunks, FloatEncoding, digest};
 
 /// The most samples in a merged chunk.
 const SAMPLES_MAX: usize = 120;
+/// By size: a float chunk with more bytes takes no sample.
+const FLOAT_BYTES_MAX: usize = 1005;
+/// By size: a histogram chunk with more bytes takes no sample, if it has enough.
+const HISTOGRAM_BYTES_MAX: usize = 1024;
+/// By size: a histogram chunk takes one more than so many samples, whatever its size.
+const HISTOGRAM_SAMPLES_MIN: usize = 10;
+
+/// When a chunk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    AtSamples,
+    BySize,
+}
+
+/// Samples that are not written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Dropped {
+    pub(super) samples: u64,
+    /// The sum of their digests.
+    pub(super) digest: u64,
+}
 
 /// Writes merged chunks.
 #[derive(Debug)]
 pub(super) struct ChunkWriter {
     pub(super) appender: ChunkAppender,
     float_encoding: FloatEncoding,
+    cut: Cut,
+    /// Other samples are dropped; `None`: none are.
+    kept: Option<Interval>,
+    dropped: Dropped,
     is_open: bool,
     samples: usize,
     min_time: i64,
@@ -30,6 +61,9 @@ impl ChunkWriter {
         Self {
             appender: ChunkAppender::new(Encoding::Xor),
             float_encoding,
+            cut: Cut::AtSamples,
+            kept: None,
+            dropped: Dropped::default(),
             is_open: false,
             samples: 0,
             min_time: 0,
@@ -37,8 +71,31 @@ impl ChunkWriter {
         }
     }
 
-    /// Forgets an open chunk.
+    pub(super) fn by_size() -> Self {
+        Self { cut: Cut::BySize, ..Self::new(FloatEncoding::Xor) }
+    }
+
+    /// From now on only samples of these times are written. What was dropped until now.
+    pub(super) fn keep_only(&mut self, kept: Option<Interval>) -> Dropped {
+        self.kept = kept;
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Whether a sample is to be written. If not, its digest is booked.
+    #[inline]
+    fn keeps(&mut self, t: i64, digest: impl FnOnce() -> u64) -> bool {
+        let Some(Interval { min, max }) = self.kept else { return true };
+        let is_kept = (min..=max).contains(&t);
+        if !is_kept {
+            self.dropped.samples += 1;
+            self.dropped.digest = self.dropped.digest.wrapping_add(digest());
+        }
+        is_kept
+    }
+
+    /// Forgets an open chunk, and what was dropped until now.
     pub(super) fn abandon(&mut self) {
+        self.dropped = Dropped::default();
         self.is_open = false;
     }
 
@@ -69,16 +126,36 @@ impl ChunkWriter {
     fn prepare(&mut self, value: ValueType, has_st: bool, out: &mut EncodedChunks) {
         let encoding = self.appender.encoding();
         let wanted = self.wanted(value, has_st);
-        let fits = encoding == wanted
-            || (value == ValueType::Float && encoding == Encoding::Xor2)
-            || (value == ValueType::Float && encoding == Encoding::Xor && !has_st);
-        if self.is_open && self.samples < SAMPLES_MAX && fits {
+        let has_room = match self.cut {
+            Cut::AtSamples => {
+                let fits = encoding == wanted
+                    || (value == ValueType::Float && encoding == Encoding::Xor2)
+                    || (value == ValueType::Float && encoding == Encoding::Xor && !has_st);
+                self.samples < SAMPLES_MAX && fits
+            }
+            Cut::BySize => {
+                let fits = encoding.value_type() == value
+                    && (encoding.has_start_timestamps() || !has_st);
+                fits && !self.is_large()
+            }
+        };
+        if self.is_open && has_room {
             return;
         }
         self.close(out);
         self.appender.reset(wanted);
         self.is_open = true;
         self.samples = 0;
+    }
+
+    /// Whether the open chunk is full, by size.
+    fn is_large(&self) -> bool {
+        let bytes = self.appender.len_bytes();
+        if self.appender.encoding().is_histogram() {
+            bytes > HISTOGRAM_BYTES_MAX && self.samples > HISTOGRAM_SAMPLES_MIN
+        } else {
+            bytes > FLOAT_BYTES_MAX
+        }
     }
 
     /// Books a sample that was appended.
@@ -99,6 +176,9 @@ impl ChunkWriter {
         value: f64,
         out: &mut EncodedChunks,
     ) -> Result<(), AppendError> {
+        if !self.keeps(t, || digest::of_float(st, t, value)) {
+            return Ok(());
+        }
         self.prepare(ValueType::Float, st != 0, out);
         self.appender.append_float(st, t, value)?;
         self.appended(t);
@@ -112,6 +192,10 @@ impl ChunkWriter {
         mut values: &[f64],
         out: &mut EncodedChunks,
     ) -> Result<(), AppendError> {
+        if self.cut == Cut::BySize || self.kept.is_some() {
+            let mut each = timestamps.iter().zip(values);
+            return each.try_for_each(|(&t, &value)| self.push_float(0, t, value, out));
+        }
         while !timestamps.is_empty() {
             self.prepare(ValueType::Float, false, out);
             let count = timestamps.len().min(SAMPLES_MAX - self.samples);
@@ -135,6 +219,9 @@ impl ChunkWriter {
         histogram: &Histogram,
         out: &mut EncodedChunks,
     ) -> Result<(), AppendError> {
+        if !self.keeps(t, || digest::of_histogram(st, t, histogram)) {
+            return Ok(());
+        }
         self.prepare(ValueType::Histogram, st != 0, out);
         let how = self.appender.append_histogram(None, st, t, histogram, false)?;
         self.histogram_appended(how, t, out);
@@ -148,6 +235,9 @@ impl ChunkWriter {
         histogram: &FloatHistogram,
         out: &mut EncodedChunks,
     ) -> Result<(), AppendError> {
+        if !self.keeps(t, || digest::of_float_histogram(st, t, histogram)) {
+            return Ok(());
+        }
         self.prepare(ValueType::FloatHistogram, st != 0, out);
         let how = self.appender.append_float_histogram(None, st, t, histogram, false)?;
         self.histogram_appended(how, t, out);

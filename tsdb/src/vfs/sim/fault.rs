@@ -65,6 +65,10 @@ impl Plan {
         self.fired
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     pub(super) fn reads(&self) -> usize {
         self.reads
     }

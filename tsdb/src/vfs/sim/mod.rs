@@ -151,6 +151,12 @@ impl SimVfs {
         self.lock().plan.fired()
     }
 
+    /// Whether [`FaultKind::Stop`] has happened: nothing has an effect any more.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.lock().plan.is_stopped()
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
