@@ -18,7 +18,7 @@ use uncached_io::AlignedBuf;
 use super::batch::{Batch, LongSeries};
 use super::budget::{LongShares, Shares};
 use super::compactor::Compactor;
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, LimitedPart, SourceFault};
 use super::files::FileKey;
 use super::index::INDEX_BYTES_MAX;
 use super::listing::{ListReader, ListedChunk};
@@ -374,11 +374,11 @@ impl Layout {
             }
         }
         if self.index_position > INDEX_BYTES_MAX {
-            return Err(CompactError::limit("index bytes", self.index_position, INDEX_BYTES_MAX));
+            return Err(CompactError::limit(LimitedPart::Index, self.index_position, INDEX_BYTES_MAX));
         }
         if table_bytes > u64::from(u32::MAX) {
             let limit = u64::from(u32::MAX);
-            return Err(CompactError::limit("postings offset table bytes", table_bytes, limit));
+            return Err(CompactError::limit(LimitedPart::PostingsTable, table_bytes, limit));
         }
         self.run.index_bytes = postings_start + postings_bytes + table_bytes + 52;
         Ok(self.run)
