@@ -97,6 +97,8 @@ pub(super) struct Run {
     pub(super) last_start: u32,
     /// Where fetching ends; a last chunk that is longer is fetched again.
     pub(super) end: u64,
+    /// Whether that is where another chunk begins, rather than a guess.
+    pub(super) ends_at_chunk: bool,
 }
 
 /// Where the record of an output chunk lies until it is written.

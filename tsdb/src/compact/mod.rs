@@ -55,6 +55,7 @@ mod mutation;
 #[cfg(test)]
 #[path = "tests/mutation.rs"]
 mod mutation;
+mod open_sources;
 mod pipeline;
 mod plan_block;
 pub mod planner;
@@ -67,6 +68,7 @@ mod progress;
     expect(unreachable_pub, reason = "public for the fuzz targets alone")
 )]
 mod reencode;
+mod sample_counts;
 mod segment_cut;
 mod segments;
 mod series;
@@ -92,7 +94,11 @@ pub use directory::{
     Doubt, FAILED_MARKS_FILE, ListedBlock, Listing, Superseded, Undeleted, list_blocks,
 };
 pub use dry_run::DryRun;
-pub use error::{CompactError, LedgerMismatch, NotHeld, SourceError, SourceFault};
+pub use error::{
+    AlteredPart, BudgetedPart, CompactError, CountedPart, Disagreement, Incompatibility, Lack,
+    LedgerMismatch, LimitedPart, Mismatch, NotHeld, SourceError, SourceFault, SourceRule,
+    SummedPart,
+};
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};

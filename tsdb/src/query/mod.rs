@@ -65,7 +65,7 @@ pub use range::TimeRange;
 pub use raw_chunks::{RawChunk, RawChunks};
 pub use re2::{PatternError, PatternErrorKind};
 pub use samples::Samples;
-pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
+pub use selector::{SelectorError, SelectorErrorKind, SelectorPart, parse_selector};
 pub use series_set::{Series, SeriesSet};
 pub use tsdb_format::chunkenc::{
     CounterResetHint, Encoding, FloatHistogram, Histogram, STALE_NAN_BITS, SparseHistogram,
