@@ -6,7 +6,7 @@ use std::io;
 use tsdb::block::lock::LockError;
 use tsdb::block::publish::PublishError;
 use tsdb::compact::{CompactError, SourceFault};
-use tsdb::vfs::{Operation, SpaceError, VfsError};
+use tsdb::vfs::{NotAFile, Operation, SpaceError, VfsError};
 use tsdb_format::meta::MetaError;
 
 use crate::units::display_bytes;
@@ -56,6 +56,7 @@ pub(crate) fn advice(error: &CompactError) -> Option<&'static str> {
         CompactError::Source(source) => advice_on_source(&source.fault),
         CompactError::Vfs(error) => advice_on_effect(error),
         CompactError::Publish(PublishError::Vfs(error)) => advice_on_effect(error),
+        CompactError::Publish(PublishError::Inspect { source, .. }) => advice_on_io(source),
         CompactError::Lock(LockError::Io { source, .. }) => advice_on_io(source),
         CompactError::Space(error) => match **error {
             SpaceError::Unknown { ref source, .. } => advice_on_io(source),
@@ -93,7 +94,8 @@ fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
              no block at all; restore it from a backup, or move the directory away",
         );
     }
-    if error.source.kind() == io::ErrorKind::NotFound && error.operation == Operation::Open {
+    let absent = error.source.kind() == io::ErrorKind::NotFound;
+    if absent && matches!(error.operation, Operation::Open | Operation::List) {
         return Some("the block is not whole; restore it from a backup, or move it away");
     }
     if error.is_out_of_space() {
@@ -115,6 +117,9 @@ pub(crate) fn advice_on_cause(error: &(dyn Error + 'static)) -> Option<&'static 
 }
 
 pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {
+    if NotAFile::cause_of(error).is_some() {
+        return Some("take it away; if a file of a block should be there, restore the block");
+    }
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             Some("run as the user who owns the directory, or grant access to it")

@@ -27,7 +27,7 @@ use std::fmt;
 
 use crate::checksum::crc32c;
 use crate::varint::{put_uvarint, uvarint, uvarint_len};
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity};
 
 /// The first four bytes of a segment.
 pub const SEGMENT_MAGIC: u32 = 0x85BD_40DD;
@@ -61,7 +61,7 @@ impl BlockChunkRef {
     /// Offset in bytes from the start of the segment file.
     #[must_use]
     pub fn offset(self) -> u32 {
-        self.0 as u32
+        (self.0 & 0xffff_ffff) as u32
     }
 
     /// As it stands in the index.
@@ -139,14 +139,17 @@ pub fn decode_chunk(bytes: &[u8]) -> Result<ChunkRecord<'_>, DecodeError> {
     let rest = bytes.get(field_bytes..).unwrap_or_default();
     let room = rest.len().saturating_sub(ENCODING_BYTES + CRC_BYTES) as u64;
     let eof = || {
-        let kind =
-            DecodeErrorKind::TooLarge { what: "chunk length", found: data_bytes, limit: room };
+        let kind = DecodeErrorKind::TooLarge {
+            what: Quantity::ChunkLength,
+            found: data_bytes,
+            limit: room,
+        };
         DecodeError::new(0, kind)
     };
     if data_bytes > room {
         return Err(eof());
     }
-    let covered_bytes = ENCODING_BYTES + data_bytes as usize;
+    let covered_bytes = ENCODING_BYTES + usize::try_from(data_bytes).map_err(|_| eof())?;
     let (covered, behind) = rest.split_at_checked(covered_bytes).ok_or_else(eof)?;
     let (&encoding, data) = covered.split_first().ok_or_else(eof)?;
     let crc = behind.first_chunk().map(|crc| u32::from_be_bytes(*crc)).ok_or_else(eof)?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::rule::{Quantity, Rule};
+
 /// Why bytes could not be decoded, and where.
 ///
 /// The crate knows offsets, never paths: callers that do know the file add it.
@@ -49,15 +51,15 @@ pub enum DecodeErrorKind {
     #[error("{what} of {found} is over the limit of {limit}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Quantity,
         /// The value found.
         found: u64,
         /// The largest value that would do.
         limit: u64,
     },
     /// The bytes break a rule of the format.
-    #[error("{0}")]
-    Malformed(&'static str),
+    #[error(transparent)]
+    Malformed(#[from] Rule),
 }
 
 impl DecodeError {
@@ -75,8 +77,8 @@ impl DecodeError {
 
     /// A rule of the format is broken at `offset_bytes`.
     #[must_use]
-    pub fn malformed(offset_bytes: u64, what: &'static str) -> Self {
-        Self::new(offset_bytes, DecodeErrorKind::Malformed(what))
+    pub fn malformed(offset_bytes: u64, rule: Rule) -> Self {
+        Self::new(offset_bytes, DecodeErrorKind::Malformed(rule))
     }
 
     /// The same error, seen from a reader whose input starts `base_bytes` earlier.

@@ -71,6 +71,9 @@
 //! [`DecodeError`] says the offset in the bytes it was given and what is wrong there. It knows no
 //! path: whoever read the bytes adds that.
 
+// Whatever the bytes are, no number of theirs is cut and no index of theirs is out of range.
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::indexing_slicing))]
+
 pub mod checksum;
 pub mod chunkenc;
 pub mod chunks;
@@ -82,8 +85,10 @@ pub mod index;
 pub mod labels;
 pub mod meta;
 pub mod record;
+mod rule;
 pub mod tombstones;
 pub mod varint;
 pub mod wal;
 
 pub use error::{DecodeError, DecodeErrorKind};
+pub use rule::{Quantity, Rule};

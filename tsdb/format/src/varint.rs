@@ -55,10 +55,10 @@ pub fn varint(bytes: &[u8]) -> Option<(i64, usize)> {
 #[inline]
 pub fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push((value & 0x7f) as u8);
 }
 
 /// Appends `value` as a signed (zig-zag) varint.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use tsdb_format::chunkenc::Encoding;
 use tsdb_format::chunks::{BlockChunkRef, ChunkRecord, check_segment_header, decode_chunk};
-use tsdb_format::{DecodeError, DecodeErrorKind};
+use tsdb_format::{DecodeError, DecodeErrorKind, Quantity};
 
 use super::mapped::MappedFile;
-use super::open_error::OpenError;
+use super::open_error::{FilePart, OpenError};
 use super::read_error::{BlockPart, ReadError};
+use crate::vfs::Operation;
 
 /// A chunk of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl ChunkReader {
             let segment = MappedFile::open(path)?;
             check_segment_header(segment.bytes()).map_err(|source| OpenError::Damaged {
                 path: segment.path().to_owned(),
-                part: "header",
+                part: FilePart::Header,
                 source,
             })?;
             segments.push(segment);
@@ -78,7 +79,10 @@ impl ChunkReader {
     pub(super) fn record(&self, reference: BlockChunkRef) -> Result<ChunkRecord<'_>, DecodeError> {
         let segment = self.segment(reference.segment()).ok_or_else(|| {
             let (found, limit) = (u64::from(reference.segment()) + 1, self.segments.len() as u64);
-            DecodeError::new(0, DecodeErrorKind::TooLarge { what: "segment number", found, limit })
+            DecodeError::new(
+                0,
+                DecodeErrorKind::TooLarge { what: Quantity::SegmentNumber, found, limit },
+            )
         })?;
         let bytes = segment.bytes().get(reference.offset() as usize..).unwrap_or_default();
         decode_chunk(bytes)
@@ -98,8 +102,8 @@ fn segment_path(dir: &Path, number: u64) -> PathBuf {
 }
 
 /// The segment files in `dir`, in order. Files with other names are no business of ours.
-pub(super) fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let io = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
+pub(crate) fn segment_paths(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let io = |source| OpenError::io(Operation::List, dir, source);
     let mut numbers = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let name = entry.map_err(io)?.file_name();

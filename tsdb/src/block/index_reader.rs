@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use tsdb_format::DecodeError;
 use tsdb_format::index::{
     BlockSeriesRef, INDEX_HEADER_BYTES, IndexVersion, PostingsList, PostingsTable, SeriesEntry,
     SymbolTable, TOC_BYTES, Toc, Values,
 };
 use tsdb_format::labels::Labels;
+use tsdb_format::{DecodeError, Rule};
 
 use super::mapped::MappedFile;
-use super::open_error::OpenError;
+use super::open_error::{FilePart, OpenError};
 use super::read_error::{BlockPart, ReadError};
 
 /// The index of a block. Everything that it returns borrows from the mapped file.
@@ -43,12 +43,12 @@ impl BlockIndex {
             let path = file.path().to_owned();
             move |source| OpenError::Damaged { path, part, source }
         };
-        let version = IndexVersion::of(bytes).map_err(damaged("header"))?;
-        let toc =
-            decode_toc(bytes).map_err(damaged("table of contents, at the end of the file"))?;
-        let symbols = SymbolTable::open(bytes, version, toc.symbols).map_err(damaged("symbols"))?;
+        let version = IndexVersion::of(bytes).map_err(damaged(FilePart::Header))?;
+        let toc = decode_toc(bytes).map_err(damaged(FilePart::Toc))?;
+        let symbols =
+            SymbolTable::open(bytes, version, toc.symbols).map_err(damaged(FilePart::Symbols))?;
         let postings = PostingsTable::open(bytes, toc.postings_table)
-            .map_err(damaged("postings offset table"))?;
+            .map_err(damaged(FilePart::PostingsTable))?;
         Ok(Self { version, toc, symbols, postings, file })
     }
 
@@ -145,8 +145,8 @@ impl BlockIndex {
     pub fn all_postings(&self) -> Result<PostingsList<'_>, ReadError> {
         self.postings("", "")?.ok_or_else(|| {
             let at = self.toc.postings_table;
-            let what = "the postings offset table has no entry for it";
-            self.error(all_series(), DecodeError::malformed(at, what))
+            let rule = Rule::AllSeriesEntry;
+            self.error(all_series(), DecodeError::malformed(at, rule))
         })
     }
 
@@ -233,7 +233,7 @@ impl BlockIndex {
     fn series_offset(&self, series: BlockSeriesRef) -> Result<u64, DecodeError> {
         let offset = self.version.series_offset(series);
         if offset < self.toc.series {
-            return Err(DecodeError::malformed(offset, "reference points in front of all series"));
+            return Err(DecodeError::malformed(offset, Rule::SeriesReference));
         }
         Ok(offset)
     }
@@ -279,7 +279,7 @@ impl<'a> Iterator for LabelValues<'a> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|_| DecodeError::malformed(0, "label is not UTF-8"))
+    std::str::from_utf8(bytes).map_err(|_| DecodeError::malformed(0, Rule::LabelUtf8))
 }
 
 fn all_series() -> BlockPart {
@@ -298,7 +298,7 @@ fn decode_toc(index: &[u8]) -> Result<Toc, DecodeError> {
     let header = INDEX_HEADER_BYTES as u64;
     let order = [header, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
     if !order.is_sorted() || toc.postings > toc.postings_table || toc.postings < toc.series {
-        return Err(DecodeError::malformed(end, "the sections of the index are out of order"));
+        return Err(DecodeError::malformed(end, Rule::IndexSections));
     }
     Ok(toc)
 }

@@ -8,6 +8,7 @@ use tsdb_format::meta::BlockMeta;
 
 use super::open::{read_meta, read_meta_unnamed};
 use super::open_error::OpenError;
+use crate::vfs::Operation;
 
 /// A block of a data directory; nothing but its meta.json was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ pub struct BlockList {
 /// # Errors
 /// When `dir` can't be listed. A bad block is no error: it is among the problems.
 pub fn list_blocks(dir: &Path) -> Result<BlockList, OpenError> {
-    let io = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
+    let io = |source| OpenError::io(Operation::List, dir, source);
     let mut dirs = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();

@@ -12,6 +12,9 @@
 //! - [`DataDirLock::check`] tells, before anything that cannot be undone, whether the file under
 //!   the name is still ours.
 //!
+//! Whatever else stands under that name is refused: a pipe or a device could be locked as well, but
+//! nobody put it there for that, and on release it would be removed.
+//!
 //! The file gets the owner of the directory: left behind by a root process that was killed, it
 //! must not keep an unprivileged Prometheus from starting.
 //!
@@ -30,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use uncached_io::open_regular;
 
 /// Each lost attempt means that another process released the lock just then.
 const ATTEMPTS_MAX: usize = 16;
@@ -117,7 +121,8 @@ impl DataDirLock {
     /// # Errors
     /// As [`DataDirLock::acquire`].
     pub fn acquire_if_present(dir: &Path) -> Result<Option<Self>, LockError> {
-        Self::acquire_with(dir, |path| match OpenOptions::new().read(true).write(true).open(path) {
+        let open = |path: &Path| open_regular(path, OpenOptions::new().read(true).write(true));
+        Self::acquire_with(dir, |path| match open(path) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -208,7 +213,7 @@ fn open_lock_file(dir: &Path, path: &Path) -> io::Result<File> {
         }
         // Created as well, should it vanish meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            options.create(true).open(path)
+            open_regular(path, options.create(true))
         }
         Err(error) => Err(error),
     }

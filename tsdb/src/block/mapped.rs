@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use super::open_error::OpenError;
+use crate::vfs::{Operation, open_file};
 
 /// A file that does not change any more.
 #[derive(Debug)]
@@ -24,18 +25,13 @@ pub(super) struct MappedFile {
 impl MappedFile {
     /// Maps all of the file at `path`.
     pub(super) fn open(path: PathBuf) -> Result<Self, OpenError> {
-        let io = |action| {
-            let path = path.clone();
-            move |source| OpenError::Io { action, path, source }
+        let io = |operation| {
+            let path = &path;
+            move |source| OpenError::io(operation, path, source)
         };
-        // Before it is opened: opening a named pipe would wait for a writer.
-        let metadata = std::fs::metadata(&path).map_err(io("read"))?;
-        if !metadata.is_file() {
-            return Err(OpenError::NotAFile { path });
-        }
-        let file = File::open(&path).map_err(io("open"))?;
-        let len = file.metadata().map_err(io("read"))?.len();
-        let map = if len == 0 { None } else { Some(map(&file).map_err(io("map"))?) };
+        let file = open_file(&path).map_err(io(Operation::Open))?;
+        let len = file.metadata().map_err(io(Operation::Read))?.len();
+        let map = if len == 0 { None } else { Some(map(&file).map_err(io(Operation::Map))?) };
         Ok(Self { path, map })
     }
 

@@ -41,8 +41,10 @@ mod read_error;
 pub mod verify;
 
 pub use chunk_reader::BlockChunk;
+pub(crate) use chunk_reader::segment_paths;
 pub use index_reader::{BlockIndex, LabelValue, LabelValues};
 pub use list::{BlockList, ListProblem, ListedBlock, is_block_dir, list_blocks};
+pub(crate) use open::META_BYTES_MAX;
 pub use open::{Block, read_meta};
-pub use open_error::OpenError;
+pub use open_error::{FilePart, MetaRule, OpenError};
 pub use read_error::{BlockPart, ReadError};

@@ -1,7 +1,6 @@
 //! Opening a block for reading.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tsdb_format::chunks::BlockChunkRef;
@@ -11,11 +10,12 @@ use tsdb_format::tombstones::Tombstones;
 
 use super::chunk_reader::{BlockChunk, ChunkReader};
 use super::index_reader::BlockIndex;
-use super::open_error::OpenError;
+use super::open_error::{FilePart, MetaRule, OpenError};
 use super::read_error::ReadError;
+use crate::vfs::{Operation, read_file};
 
 /// No meta.json is longer than that.
-const META_BYTES_MAX: u64 = 64 << 20;
+pub(crate) const META_BYTES_MAX: u64 = 64 << 20;
 /// No tombstones file is longer than that.
 const TOMBSTONES_BYTES_MAX: u64 = 4 << 30;
 
@@ -137,13 +137,13 @@ pub fn read_meta(dir: &Path) -> Result<BlockMeta, OpenError> {
 /// The meta.json in the directory `dir`, whatever that is called.
 pub(super) fn read_meta_unnamed(dir: &Path) -> Result<BlockMeta, OpenError> {
     let path = dir.join("meta.json");
-    let bytes = match read_file(&path, META_BYTES_MAX) {
+    let bytes = match read_whole(&path, META_BYTES_MAX) {
         Err(OpenError::Io { source, .. }) if is_absent(&source) => {
             let is_dir = dir.metadata().map(|metadata| metadata.is_dir());
             return Err(match is_dir {
                 Ok(true) => OpenError::NoMeta { dir: dir.to_owned() },
                 Ok(false) => OpenError::NotADirectory { path: dir.to_owned() },
-                Err(source) => OpenError::Io { action: "open", path: dir.to_owned(), source },
+                Err(source) => OpenError::io(Operation::Open, dir, source),
             });
         }
         other => other?,
@@ -153,17 +153,17 @@ pub(super) fn read_meta_unnamed(dir: &Path) -> Result<BlockMeta, OpenError> {
         Err(source) => return Err(OpenError::Meta { path, source }),
     };
     if meta.min_time > meta.max_time {
-        return Err(OpenError::MetaContent { path, what: "minTime is greater than maxTime" });
+        return Err(OpenError::MetaContent { path, what: MetaRule::Times });
     }
     if meta.ulid.is_nil() {
-        return Err(OpenError::MetaContent { path, what: "the ULID is zero" });
+        return Err(OpenError::MetaContent { path, what: MetaRule::ZeroUlid });
     }
     Ok(meta)
 }
 
 /// The tombstones file at `path`; there is none where nothing was ever deleted.
 pub(super) fn read_tombstones(path: &Path) -> Result<Tombstones, OpenError> {
-    let bytes = match read_file(path, TOMBSTONES_BYTES_MAX) {
+    let bytes = match read_whole(path, TOMBSTONES_BYTES_MAX) {
         Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             return Ok(Tombstones::default());
         }
@@ -171,7 +171,7 @@ pub(super) fn read_tombstones(path: &Path) -> Result<Tombstones, OpenError> {
     };
     Tombstones::decode(&bytes).map_err(|source| OpenError::Damaged {
         path: path.to_owned(),
-        part: "tombstones",
+        part: FilePart::Tombstones,
         source,
     })
 }
@@ -180,17 +180,8 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, OpenError> {
-    let io = |source| OpenError::Io { action: "read", path: path.to_owned(), source };
-    if !path.metadata().map_err(io)?.is_file() {
-        return Err(OpenError::NotAFile { path: path.to_owned() });
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(io(io::Error::new(io::ErrorKind::FileTooLarge, "file is absurdly long")));
-    }
-    Ok(bytes)
+fn read_whole(path: &Path, bytes_max: u64) -> Result<Vec<u8>, OpenError> {
+    read_file(path, bytes_max).map_err(|error| OpenError::io(Operation::Read, path, error))
 }
 
 /// Finds out whether every segment reaches as far as the index says, by the last chunk in each.

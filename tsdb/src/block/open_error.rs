@@ -1,5 +1,6 @@
 //! Why a block can't be opened.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,16 +10,17 @@ use tsdb_format::index::BlockSeriesRef;
 use tsdb_format::meta::{InvalidBlockId, MetaError, Ulid};
 
 use super::read_error::ReadError;
+use crate::vfs::{NotAFile, Operation};
 
 /// Why a block could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The operating system refused.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {operation} {}", path.display())]
     Io {
         /// What was asked of it.
-        action: &'static str,
+        operation: Operation,
         /// The file or directory.
         path: PathBuf,
         /// Its answer.
@@ -31,10 +33,12 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A directory or device where a block has a file.
-    #[error("{} is not a regular file", path.display())]
+    #[error("{}: {found}", path.display())]
     NotAFile {
-        /// What stands there.
+        /// Where it stands.
         path: PathBuf,
+        /// What it is.
+        found: NotAFile,
     },
     /// There is no meta.json.
     #[error(
@@ -88,7 +92,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
         /// The contradiction.
-        what: &'static str,
+        what: MetaRule,
     },
     /// A file does not hold what it should.
     #[error("{}: {part}: {source}", path.display())]
@@ -96,7 +100,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
         /// Which part of it.
-        part: &'static str,
+        part: FilePart,
         /// What is wrong there.
         source: DecodeError,
     },
@@ -134,14 +138,63 @@ pub enum OpenError {
     },
 }
 
+/// What a `meta.json` has to say whatever the block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetaRule {
+    /// A block does not end before it begins.
+    #[error("minTime is greater than maxTime")]
+    Times,
+    /// A block has an identity.
+    #[error("the ULID is zero")]
+    ZeroUlid,
+}
+
+/// A part of a file that opening a block looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FilePart {
+    /// The first bytes of an index or a segment.
+    Header,
+    /// The table of contents of an index.
+    Toc,
+    /// The symbol table of an index.
+    Symbols,
+    /// The postings offset table of an index.
+    PostingsTable,
+    /// All of a tombstones file.
+    Tombstones,
+}
+
+impl fmt::Display for FilePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Toc => "table of contents, at the end of the file",
+            Self::Symbols => "symbols",
+            Self::PostingsTable => "postings offset table",
+            Self::Tombstones => "tombstones",
+        })
+    }
+}
+
 impl OpenError {
+    /// What the OS said of the file or directory at `path`.
+    pub(super) fn io(operation: Operation, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match NotAFile::cause_of(&source) {
+            Some(found) => Self::NotAFile { path, found },
+            None => Self::Io { operation, path, source },
+        }
+    }
+
     /// The file or directory that is to blame.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Self::Io { path, .. }
             | Self::NotADirectory { path }
-            | Self::NotAFile { path }
+            | Self::NotAFile { path, .. }
             | Self::Meta { path, .. }
             | Self::MetaContent { path, .. }
             | Self::Damaged { path, .. }

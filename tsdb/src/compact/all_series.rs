@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tsdb_format::checksum::crc32c_append;
 use tsdb_format::varint::uvarint;
 
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use super::files::FileKey;
 use super::source::Source;
 use super::window::Window;
@@ -18,13 +18,12 @@ pub(super) struct AllSeries {
     crc: u32,
 }
 
-const LIST_FAULT: SourceFault =
-    SourceFault::Malformed("the postings list of all series is cut off");
+const LIST_FAULT: SourceFault = SourceFault::Malformed(SourceRule::AllSeriesCutOff);
 
 impl AllSeries {
     pub(super) fn open(source: &Arc<Source>, window_bytes: usize) -> Result<Self, CompactError> {
         let key = FileKey::index(source.number());
-        let fault = |what| source.fault(key, SourceFault::Malformed(what));
+        let fault = |rule: SourceRule| source.fault(key, rule.into());
         let pool = || Arc::clone(source.pool());
         let mut table = Window::new(pool(), key, source.postings_table_section(), 4 << 10);
         let entry = table.peek(64)?.get(8..).unwrap_or_default();
@@ -33,12 +32,10 @@ impl AllSeries {
             [2, 0, 0, rest @ ..] => uvarint(rest).map(|(offset, _)| offset),
             _ => None,
         };
-        let offset = offset.ok_or_else(|| {
-            fault("the postings offset table does not begin with the list of all series")
-        })?;
+        let offset = offset.ok_or_else(|| fault(SourceRule::AllSeriesNotFirst))?;
         let section = source.postings_section();
         if !section.contains(&offset) {
-            return Err(fault("the list of all series lies outside of the postings"));
+            return Err(fault(SourceRule::AllSeriesOutside));
         }
         let window_bytes = window_bytes.max(4 << 10);
         let mut window = Window::new(pool(), key, offset..section.end, window_bytes);
@@ -72,7 +69,7 @@ impl AllSeries {
         self.stored_after = false;
         if value != self.crc {
             let fault = SourceFault::Checksum {
-                what: "postings list of all series",
+                what: SummedPart::AllSeries,
                 stored: value,
                 computed: self.crc,
             };

@@ -11,7 +11,7 @@ use tsdb_format::chunks::{encode_chunk, segment_header};
 use tsdb_format::meta::{BlockMeta, Ulid};
 use tsdb_format::tombstones::Tombstones;
 
-use super::error::CompactError;
+use super::error::{AlteredPart, CompactError};
 use super::index::{IndexOptions, IndexWriter};
 use super::ledger::Tally;
 use super::segment_cut::{SEGMENT_HEADER_BYTES, SegmentCut};
@@ -171,7 +171,7 @@ impl BlockBuilder {
         self.counts.chunks += std::mem::take(&mut self.series_chunks);
         let placed = std::mem::take(&mut self.placed);
         let indexed = self.index.end_series(labels, &placed)?;
-        indexed.ok_or(CompactError::Altered { what: "a series' entry in the index" })
+        indexed.ok_or(CompactError::Altered { what: AlteredPart::SeriesEntry })
     }
 
     /// Publishes the block. Counts in `meta` are filled in.
@@ -229,7 +229,7 @@ impl BlockBuilder {
 
 fn encode(meta: &BlockMeta) -> Result<Vec<u8>, CompactError> {
     // Plain values all of them: nothing in them can fail to become JSON.
-    meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })
+    meta.encode().map_err(|_| CompactError::Altered { what: AlteredPart::Meta })
 }
 
 /// What Prometheus gives under the usual umask.

@@ -19,7 +19,7 @@
 //! Stacks, code and the allocator's slack are not part of the budget; the bound on the whole
 //! process (64 MiB for the default budget) is that of the cgroup test.
 
-use super::error::CompactError;
+use super::error::{BudgetedPart, CompactError};
 use super::series::CursorWindows;
 
 /// What a compaction takes if nothing else is said: 48 MiB.
@@ -79,7 +79,7 @@ impl LongShares {
 
     /// The error of a group of `chunks` overlapping chunks, more than its share holds.
     pub(super) fn refuse_group(&self, chunks: u64) -> CompactError {
-        let what = "overlapping chunks of one series";
+        let what = BudgetedPart::OverlappingChunks;
         let need_bytes = chunks * GROUP_CHUNK_BYTES;
         let share_bytes = self.group_chunks_max * GROUP_CHUNK_BYTES;
         let least_bytes = (need_bytes.div_ceil(3) * 4).div_ceil(BATCHES_PARTS) * PARTS;

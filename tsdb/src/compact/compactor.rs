@@ -1,22 +1,20 @@
 //! Merging blocks into one: from directories to a published block.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tsdb_format::meta::{BlockMeta, BlockStats, Ulid, parse_block_id};
+use tsdb_format::meta::{BlockMeta, BlockStats, Ulid};
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
-use super::directory::mark_of;
-use super::error::{CompactError, LedgerMismatch, SourceError, SourceFault};
-use super::files::FilePool;
+use super::error::{AlteredPart, BudgetedPart, CompactError, LedgerMismatch, Mismatch};
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
 use super::mutation::Mutations;
+use super::open_sources::{refuse_output_in_source, segment_lengths, tombstone_bytes};
 use super::pipeline::{Pipeline, Populated};
-use super::plan_block::group_key;
 use super::progress::{CancelToken, Phase, Progress};
 use super::reencode::FloatEncoding;
+use super::sample_counts::refute_sample_counts;
 use super::segments::Counts;
 use super::source::Source;
 use super::stone_file::StoneFile;
@@ -26,13 +24,10 @@ use crate::block::leftovers;
 use crate::block::publish::{
     BlockOwnership, OwnershipRule, Published, SourceFingerprint, TempBlock,
 };
-use crate::block::verify::Verifier;
-use crate::vfs::{Operation, Vfs, VfsError};
+use crate::vfs::Vfs;
 
 /// Prometheus's size of a segment file: 512 MiB.
 pub const SEGMENT_BYTES_MAX: u64 = 512 << 20;
-/// Files of the sources that are open at a time.
-const OPEN_FILES_MAX: usize = 64;
 
 /// How blocks are merged. Start from [`CompactOptions::default`].
 #[derive(Debug, Clone)]
@@ -243,8 +238,10 @@ impl Compactor {
         let populated = self.populate(&opened.sources, &temp, &meta)?;
         let Populated { counts, ledger, index, unaccounted } = populated;
         meta.stats = stats(&counts);
-        refute_sample_counts(&opened.sources, ledger.samples_in)?;
-        if let Some(what) = unaccounted {
+        let budget = self.options.memory_budget_bytes;
+        let miscounted =
+            refute_sample_counts(&opened.sources, ledger.samples_in, budget, &self.cancel)?;
+        if let Some(what) = unaccounted.or(miscounted) {
             let verified = self.verify(&opened.sources, &temp, &meta, &ledger);
             return Err(name_mismatch(what, verified));
         }
@@ -259,9 +256,9 @@ impl Compactor {
         }
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
-        let json = meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })?;
+        let json = meta.encode().map_err(|_| CompactError::Altered { what: AlteredPart::Meta })?;
         if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
-            return Err(CompactError::Altered { what: "meta.json" });
+            return Err(CompactError::Altered { what: AlteredPart::Meta });
         }
         before_publish();
         let published = temp.publish(&json, &sources)?;
@@ -299,7 +296,7 @@ impl Compactor {
         if left_bytes == 0 {
             return Ok(());
         }
-        let what = "tombstones of parents that are held against their child";
+        let what = BudgetedPart::ParentTombstones;
         let share_bytes = self.shares(sources.len()).tombstone_bytes;
         let least_bytes = Shares::budget_for_tombstones(left_bytes);
         Err(CompactError::budget(what, left_bytes, share_bytes, least_bytes))
@@ -390,81 +387,15 @@ impl Compactor {
         };
         pipeline.run()
     }
-
-    pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
-        let pool = Arc::new(FilePool::new(Arc::clone(&self.vfs), dirs.to_vec(), OPEN_FILES_MAX));
-        let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
-        for (number, dir) in dirs.iter().enumerate() {
-            self.cancel.check()?;
-            // Looked at before anything is read: a change from here on is noticed before publishing.
-            opened.fingerprints.push(SourceFingerprint::take(dir)?);
-            let meta = read_meta(dir)?;
-            if opened.sources.iter().any(|other: &Arc<Source>| other.meta().ulid == meta.ulid) {
-                return Err(CompactError::Incompatible {
-                    block: dir.clone(),
-                    reason: format!("block {} is named twice among the sources", meta.ulid),
-                });
-            }
-            if let Some(mark) = mark_of(dir) {
-                return Err(CompactError::Incompatible {
-                    block: dir.clone(),
-                    reason: format!("{mark}; remove the mark to have the block merged"),
-                });
-            }
-            let segments = segment_lengths(dir)?;
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let source = Source::open(number, dir.clone(), meta, segments, Arc::clone(&pool))?;
-            opened.sources.push(Arc::new(source));
-        }
-        let Some(first) = opened.sources.first() else { return Err(CompactError::NoSources) };
-        let group = group_key(first.meta());
-        if let Some(other) = opened.sources.iter().find(|s| group_key(s.meta()) != group) {
-            return Err(CompactError::Incompatible {
-                block: other.dir().to_owned(),
-                reason: format!(
-                    "its external labels, resolution or partition (meta.json, `thanos`) are not \
-                     those of {}; such blocks are never merged",
-                    first.dir().display()
-                ),
-            });
-        }
-        Ok(opened)
-    }
-}
-
-pub(super) struct OpenSources {
-    pub(super) sources: Vec<Arc<Source>>,
-    pub(super) fingerprints: Vec<SourceFingerprint>,
-}
-
-/// Holds the numbers of samples in the sources' meta.json against the `read` ones, all together;
-/// only if they differ each block is counted, to find the one to blame.
-fn refute_sample_counts(sources: &[Arc<Source>], read: u64) -> Result<(), CompactError> {
-    let stated = sources
-        .iter()
-        .try_fold(0u64, |stated, source| Some(stated.saturating_add(source.stated()?.num_samples)));
-    if stated.is_none_or(|stated| stated == read) {
-        return Ok(());
-    }
-    for source in sources {
-        let found = Verifier::new().block(source.dir()).counts.samples;
-        let said = source.meta().stats.num_samples;
-        if said != found {
-            let what = "samples";
-            return Err(source.meta_fault(SourceFault::StatsDisagree { what, said, found }));
-        }
-    }
-    Ok(())
 }
 
 /// Totals don't say which series and chunk it was; reading the output back does.
 #[cold]
-fn name_mismatch(what: String, verified: Result<(), CompactError>) -> CompactError {
+fn name_mismatch(what: Mismatch, verified: Result<(), CompactError>) -> CompactError {
     let Err(CompactError::VerifyOutput(mut mismatch)) = verified else {
-        let mismatch = LedgerMismatch { block: None, series: String::new(), chunk: None, what };
-        return CompactError::Ledger(Box::new(mismatch));
+        return CompactError::Ledger(Box::new(LedgerMismatch::of_all(what)));
     };
-    mismatch.what = format!("{what}; {}", mismatch.what);
+    mismatch.totals = Some(what);
     CompactError::Ledger(mismatch)
 }
 
@@ -477,68 +408,4 @@ fn stats(counts: &Counts) -> BlockStats {
         num_chunks: counts.chunks,
         ..BlockStats::default()
     }
-}
-
-fn refuse_output_in_source(sources: &[PathBuf], dest: &Path) -> Result<(), CompactError> {
-    let Ok(real_dest) = dest.canonicalize() else { return Ok(()) };
-    let inside =
-        |source: &&PathBuf| source.canonicalize().is_ok_and(|source| real_dest.starts_with(source));
-    match sources.iter().find(inside) {
-        None => Ok(()),
-        Some(block) => Err(CompactError::Incompatible {
-            block: block.clone(),
-            reason: format!("the output directory {} lies inside of it", dest.display()),
-        }),
-    }
-}
-
-fn fault(block: &Path, file: PathBuf, fault: SourceFault) -> CompactError {
-    CompactError::Source(Box::new(SourceError::new(block.to_owned(), file, fault)))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, VfsError> {
-    fs::read(path).map_err(|error| VfsError::new(Operation::Read, path, error))
-}
-
-/// Reads the meta.json of the block in `dir` and holds it against the directory's name.
-pub(super) fn read_meta(dir: &Path) -> Result<BlockMeta, CompactError> {
-    let path = dir.join("meta.json");
-    let meta =
-        BlockMeta::decode(&read(&path)?).map_err(|error| fault(dir, path.clone(), error.into()))?;
-    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if parse_block_id(name).ok() != Some(meta.ulid) {
-        return Err(fault(dir, path, SourceFault::WrongDirectory { id: meta.ulid }));
-    }
-    if meta.min_time >= meta.max_time {
-        return Err(fault(dir, path, SourceFault::Malformed("minTime is not below maxTime")));
-    }
-    if meta.compaction.level == u32::MAX {
-        let what = "compaction.level is the highest there is: nothing could be made of the block";
-        return Err(fault(dir, path, SourceFault::Malformed(what)));
-    }
-    Ok(meta)
-}
-
-/// Bytes of a block's tombstones file, if it has one.
-fn tombstone_bytes(dir: &Path) -> Option<u64> {
-    fs::metadata(dir.join("tombstones")).ok().map(|file| file.len())
-}
-
-/// Lengths of the segment files `chunks/000001`, `000002`, ...
-fn segment_lengths(dir: &Path) -> Result<Vec<u64>, CompactError> {
-    let chunks = dir.join("chunks");
-    let list_error = |error| VfsError::new(Operation::Open, &chunks, error);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&chunks).map_err(list_error)? {
-        let entry = entry.map_err(list_error)?;
-        let number = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        if let Some(number) = number {
-            found.push((number, entry.metadata().map_err(list_error)?.len()));
-        }
-    }
-    found.sort_unstable();
-    if found.iter().zip(1..).any(|((number, _), expected)| *number != expected) {
-        return Err(fault(dir, chunks, SourceFault::Malformed("a segment file is missing")));
-    }
-    Ok(found.into_iter().map(|(_, len)| len).collect())
 }

@@ -3,10 +3,10 @@
 use tsdb_format::checksum::crc32c_append;
 use tsdb_format::varint::uvarint;
 
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use super::ledger::{Tally, tally_listed};
 use super::listing::{LISTED_BYTES_MAX, ListDecoder, ListPlace, ListedChunk};
-use super::series::{BYTES_TO_SPARE, CUT_OFF, Ids, List, NOT_IN_ORDER};
+use super::series::{BYTES_TO_SPARE, CUT_OFF, Ids, List};
 use super::window::Window;
 
 /// An entry that is never in memory whole.
@@ -47,7 +47,11 @@ impl<'a> FarEntry<'a> {
         self.window.advance(4);
         if stored != self.crc {
             let computed = self.crc;
-            return Ok(Err(SourceFault::Checksum { what: "series entry", stored, computed }));
+            return Ok(Err(SourceFault::Checksum {
+                what: SummedPart::SeriesEntry,
+                stored,
+                computed,
+            }));
         }
         Ok(fault.map_or(Ok(list), Err))
     }
@@ -79,7 +83,7 @@ impl<'a> FarEntry<'a> {
             let ListedChunk { min_time, max_time, reference } = chunk;
             let follows = ends.is_none_or(|(_, last)| last.max_time < min_time);
             if min_time > max_time || !follows {
-                return Err(SourceFault::Malformed(NOT_IN_ORDER).into());
+                return Err(SourceFault::Malformed(SourceRule::ChunksNotInOrder).into());
             }
             tally_listed(listed, source, reference, min_time, max_time);
             ends = Some((ends.map_or(chunk, |(first, _)| first), chunk));

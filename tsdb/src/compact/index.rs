@@ -24,7 +24,7 @@ use tsdb_format::checksum::{crc32c, crc32c_append};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
 use tsdb_format::varint::{put_uvarint, uvarint};
 
-use super::error::{CompactError, LedgerMismatch};
+use super::error::{AlteredPart, CompactError, LedgerMismatch, LimitedPart, Mismatch};
 use super::ledger::Tally;
 use super::mutation::Mutations;
 use super::postings::{PostingsBuilder, PostingsOptions, PostingsSink};
@@ -145,7 +145,11 @@ impl IndexWriter {
     ) -> Result<Option<u32>, CompactError> {
         self.out.pad(SERIES_ALIGN_BYTES)?;
         if self.out.position > INDEX_BYTES_MAX {
-            return Err(CompactError::limit("index bytes", self.out.position, INDEX_BYTES_MAX));
+            return Err(CompactError::limit(
+                LimitedPart::Index,
+                self.out.position,
+                INDEX_BYTES_MAX,
+            ));
         }
         let reference = (self.out.position / SERIES_ALIGN_BYTES) as u32;
         let earlier = self.entry.take_earlier();
@@ -204,8 +208,7 @@ impl IndexWriter {
         earlier.write_all(&rest)?;
         let len = self.scratch.len() as u64 + earlier.len_bytes();
         if len > ENTRY_BYTES_MAX {
-            let what = "bytes of one series' index entry";
-            return Err(CompactError::limit(what, len, ENTRY_BYTES_MAX));
+            return Err(CompactError::limit(LimitedPart::SeriesEntry, len, ENTRY_BYTES_MAX));
         }
         let earlier = earlier.finish()?;
         let mut head = Vec::new();
@@ -261,11 +264,8 @@ impl IndexWriter {
         let table = table.finish()?;
         if table.len_bytes() + 4 > u64::from(u32::MAX) {
             let limit = u64::from(u32::MAX);
-            return Err(CompactError::limit(
-                "postings offset table bytes",
-                table.len_bytes() + 4,
-                limit,
-            ));
+            let bytes = table.len_bytes() + 4;
+            return Err(CompactError::limit(LimitedPart::PostingsTable, bytes, limit));
         }
         out.write(&((table.len_bytes() + 4) as u32).to_be_bytes())?;
         let mut crc = crc32c(&count.to_be_bytes());
@@ -289,7 +289,7 @@ impl IndexWriter {
         toc.encode(&mut bytes);
         out.write(&bytes)?;
         if Toc::decode(&bytes) != Ok(toc) {
-            return Err(CompactError::Altered { what: "the index's table of contents" });
+            return Err(CompactError::Altered { what: AlteredPart::Toc });
         }
         let bytes = out.position;
         out.file.finish()?;
@@ -343,16 +343,8 @@ fn tally_posting(tally: &mut Tally, pair: Option<(u32, u32)>, reference: u32) {
 
 #[cold]
 fn postings_mismatch(written: Tally, listed: Tally) -> CompactError {
-    CompactError::Ledger(Box::new(LedgerMismatch {
-        block: None,
-        series: String::new(),
-        chunk: None,
-        what: format!(
-            "the postings have {} of {} references, or others than the series' labels ask for",
-            written.count(),
-            listed.count()
-        ),
-    }))
+    let what = Mismatch::Postings { written: written.count(), listed: listed.count() };
+    CompactError::Ledger(Box::new(LedgerMismatch::of_all(what)))
 }
 
 impl ListWriter<'_> {
@@ -370,7 +362,7 @@ impl ListWriter<'_> {
         if found == (Some(name), Some(value), Some(self.out.position)) {
             return Ok(());
         }
-        Err(CompactError::Altered { what: "an entry of the index's postings offset table" })
+        Err(CompactError::Altered { what: AlteredPart::PostingsTableEntry })
     }
 }
 
@@ -403,8 +395,11 @@ impl PostingsSink for ListWriter<'_> {
         self.check_table_entry()?;
         self.count += 1;
         let len = u64::from(count) * 4 + 4;
-        let len = u32::try_from(len)
-            .map_err(|_| CompactError::limit("postings list bytes", len, u64::from(u32::MAX)))?;
+        let too_long = |_| {
+            let limit = u64::from(u32::MAX);
+            CompactError::limit(LimitedPart::PostingsList, len, limit)
+        };
+        let len = u32::try_from(len).map_err(too_long)?;
         let [len, count] = [len.to_be_bytes(), count.to_be_bytes()];
         self.crc = crc32c(&count);
         self.out.write(&len)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tsdb_format::varint::{uvarint, varint};
 
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, SourceRule};
 use super::files::FileKey;
 use super::source::Source;
 use super::window::Window;
@@ -98,7 +98,7 @@ impl ListReader {
         }
         let bytes = self.window.peek(LISTED_BYTES_MAX)?;
         let Some((chunk, len)) = self.decoder.decode(bytes) else {
-            let fault = SourceFault::Malformed("series entry reads back differently");
+            let fault = SourceRule::EntryReadsBackDifferently.into();
             return Err(self.source.fault(FileKey::index(self.source.number()), fault));
         };
         self.window.advance(len);

@@ -401,8 +401,7 @@ impl SeriesMerge {
             let first = cursor.ends().map(|(first, _)| first);
             let mut chunks = cursor.chunks().iter().copied().chain(first);
             let next = chunks.find_map(|chunk| here(&chunk.reference).then_some(chunk.reference));
-            let segment_end = cursor.source().segment_bytes(run.segment).unwrap_or(0);
-            run.end = guess_end(run, next, segment_end);
+            end_run(run, next, cursor.source());
         }
     }
 }
@@ -419,29 +418,31 @@ fn place_in_run(
         let gap = offset.wrapping_sub(run.last_start);
         if run.segment == segment && gap > 0 && gap <= RUN_GAP_BYTES {
             run.last_start = offset;
-            batch.plan_bytes(u64::from(gap));
+            batch.weight_bytes += u64::from(gap);
             return *open;
         }
         let next = (run.segment == segment && offset > run.last_start).then_some(chunk.reference);
-        run.end = guess_end(run, next, source.segment_bytes(run.segment).unwrap_or(0));
+        end_run(run, next, source);
     }
     *open = batch.runs.len() as u32;
-    batch.plan_bytes(LAST_CHUNK_BYTES);
+    batch.weight_bytes += LAST_CHUNK_BYTES;
     batch.runs.push(Run {
         source: source.number(),
         segment,
         start: offset,
         last_start: offset,
         end: 0,
+        ends_at_chunk: false,
     });
     *open
 }
 
-fn guess_end(run: &Run, next: Option<u64>, segment_bytes: u64) -> u64 {
+/// Ends a run in front of the `next` chunk, if that is near, else where its last chunk may end.
+fn end_run(run: &mut Run, next: Option<u64>, source: &Source) {
     let start = u64::from(run.last_start);
-    match next.map(|reference| reference & u64::from(u32::MAX)) {
-        Some(next) if next - start <= u64::from(RUN_GAP_BYTES) => next,
-        _ => start + LAST_CHUNK_BYTES,
-    }
-    .min(segment_bytes)
+    let segment_bytes = source.segment_bytes(run.segment).unwrap_or(0);
+    let next = next.map(|reference| reference & u64::from(u32::MAX));
+    let near = next.filter(|next| next - start <= u64::from(RUN_GAP_BYTES));
+    run.ends_at_chunk = near.is_some_and(|next| next <= segment_bytes);
+    run.end = near.unwrap_or(start + LAST_CHUNK_BYTES).min(segment_bytes);
 }

@@ -55,6 +55,7 @@ mod mutation;
 #[cfg(test)]
 #[path = "tests/mutation.rs"]
 mod mutation;
+mod open_sources;
 mod pipeline;
 mod plan_block;
 pub mod planner;
@@ -68,6 +69,7 @@ mod progress;
     expect(unreachable_pub, reason = "public for the fuzz targets alone")
 )]
 mod reencode;
+mod sample_counts;
 mod segment_cut;
 mod segments;
 mod series;
@@ -94,7 +96,11 @@ pub use directory::{
 };
 pub(crate) use directory::{NextCompaction, Standing};
 pub use dry_run::DryRun;
-pub use error::{CompactError, HeadFault, LedgerMismatch, NotHeld, SourceError, SourceFault};
+pub use error::{
+    AlteredPart, BudgetedPart, CompactError, CountedPart, Disagreement, HeadFault, Incompatibility,
+    Lack, LedgerMismatch, LimitedPart, Mismatch, NotHeld, SourceError, SourceFault, SourceRule,
+    SummedPart,
+};
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};

@@ -24,7 +24,7 @@ use tsdb_format::labels::Labels;
 
 use super::batch::Batch;
 use super::budget::Shares;
-use super::error::CompactError;
+use super::error::{CompactError, Mismatch};
 use super::flow::{Done, Piece, PieceChannel, Room};
 use super::index::{IndexOptions, IndexSummary, IndexWriter};
 use super::ledger::{Ledger, Tally};
@@ -60,13 +60,13 @@ pub(super) struct Pipeline<'a> {
 }
 
 /// What the pipeline made.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Populated {
     pub(super) counts: Counts,
     pub(super) ledger: Ledger,
     pub(super) index: IndexSummary,
     /// What of the sources is missing in the output or too much in it, if not all is well.
-    pub(super) unaccounted: Option<String>,
+    pub(super) unaccounted: Option<Mismatch>,
 }
 
 impl Pipeline<'_> {
@@ -249,14 +249,14 @@ impl Pipeline<'_> {
                 while let Some(piece) = pieces.get_mut(&next).and_then(VecDeque::pop_front) {
                     self.cancel.check()?;
                     writer.write(&piece.batch)?;
-                    self.progress.add(piece.batch.planned_bytes, 0);
+                    self.progress.add(piece.batch.fetched_bytes(), 0);
                     piece.give_back();
                 }
                 pieces.remove(&next);
                 let Some(batch) = early.remove(&next) else { break };
                 self.cancel.check()?;
                 writer.write(&batch)?;
-                self.progress.add(batch.planned_bytes, batch.series.len() as u64);
+                self.progress.add(batch.fetched_bytes(), batch.series.len() as u64);
                 next += 1;
                 // The planner may have ended already.
                 empty.send(batch).ok();
@@ -272,18 +272,15 @@ fn unaccounted(
     index: &IndexSummary,
     listed: &Tally,
     fetched: &Tally,
-) -> Option<String> {
+) -> Option<Mismatch> {
     if listed != fetched {
         let (listed, fetched) = (listed.count(), fetched.count());
-        return Some(format!("{fetched} of {listed} chunks of the sources were compacted"));
+        return Some(Mismatch::Compacted { fetched, listed });
     }
     let (series, chunks) = (counts.series, counts.chunks);
     if (index.series, index.chunks) != (series, chunks) {
         let (indexed_series, indexed_chunks) = (index.series, index.chunks);
-        return Some(format!(
-            "{series} series with {chunks} chunks were written, but the index lists \
-             {indexed_series} with {indexed_chunks}"
-        ));
+        return Some(Mismatch::Indexed { series, chunks, indexed_series, indexed_chunks });
     }
     None
 }

@@ -11,7 +11,7 @@ use tsdb_format::chunkenc::{Encoding, num_samples};
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, DoneSeries, OutChunk, Place, PlannedChunk, RunBuffer};
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use super::files::{FileKey, FilePool};
 use super::ledger::SeriesBooks;
 use super::long::{LongOptions, PieceSink, merge_long};
@@ -125,7 +125,7 @@ impl<'a> Populator<'a> {
                 let record = locate(batch, source, &self.pool, &chunk).map_err(|error| {
                     error.name(source, &chunk, batch.labels_of(number), self.names)
                 })?;
-                books.fetch(source.number(), &chunk, record.samples);
+                books.fetch(source.number(), &chunk, &record);
                 books.emit(record.crc, chunk.min_time, chunk.max_time);
                 batch.out.push(OutChunk {
                     min_time: chunk.min_time,
@@ -185,11 +185,9 @@ pub(super) fn locate(
 /// The whole length of the record that begins `bytes`; `None` if they end within its length.
 pub(super) fn record_len(bytes: &[u8]) -> Result<Option<u64>, SourceFault> {
     match uvarint(bytes) {
-        Some((len, _)) if len > CHUNK_BYTES_MAX => {
-            Err(SourceFault::Malformed("chunk of absurd length"))
-        }
+        Some((len, _)) if len > CHUNK_BYTES_MAX => Err(SourceRule::ChunkTooLong.into()),
         Some((len, prefix)) => Ok(Some(len + (prefix + RECORD_FIXED_BYTES) as u64)),
-        None if bytes.len() >= 10 => Err(SourceFault::Malformed("chunk without a length")),
+        None if bytes.len() >= 10 => Err(SourceRule::ChunkWithoutLength.into()),
         None => Ok(None),
     }
 }
@@ -236,7 +234,7 @@ pub(super) fn parse(
     start: u32,
     len: usize,
 ) -> Result<Record, SourceFault> {
-    let malformed = SourceFault::Malformed("chunk record is cut off");
+    let malformed = SourceFault::Malformed(SourceRule::ChunkCutOff);
     let Some((data_len, prefix)) = uvarint(bytes) else { return Err(malformed) };
     let (Some(body), Some(stored)) =
         (bytes.get(prefix..len - 4), bytes.get(len - 4..len).and_then(|bytes| bytes.first_chunk()))
@@ -245,7 +243,7 @@ pub(super) fn parse(
     };
     let (stored, computed) = (u32::from_be_bytes(*stored), crc32c(body));
     if stored != computed {
-        return Err(SourceFault::Checksum { what: "chunk", stored, computed });
+        return Err(SourceFault::Checksum { what: SummedPart::Chunk, stored, computed });
     }
     let [encoding, data @ ..] = body else { return Err(malformed) };
     let encoding =

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tsdb_format::varint::put_uvarint;
 
-use super::error::CompactError;
+use super::error::{CompactError, LimitedPart};
 use super::postings_run::RunReader;
 use super::spill::{SpillOptions, SpillWriter, Spilled};
 use crate::vfs::Vfs;
@@ -221,7 +221,7 @@ impl PostingsRuns {
             let count: u64 =
                 readers.iter().filter(|reader| here(reader)).map(RunReader::count).sum();
             let count = u32::try_from(count).map_err(|_| {
-                CompactError::limit("postings of a label pair", count, u64::from(u32::MAX))
+                CompactError::limit(LimitedPart::Postings, count, u64::from(u32::MAX))
             })?;
             let pair = (key.0 > 0).then_some(((key.0.wrapping_sub(1)) as u32, (key.1 - 1) as u32));
             sink.begin(pair, count)?;

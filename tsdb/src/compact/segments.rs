@@ -14,7 +14,7 @@ use tsdb_format::chunks::segment_header;
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, OutChunk, PlannedSeries};
-use super::error::{CompactError, LedgerMismatch};
+use super::error::{CompactError, LedgerMismatch, Mismatch};
 use super::index::IndexWriter;
 use super::ledger::{Ledger, SeriesBooks, Tally, labels_digest};
 use super::mutation::Mutations;
@@ -223,8 +223,7 @@ impl<'a> BlockWriter<'a> {
             self.counts.series += 1;
             self.counts.chunks += chunks;
             if self.index.end_series(labels, &placed)?.is_none() {
-                let what = "the entry in the index is not that of the chunks that were written";
-                return Err(self.mismatch(batch, number, what.to_owned()));
+                return Err(self.mismatch(batch, number, Mismatch::Entry));
             }
         }
         Ok(())
@@ -237,40 +236,31 @@ impl<'a> BlockWriter<'a> {
         written: &Tally,
         planned: &PlannedSeries,
         labels: &[u32],
-    ) -> Option<String> {
+    ) -> Option<Mismatch> {
         let ledger = &books.ledger;
         if books.fetched != planned.listed {
-            return Some(format!(
-                "{} of {} chunks of the sources were fetched, or others than they list",
-                books.fetched.count(),
-                planned.listed.count()
-            ));
+            let (fetched, listed) = (books.fetched.count(), planned.listed.count());
+            return Some(Mismatch::Fetched { fetched, listed });
         }
         if *written != books.emitted {
-            return Some(format!(
-                "{} of {} chunks were written whole, or others than were to be written",
-                written.count(),
-                books.emitted.count()
-            ));
+            let (written, emitted) = (written.count(), books.emitted.count());
+            return Some(Mismatch::Written { written, emitted });
         }
         if planned.labels_digest != labels_digest(labels) {
-            return Some("a series with other labels than its sources have".to_owned());
+            return Some(Mismatch::Labels);
         }
         if !planned.vanishes && labels <= self.last_labels.as_slice() {
-            return Some("a series that was written already, or out of order".to_owned());
+            return Some(Mismatch::Order);
         }
-        (!ledger.balances()).then(|| {
-            format!(
-                "{} samples went in, {} came out and {} were left out for a reason",
-                ledger.samples_in,
-                ledger.samples_out,
-                ledger.left_out()
-            )
+        (!ledger.balances()).then(|| Mismatch::Samples {
+            taken: ledger.samples_in,
+            given: ledger.samples_out,
+            left_out: ledger.left_out(),
         })
     }
 
     #[cold]
-    fn mismatch(&self, batch: &Batch, number: usize, what: String) -> CompactError {
+    fn mismatch(&self, batch: &Batch, number: usize, what: Mismatch) -> CompactError {
         let mut parts = batch.parts_of(number);
         let first = parts.next();
         let alone = first.filter(|_| parts.next().is_none());
@@ -283,6 +273,7 @@ impl<'a> BlockWriter<'a> {
             series: (self.names)(batch.labels_of(number)),
             chunk,
             what,
+            totals: None,
         }))
     }
 

@@ -11,7 +11,7 @@ use tsdb_format::tombstones::Interval;
 use tsdb_format::varint::uvarint;
 
 use super::all_series::AllSeries;
-use super::error::{CompactError, SourceFault};
+use super::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use super::far_entry::FarEntry;
 use super::files::FileKey;
 use super::ledger::{Tally, labels_digest, tally_listed};
@@ -186,8 +186,8 @@ impl SeriesCursor {
     }
 
     /// A fault of what stands at the position, before it is decoded.
-    fn fault(&self, fault: SourceFault) -> CompactError {
-        self.fault_behind(&self.labels, self.window.position(), fault)
+    fn fault(&self, fault: impl Into<SourceFault>) -> CompactError {
+        self.fault_behind(&self.labels, self.window.position(), fault.into())
     }
 
     /// Where the current series' entry begins.
@@ -196,8 +196,8 @@ impl SeriesCursor {
     }
 
     /// A fault of the current series, and of one of its chunks if there is one to name.
-    fn fault_of_series(&self, what: &'static str, chunk: Option<u64>) -> CompactError {
-        let fault = SourceFault::Malformed(what);
+    fn fault_of_series(&self, rule: SourceRule, chunk: Option<u64>) -> CompactError {
+        let fault = SourceFault::Malformed(rule);
         let error = self.source.error(FileKey::index(self.source.number()), fault);
         let error = error.at(self.entry_offset()).of_series(&self.labels);
         CompactError::Source(Box::new(match chunk {
@@ -216,9 +216,7 @@ impl SeriesCursor {
         };
         let Some(reference) = listed else {
             if self.window.remaining() >= align.max(2) {
-                return Err(self.fault(SourceFault::Malformed(
-                    "series that the postings of all series don't list",
-                )));
+                return Err(self.fault(SourceRule::SeriesNotListed));
             }
             self.chunks.clear();
             self.list = List::default();
@@ -227,8 +225,7 @@ impl SeriesCursor {
         };
         self.skip_padding(padding)?;
         if u64::from(reference) * align != self.window.position() {
-            return Err(self
-                .fault(SourceFault::Malformed("series and the postings of all series disagree")));
+            return Err(self.fault(SourceRule::AllSeriesDisagree));
         }
         self.series_ref = u64::from(reference);
         self.decode_entry()?;
@@ -243,7 +240,7 @@ impl SeriesCursor {
         }
         let padding = padding as usize;
         if self.window.peek(padding)?.len() < padding {
-            return Err(self.fault(SourceFault::Malformed("series section ends in padding")));
+            return Err(self.fault(SourceRule::SeriesEndInPadding));
         }
         self.window.advance(padding);
         Ok(())
@@ -251,12 +248,10 @@ impl SeriesCursor {
 
     fn decode_entry(&mut self) -> Result<(), CompactError> {
         let Some((len, prefix)) = uvarint(self.window.peek(10)?) else {
-            return Err(self.fault(SourceFault::Malformed("series entry without a length")));
+            return Err(self.fault(SourceRule::EntryWithoutLength));
         };
         if len > ENTRY_BYTES_MAX || prefix as u64 + len + 4 > self.window.remaining() {
-            return Err(
-                self.fault(SourceFault::Malformed("series entry is longer than its section"))
-            );
+            return Err(self.fault(SourceRule::EntryTooLong));
         }
         let total = prefix + len as usize + 4;
         if total > self.entry_bytes_max {
@@ -269,11 +264,11 @@ impl SeriesCursor {
             bytes.get(prefix..total - 4),
             bytes.get(total - 4..total).and_then(|bytes| bytes.first_chunk()),
         ) else {
-            return Err(self.fault(SourceFault::Malformed("series entry is cut off")));
+            return Err(self.fault(SourceRule::EntryCutOff));
         };
         let (stored, computed) = (u32::from_be_bytes(*stored), crc32c(body));
         if stored != computed {
-            let what = "series entry";
+            let what = SummedPart::SeriesEntry;
             return Err(self.fault(SourceFault::Checksum { what, stored, computed }));
         }
         std::mem::swap(&mut self.labels, &mut self.previous);
@@ -311,7 +306,7 @@ impl SeriesCursor {
         let mut last = None;
         for ListedChunk { min_time, max_time, reference } in &self.chunks {
             if min_time > max_time || last.is_some_and(|last| last >= *min_time) {
-                return Err(self.fault_of_series(NOT_IN_ORDER, Some(*reference)));
+                return Err(self.fault_of_series(SourceRule::ChunksNotInOrder, Some(*reference)));
             }
             last = Some(*max_time);
         }
@@ -363,15 +358,15 @@ impl SeriesCursor {
 
     fn check_labels(&self) -> Result<(), CompactError> {
         if self.labels.is_empty() {
-            let fault = SourceFault::Malformed("a series without labels");
+            let fault = SourceFault::Malformed(SourceRule::NoLabels);
             return Err(self.fault_behind(&self.previous, self.entry_offset(), fault));
         }
         if self.labels <= self.previous {
-            return Err(self.fault_of_series("series are not sorted by labels", None));
+            return Err(self.fault_of_series(SourceRule::SeriesNotSorted, None));
         }
         let names_ascend = self.labels.chunks_exact(2).is_sorted_by(|a, b| a[0] < b[0]);
         if !names_ascend {
-            return Err(self.fault_of_series("labels of a series are not sorted", None));
+            return Err(self.fault_of_series(SourceRule::LabelsNotSorted, None));
         }
         Ok(())
     }
@@ -391,10 +386,9 @@ pub(super) struct Ids<'a> {
     labels: &'a mut Vec<u32>,
 }
 
-pub(super) const CUT_OFF: SourceFault = SourceFault::Malformed("series entry ends within a value");
+pub(super) const CUT_OFF: SourceFault = SourceFault::Malformed(SourceRule::EntryEndsInValue);
 pub(super) const BYTES_TO_SPARE: SourceFault =
-    SourceFault::Malformed("series entry has bytes to spare");
-pub(super) const NOT_IN_ORDER: &str = "chunks of a series are not in time order";
+    SourceFault::Malformed(SourceRule::EntryBytesToSpare);
 
 impl Entry<'_> {
     /// Returns where in `body` the chunks begin.

@@ -11,7 +11,7 @@ use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TO
 use tsdb_format::meta::{BlockMeta, BlockStats};
 use uncached_io::AlignedBuf;
 
-use super::error::{CompactError, SourceError, SourceFault};
+use super::error::{CompactError, CountedPart, SourceError, SourceFault, SourceRule};
 use super::files::{FileKey, FilePool};
 use super::stones::Stones;
 
@@ -66,18 +66,19 @@ impl Source {
         let mut buf = AlignedBuf::default();
         for (segment, len_bytes) in (0..).zip(&self.segment_bytes) {
             let key = FileKey::segment(self.number, segment);
-            let fault = |what| Err(self.fault(key, SourceFault::Malformed(what)));
-            if *len_bytes < SEGMENT_HEADER_BYTES as u64 {
-                return fault("file is too short for a chunk segment");
-            }
+            let fault = |rule: SourceRule| Err(self.fault(key, rule.into()));
+            // Opened first: what is no file has no length either.
             let file = self.pool.get(key)?;
+            if *len_bytes < SEGMENT_HEADER_BYTES as u64 {
+                return fault(SourceRule::SegmentTooShort);
+            }
             let head = file.read_at(0, SEGMENT_HEADER_BYTES, &mut buf)?;
             let expected = segment_header();
             if head.get(..4) != expected.get(..4) {
-                return fault("not a chunk segment: wrong magic number");
+                return fault(SourceRule::SegmentMagic);
             }
             if head.get(4) != expected.get(4) {
-                return fault("unsupported version of chunk segments");
+                return fault(SourceRule::SegmentVersion);
             }
         }
         Ok(())
@@ -88,17 +89,17 @@ impl Source {
         let file = self.pool.get(key)?;
         self.index_bytes = file.len_bytes();
         if self.index_bytes < HEADER_BYTES + TOC_LEN {
-            return Err(self.fault(key, SourceFault::Malformed("file is too short for an index")));
+            return Err(self.fault(key, SourceRule::IndexTooShort.into()));
         }
         let mut buf = AlignedBuf::default();
         let head = file.read_at(0, INDEX_HEADER_BYTES, &mut buf)?;
         let magic = head.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let version = head.get(4).copied().unwrap_or(0);
         if magic != INDEX_MAGIC {
-            return Err(self.fault(key, SourceFault::Malformed("not an index: wrong magic number")));
+            return Err(self.fault(key, SourceRule::IndexMagic.into()));
         }
         if !(1..=3).contains(&version) {
-            return Err(self.fault(key, SourceFault::Malformed("unsupported index version")));
+            return Err(self.fault(key, SourceRule::IndexVersion.into()));
         }
         self.version = version;
         let toc = file.read_at(self.index_bytes - TOC_LEN, TOC_BYTES, &mut buf)?;
@@ -107,9 +108,7 @@ impl Source {
         let ordered =
             [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
         if !ordered.is_sorted() || toc.postings > toc.postings_table {
-            return Err(
-                self.fault(key, SourceFault::Malformed("sections of the index are out of order"))
-            );
+            return Err(self.fault(key, SourceRule::SectionsOutOfOrder.into()));
         }
         self.toc = toc;
         Ok(())
@@ -194,9 +193,10 @@ impl Source {
     /// When meta.json says something else.
     pub(super) fn check_stats(&self, series: u64, chunks: u64) -> Result<(), CompactError> {
         let Some(stats) = self.stated() else { return Ok(()) };
-        for (what, said, found) in
-            [("series", stats.num_series, series), ("chunks", stats.num_chunks, chunks)]
-        {
+        for (what, said, found) in [
+            (CountedPart::Series, stats.num_series, series),
+            (CountedPart::Chunks, stats.num_chunks, chunks),
+        ] {
             if said != found {
                 return Err(self.meta_fault(SourceFault::StatsDisagree { what, said, found }));
             }

@@ -56,6 +56,8 @@ impl<'a> StoneFile<'a> {
             let bytes = self.window.peek(STONE_BYTES_MAX + CRC_BYTES as usize)?;
             let bytes = bytes.get(..bytes.len().min(left)).unwrap_or_default();
             let Some(((series, interval), len)) = decode_stone(bytes) else {
+                // A wrong checksum explains whatever else is wrong.
+                self.pass_rest()?;
                 return Err(self.fault(DecodeError::new(at, DecodeErrorKind::InvalidVarint)));
             };
             self.crc = crc32c_append(self.crc, bytes.get(..len).unwrap_or_default());
@@ -70,6 +72,23 @@ impl<'a> StoneFile<'a> {
             self.check_crc()?;
         }
         Ok(None)
+    }
+
+    /// Reads up to the end of the file and compares its checksum.
+    #[cold]
+    fn pass_rest(&mut self) -> Result<(), CompactError> {
+        while self.window.remaining() > CRC_BYTES {
+            let left = usize::try_from(self.window.remaining() - CRC_BYTES).unwrap_or(usize::MAX);
+            let bytes = self.window.peek(1)?;
+            let bytes = bytes.get(..bytes.len().min(left)).unwrap_or_default();
+            let len = bytes.len();
+            if len == 0 {
+                break;
+            }
+            self.crc = crc32c_append(self.crc, bytes);
+            self.window.advance(len);
+        }
+        self.check_crc()
     }
 
     fn check_crc(&mut self) -> Result<(), CompactError> {

@@ -17,7 +17,9 @@ use tsdb_format::varint::{put_uvarint, uvarint, uvarint_len};
 use uncached_io::AlignedBuf;
 
 use super::budget::Shares;
-use super::error::{CompactError, SourceFault};
+use super::error::{
+    AlteredPart, BudgetedPart, CompactError, LimitedPart, SourceFault, SourceRule, SummedPart,
+};
 use super::files::FileKey;
 use super::heap::TieHeap;
 use super::mutation::Mutations;
@@ -114,11 +116,12 @@ impl TableWriter {
         self.store.write_all(symbol)?;
         // After the copy, so that a change before it is seen, too.
         if crc32c(symbol) != crc {
-            return Err(CompactError::Altered { what: "a symbol" });
+            return Err(CompactError::Altered { what: AlteredPart::Symbol });
         }
         let limit = u64::from(u32::MAX);
+        let more = self.count.checked_add(1);
         self.count =
-            self.count.checked_add(1).ok_or(CompactError::limit("symbols", limit + 1, limit))?;
+            more.ok_or_else(|| CompactError::limit(LimitedPart::Symbols, limit + 1, limit))?;
         Ok(())
     }
 
@@ -126,7 +129,7 @@ impl TableWriter {
         // The section's length field counts the symbols' count as well.
         let (len, limit) = (self.store.len_bytes() + 4, u64::from(u32::MAX));
         if len > limit {
-            return Err(CompactError::limit("symbol table bytes", len, limit));
+            return Err(CompactError::limit(LimitedPart::SymbolTable, len, limit));
         }
         Ok(MergedSymbols { bytes: self.store.finish()?, count: self.count, groups: self.groups })
     }
@@ -227,18 +230,18 @@ impl TableCursor {
     fn advance(&mut self, source: &Source) -> Result<bool, CompactError> {
         let offset = self.window.position();
         let key = FileKey::index(self.source);
-        let fault = |fault| CompactError::Source(Box::new(source.error(key, fault).at(offset)));
+        let fault = |fault: SourceFault| {
+            CompactError::Source(Box::new(source.error(key, fault).at(offset)))
+        };
         if self.left == 0 {
             if self.window.remaining() != 4 {
-                return Err(fault(SourceFault::Malformed(
-                    "symbol table length and count disagree",
-                )));
+                return Err(fault(SourceRule::SymbolTableCount.into()));
             }
             let bytes = self.window.peek(4)?;
             let stored = bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
             if stored != self.crc {
                 return Err(fault(SourceFault::Checksum {
-                    what: "symbol table",
+                    what: SummedPart::SymbolTable,
                     stored,
                     computed: self.crc,
                 }));
@@ -246,7 +249,7 @@ impl TableCursor {
             return Ok(false);
         }
         self.left -= 1;
-        let truncated = || fault(SourceFault::Malformed("symbol table ends within a symbol"));
+        let truncated = || fault(SourceRule::SymbolCutOff.into());
         let (len, prefix) = uvarint(self.window.peek(10)?).ok_or_else(truncated)?;
         let total = prefix as u64 + len;
         if len > SYMBOL_BYTES_MAX || total + 4 > self.window.remaining() {
@@ -258,7 +261,7 @@ impl TableCursor {
         self.crc = crc32c_append(self.crc, entry);
         let symbol = &entry[prefix..];
         if self.started && symbol <= self.current.as_slice() {
-            return Err(fault(SourceFault::Malformed("symbols are not sorted")));
+            return Err(fault(SourceRule::SymbolsNotSorted.into()));
         }
         if std::str::from_utf8(symbol).is_err() {
             return Err(fault(SourceFault::NotUtf8(symbol.escape_ascii().to_string())));
@@ -301,7 +304,7 @@ pub(super) struct SymbolLengths {
 }
 
 impl SymbolLengths {
-    fn push(&mut self, len_bytes: usize) {
+    pub(super) fn push(&mut self, len_bytes: usize) {
         if len_bytes >= usize::from(u8::MAX) {
             self.long.insert(self.short.len() as u32, len_bytes as u64);
         }
@@ -397,17 +400,15 @@ fn open_table(
     let section = source.symbols_section();
     let mut window =
         Window::new(Arc::clone(source.pool()), FileKey::index(number), section, window_bytes);
-    let fault = |what| source.fault(FileKey::index(number), SourceFault::Malformed(what));
-    let head: [u8; 8] = *window
-        .peek(8)?
-        .first_chunk()
-        .ok_or_else(|| fault("symbol table ends within its header"))?;
+    let fault = |rule: SourceRule| source.fault(FileKey::index(number), rule.into());
+    let head: [u8; 8] =
+        *window.peek(8)?.first_chunk().ok_or_else(|| fault(SourceRule::SymbolTableHeader))?;
     let [len, left] = [&head[..4], &head[4..]]
         .map(|bytes| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
     window.advance(8);
     // What follows: the rest of `len`, then four bytes of checksum.
     if u64::from(len) > window.remaining() || len < 4 || u64::from(left) > u64::from(len) - 4 {
-        return Err(fault("symbol table is longer than its section"));
+        return Err(fault(SourceRule::SymbolTableTooLong));
     }
     window.limit(u64::from(len));
     Ok(TableCursor {
@@ -437,7 +438,7 @@ fn map_builders(
             cursors.iter().map(|cursor| EliasFano::memory_bytes(cursor.left, universe)).sum();
         if need > share_bytes {
             return Err(CompactError::budget(
-                "symbol maps",
+                BudgetedPart::SymbolMaps,
                 need,
                 share_bytes,
                 Shares::budget_for_symbol_maps(need),

@@ -13,7 +13,7 @@ use tsdb_format::tombstones::Interval;
 use tsdb_format::varint::put_uvarint;
 
 use super::batch::{Batch, OutChunk, Place, PlannedChunk, is_deleted_whole};
-use super::error::{CompactError, LedgerMismatch, SourceFault};
+use super::error::{CompactError, Disagreement, LedgerMismatch, Mismatch, SourceFault};
 use super::files::FilePool;
 use super::heap::TieHeap;
 use super::ledger::{Ledger, SeriesBooks};
@@ -116,7 +116,7 @@ impl<'a> VerticalMerge<'a> {
                 let source = Arc::clone(&self.sources[source as usize]);
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
-                books.fetch(source.number(), &chunk, record.samples);
+                books.fetch(source.number(), &chunk, &record);
                 let ledger = &mut books.ledger;
                 self.admit(batch, &source, part, &chunk, record, ledger).map_err(|fault| {
                     blame(fault, &source, chunk.reference, batch, number, names)
@@ -149,7 +149,7 @@ impl<'a> VerticalMerge<'a> {
         let samples = u64::from(record.samples);
         let reaches_out = min_time < self.min_time || max_time > self.max_time;
         if reaches_out && self.refuse_out_of_range {
-            return Err(SourceFault::IndexDisagrees(REACHES_OUT).into());
+            return Err(SourceFault::IndexDisagrees(Disagreement::ReachesOut).into());
         }
         if max_time < self.min_time || min_time > self.max_time {
             ledger.out_of_range += samples;
@@ -330,10 +330,6 @@ fn earlier(lists: &[List], candidates: &[Candidate], a: u32, b: u32) -> bool {
     key(a) < key(b)
 }
 
-pub(super) const REACHES_OUT: &str = "a chunk reaches outside of the times in meta.json, and its samples \
-    there would be lost; correct minTime and maxTime there, or use `merge`, which leaves them out \
-    as Prometheus does and keeps the sources";
-
 /// Why a series could not be merged.
 enum Fault {
     Source(SourceFault),
@@ -362,7 +358,8 @@ fn blame(
             block: Some(source.dir().to_owned()),
             series,
             chunk: Some(((reference >> 32) as u32 + 1, reference as u32)),
-            what: "re-encoded chunks decode to other samples than went into them".to_owned(),
+            what: Mismatch::Reencoded,
+            totals: None,
         })),
     }
 }

@@ -42,7 +42,7 @@ use tsdb_format::tombstones::{Interval, Tombstones};
 
 pub use tsdb_format::chunkenc::Encoding;
 
-pub use options::{GenerateOptions, InvalidOptions};
+pub use options::{GenerateOption, GenerateOptions, InvalidOptions};
 
 use crate::compact::{BlockBuilder, BuildOptions, BuiltBlock, CancelToken, CompactError};
 use crate::vfs::Vfs;

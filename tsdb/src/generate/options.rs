@@ -1,5 +1,7 @@
 //! What to generate.
 
+use std::fmt;
+
 use tsdb_format::chunkenc::Encoding;
 
 use crate::compact::SEGMENT_BYTES_MAX;
@@ -56,24 +58,67 @@ impl Default for GenerateOptions {
     }
 }
 
+/// An option of which not every value makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GenerateOption {
+    /// [`GenerateOptions::series`].
+    Series,
+    /// [`GenerateOptions::samples`].
+    Samples,
+    /// [`GenerateOptions::interval_ms`].
+    Interval,
+    /// [`GenerateOptions::blocks`].
+    Blocks,
+    /// [`GenerateOptions::replicas`].
+    Replicas,
+    /// [`GenerateOptions::segment_bytes_max`].
+    SegmentSize,
+    /// [`GenerateOptions::churn`].
+    Churn,
+    /// [`GenerateOptions::histogram_share`].
+    HistogramShare,
+    /// [`GenerateOptions::tombstone_share`].
+    TombstoneShare,
+}
+
+impl fmt::Display for GenerateOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Series => "series",
+            Self::Samples => "samples",
+            Self::Interval => "interval",
+            Self::Blocks => "blocks",
+            Self::Replicas => "replicas",
+            Self::SegmentSize => "segment size",
+            Self::Churn => "churn",
+            Self::HistogramShare => "the share of histograms",
+            Self::TombstoneShare => "the share of series with tombstones",
+        })
+    }
+}
+
 /// Options that make no sense.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidOptions {
     /// A count or length must be positive.
     #[error("{0} must be at least 1")]
-    Zero(&'static str),
+    Zero(GenerateOption),
     /// A share is not from 0 to 1.
     #[error("{what} is {value}, but a share lies between 0 and 1")]
     Share {
         /// Which one.
-        what: &'static str,
+        what: GenerateOption,
         /// What it is.
         value: f64,
     },
-    /// There are series for which no encoding was given.
-    #[error("no encoding of {0} is given, but there are such series")]
-    NoEncoding(&'static str),
+    /// There are series of floats, for which no encoding was given.
+    #[error("no encoding of floats is given, but there are such series")]
+    NoFloatEncoding,
+    /// There are series of histograms, for which no encoding was given.
+    #[error("no encoding of histograms is given, but there are such series")]
+    NoHistogramEncoding,
     /// More time than timestamps can hold.
     #[error("the blocks would end after the last possible timestamp")]
     TimeRange,
@@ -108,29 +153,29 @@ impl GenerateOptions {
     /// What makes no sense first. Too many targets are only noticed when generating.
     pub fn validate(&self) -> Result<(), InvalidOptions> {
         let counts = [
-            ("series", self.series),
-            ("samples", self.samples.into()),
-            ("interval", u64::try_from(self.interval_ms).unwrap_or(0)),
-            ("blocks", self.blocks.into()),
-            ("replicas", self.replicas.into()),
-            ("segment size", self.segment_bytes_max),
+            (GenerateOption::Series, self.series),
+            (GenerateOption::Samples, self.samples.into()),
+            (GenerateOption::Interval, u64::try_from(self.interval_ms).unwrap_or(0)),
+            (GenerateOption::Blocks, self.blocks.into()),
+            (GenerateOption::Replicas, self.replicas.into()),
+            (GenerateOption::SegmentSize, self.segment_bytes_max),
         ];
         if let Some((what, _)) = counts.iter().find(|(_, count)| *count == 0) {
-            return Err(InvalidOptions::Zero(what));
+            return Err(InvalidOptions::Zero(*what));
         }
         let shares = [
-            ("churn", self.churn),
-            ("the share of histograms", self.histogram_share),
-            ("the share of series with tombstones", self.tombstone_share),
+            (GenerateOption::Churn, self.churn),
+            (GenerateOption::HistogramShare, self.histogram_share),
+            (GenerateOption::TombstoneShare, self.tombstone_share),
         ];
         if let Some(&(what, value)) = shares.iter().find(|(_, s)| !(0.0..=1.0).contains(s)) {
             return Err(InvalidOptions::Share { what, value });
         }
         if self.histogram_share < 1.0 && self.encodings_of(false).is_empty() {
-            return Err(InvalidOptions::NoEncoding("floats"));
+            return Err(InvalidOptions::NoFloatEncoding);
         }
         if self.histogram_share > 0.0 && self.encodings_of(true).is_empty() {
-            return Err(InvalidOptions::NoEncoding("histograms"));
+            return Err(InvalidOptions::NoHistogramEncoding);
         }
         i64::from(self.samples)
             .checked_mul(self.interval_ms)

@@ -69,7 +69,7 @@ pub use raw_chunks::{RawChunk, RawChunks};
 pub use re2::{PatternError, PatternErrorKind};
 pub(crate) use samples::{Chain, OpenChunk, Step, Stream};
 pub use samples::{FloatRun, Samples};
-pub use selector::{SelectorError, SelectorErrorKind, parse_selector};
+pub use selector::{SelectorError, SelectorErrorKind, SelectorPart, parse_selector};
 pub use series_set::{Series, SeriesSet};
 pub use tsdb_format::chunkenc::{
     CounterResetHint, Encoding, FloatHistogram, Histogram, STALE_NAN_BITS, SparseHistogram,

@@ -17,7 +17,20 @@ use std::path::{Path, PathBuf};
 
 use tsdb_format::checksum::crc32c_append;
 
-use super::{CreateOptions, Operation, Vfs, VfsError, VfsFile};
+use super::{CreateOptions, FinishedFile, Operation, Vfs, VfsError, VfsFile};
+
+/// What reached the OS is not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} bytes with CRC-32C {:08x} were written, but {} bytes with {:08x} were handed to the \
+     operating system: something changes memory; nothing was published; test the machine's memory, \
+     then try again",
+    written.len_bytes, written.crc32c, handed.len_bytes, handed.crc32c
+)]
+struct BytesDiffer {
+    written: FinishedFile,
+    handed: FinishedFile,
+}
 
 /// See the module.
 pub(crate) struct CheckedFile {
@@ -51,13 +64,9 @@ impl CheckedFile {
         if (finished.len_bytes, finished.crc32c) == (len_bytes, crc32c) {
             return Ok(());
         }
-        let what = format!(
-            "{len_bytes} bytes with CRC-32C {crc32c:08x} were written, but {} bytes with {:08x} were \
-             handed to the operating system: something changes memory; nothing was published; test \
-             the machine's memory, then try again",
-            finished.len_bytes, finished.crc32c
-        );
-        let source = io::Error::new(io::ErrorKind::InvalidData, what);
+        let differ =
+            BytesDiffer { written: FinishedFile::new(len_bytes, crc32c), handed: finished };
+        let source = io::Error::new(io::ErrorKind::InvalidData, differ);
         Err(VfsError::new(Operation::Account, &path, source))
     }
 }

@@ -20,6 +20,10 @@ pub enum Operation {
     Open,
     /// Reading from a file.
     Read,
+    /// Mapping a file into memory.
+    Map,
+    /// Reading the names in a directory.
+    List,
     /// Creating a directory.
     CreateDir,
     /// Renaming a file or directory.
@@ -45,6 +49,8 @@ impl fmt::Display for Operation {
             Self::Account => "account for the bytes of",
             Self::Open => "open",
             Self::Read => "read",
+            Self::Map => "map",
+            Self::List => "list",
             Self::CreateDir => "create directory",
             Self::Rename => "rename",
             Self::Link => "link",

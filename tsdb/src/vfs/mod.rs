@@ -46,6 +46,7 @@ mod log;
 mod os;
 mod os_log;
 mod output_dir;
+mod regular;
 #[cfg(any(test, feature = "test-util"))]
 pub mod sim;
 mod space;
@@ -60,5 +61,6 @@ pub use file::{
 pub use log::VfsLog;
 pub use os::OsVfs;
 pub use output_dir::OutputDir;
+pub(crate) use regular::{open_dir, open_file, read_file};
 pub use space::{SpaceError, free_bytes, require_free_bytes};
-pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, Policy};
+pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, NotAFile, Policy};

@@ -1,6 +1,6 @@
 //! The seam over the operating system: file contents by `uncached_io`, names by `std::fs`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use uncached_io::{AlignedBuf, Io, Reader, Writer};
 
 use super::os_log::OsLog;
+use super::regular::open_dir;
 use super::{
     CreateOptions, FinishedFile, Operation, Ownership, Vfs, VfsError, VfsFile, VfsLog, VfsRead,
 };
@@ -42,7 +43,7 @@ impl Vfs for OsVfs {
         let mut writer = self
             .io
             .create(path, writer_options(options))
-            .map_err(|error| VfsError::new(Operation::Create, path, error.into()))?;
+            .map_err(|error| VfsError::new(Operation::Create, path, os_error(error)))?;
         writer.sum_bytes();
         if let Some(ownership) = options.ownership {
             self.set_ownership(path, ownership)?;
@@ -60,7 +61,7 @@ impl Vfs for OsVfs {
         let reader = self
             .io
             .open(path)
-            .map_err(|error| VfsError::new(Operation::Open, path, error.into()))?;
+            .map_err(|error| VfsError::new(Operation::Open, path, os_error(error)))?;
         Ok(Arc::new(OsRead { reader, path: path.to_owned() }))
     }
 
@@ -77,7 +78,7 @@ impl Vfs for OsVfs {
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
-        File::open(path)
+        open_dir(path)
             .and_then(|dir| dir.sync_all())
             .map_err(|source| VfsError::new(Operation::SyncDir, path, source))
     }
@@ -102,6 +103,14 @@ impl Vfs for OsVfs {
     fn set_ownership(&self, path: &Path, ownership: Ownership) -> Result<(), VfsError> {
         apply_ownership(path, ownership)
             .map_err(|source| VfsError::new(Operation::SetOwnership, path, source))
+    }
+}
+
+/// Without the path, which [`VfsError`] has, where no more than that would be lost.
+fn os_error(error: uncached_io::Error) -> io::Error {
+    match error {
+        uncached_io::Error::NotAFile { found, .. } => found.into(),
+        error => error.into(),
     }
 }
 

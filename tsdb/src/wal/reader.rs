@@ -11,6 +11,7 @@ use super::segments::{
     SegmentId, checkpoint_dir, last_checkpoint, read_error, segment_path, segments,
 };
 use super::{Corruption, WalError};
+use crate::vfs::open_file;
 
 /// Pages that are read at once.
 const PAGES: usize = 16;
@@ -158,7 +159,7 @@ impl WalReader {
 
     fn next_segment(&mut self) -> Result<bool, WalError> {
         let Some((id, path)) = self.ahead.pop() else { return Ok(false) };
-        let mut file = File::open(&path).map_err(read_error(&path))?;
+        let mut file = open_file(&path).map_err(read_error(&path))?;
         self.reader.reset();
         if self.pages.start(&mut file).map_err(read_error(&path))? {
             self.current = Some(Current { id, path, file });

@@ -9,13 +9,12 @@
 //! A crash in between leaves a log that is read and repaired again; what was copied twice is kept
 //! twice.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::segments::{checkpoint_dir, read_error, segment_path, segments, unused_cut_path};
 use super::{Corruption, SegmentId, WalError};
-use crate::vfs::{CreateOptions, Vfs};
+use crate::vfs::{CreateOptions, Vfs, open_file};
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
@@ -112,7 +111,7 @@ fn cut_tail(
 
 /// Copies the bytes of `from` between two offsets to a new file, which is then durable.
 fn copy(vfs: &dyn Vfs, from: &Path, start: u64, end: u64, to: &Path) -> Result<(), WalError> {
-    let mut source = File::open(from).map_err(read_error(from))?;
+    let mut source = open_file(from).map_err(read_error(from))?;
     source.seek(SeekFrom::Start(start)).map_err(read_error(from))?;
     let mut source = source.take(end.saturating_sub(start));
     let mut target = vfs.create(to, &CreateOptions::new().buffer_bytes(COPY_BYTES))?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tsdb::block::{Block, OpenError, list_blocks};
+use tsdb::vfs::Operation;
 use tsdb_format::index::{IndexVersion, SeriesEntry};
 use tsdb_format::labels::Labels;
 
@@ -117,7 +118,7 @@ fn labels_are_found_by_name_and_value() {
 fn what_is_no_block_is_refused_by_name() {
     let guard = tempfile::tempdir().unwrap();
     let absent = guard.path().join("01HF84E40103A0Z0NX2DBBXFVV");
-    assert!(matches!(Block::open(&absent), Err(OpenError::Io { action: "open", .. })));
+    assert!(matches!(Block::open(&absent), Err(OpenError::Io { operation: Operation::Open, .. })));
     fs::write(&absent, "a file").unwrap();
     assert!(matches!(Block::open(&absent), Err(OpenError::NotADirectory { .. })));
     fs::remove_file(&absent).unwrap();

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::policy::FallbackReason;
+use crate::regular::NotAFile;
 
 /// What was being done when the operating system refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,6 +117,14 @@ pub enum Error {
         #[source]
         reason: FallbackReason,
     },
+    /// Something else than a regular file stands there.
+    #[error("open {}: {found}", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it leads to.
+        found: NotAFile,
+    },
     /// More was reserved than [`Writer::reserve_bytes_max`](crate::Writer::reserve_bytes_max).
     #[error("cannot reserve {requested_bytes} bytes at once, only {max_bytes}")]
     ReservationTooLarge {
@@ -164,6 +173,7 @@ impl Error {
         match self {
             Self::Os { errno, .. } => errno.kind(),
             Self::NoProgress { .. } => io::ErrorKind::WriteZero,
+            Self::NotAFile { .. } => io::ErrorKind::Other,
             Self::NotUncached { .. } => io::ErrorKind::Unsupported,
             Self::ReservationTooLarge { .. } => io::ErrorKind::InvalidInput,
             Self::UnexpectedEof { .. } | Self::TooShort { .. } => io::ErrorKind::UnexpectedEof,
@@ -191,6 +201,14 @@ impl Error {
     pub(crate) fn set_completed_bytes(&mut self, bytes: u64) {
         if let Self::Os { completed_bytes, .. } | Self::NoProgress { completed_bytes, .. } = self {
             *completed_bytes = bytes;
+        }
+    }
+
+    /// Of opening a file.
+    pub(crate) fn opening(path: &Path, source: &io::Error) -> Self {
+        match NotAFile::cause_of(source) {
+            Some(found) => Self::NotAFile { path: path.to_owned(), found },
+            None => Self::os(Operation::Open, path, source),
         }
     }
 

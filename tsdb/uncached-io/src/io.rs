@@ -214,7 +214,7 @@ impl Io {
         options: &CreateOptions,
         open: impl Fn(bool, bool) -> io::Result<File>,
     ) -> Result<(File, Choice), Error> {
-        let failed = |error: &io::Error| Error::os(Operation::Open, path, error);
+        let failed = |error: &io::Error| Error::opening(path, error);
         let choice = self.choice_for(parent_of(path), options.engine)?;
         let direct = choice.mode.is_direct();
         match open(direct, false) {

@@ -36,6 +36,8 @@
 //! - [`EngineKind`] names who issues the writes; [`engines`] tries them all in a directory, and
 //!   [`EngineRefusal`] says why one can't be had.
 //! - [`Reader`] reads ranges, from any number of threads, into an [`AlignedBuf`] of the caller's.
+//! - [`open_regular`] opens a file and refuses whatever else stands there, as everything here does,
+//!   without waiting for the other end of a pipe.
 //! - [`cached_pages`] asks the kernel what it cached, which is how all of this is proved.
 //!
 //! # What it promises
@@ -73,6 +75,7 @@ mod probe;
 mod proc_io;
 mod read_cache;
 mod reader;
+mod regular;
 mod request;
 mod scan;
 mod stats;
@@ -95,6 +98,7 @@ pub use policy::{Alignment, FallbackReason, Mode, Policy};
 pub use proc_io::ProcessIo;
 pub use read_cache::{ReadCache, ReadCacheOptions, ReadCacheStats};
 pub use reader::Reader;
+pub use regular::{NotAFile, open_regular};
 pub use scan::{Scan, ScanOptions};
 pub use stats::{IoStats, WriteStats};
 pub use writer::{Finished, Writer};

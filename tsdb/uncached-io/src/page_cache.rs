@@ -139,8 +139,7 @@ fn by_mincore(file: &File, range: &Range<u64>) -> io::Result<Option<CachedPages>
 ///
 /// If it cannot be opened, or see [`cached_pages`].
 pub fn cached_pages_at(path: &Path) -> Result<Option<CachedPages>, Error> {
-    let file =
-        sys::open_read(path, false).map_err(|error| Error::os(Operation::Open, path, &error))?;
+    let file = sys::open_read(path, false).map_err(|error| Error::opening(path, &error))?;
     cached_pages(&file).map_err(|error| Error::os(Operation::CacheQuery, path, &error))
 }
 

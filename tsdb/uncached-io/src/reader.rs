@@ -328,7 +328,7 @@ impl Shared {
 
 /// The file as the policy wants it, or as near to it as it allows.
 fn open_by(path: &Path, policy: Policy) -> Result<(File, Mode), Error> {
-    let failed = |error: io::Error| Error::os(Operation::Open, path, &error);
+    let failed = |error: io::Error| Error::opening(path, &error);
     let reason = match policy {
         Policy::Off => FallbackReason::PolicyOff,
         Policy::Prefer | Policy::Required => match open_direct(path).map_err(failed)? {

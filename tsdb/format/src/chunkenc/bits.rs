@@ -11,7 +11,7 @@
 //! it is full. Reading past the end yields zero bits and is reported once, by [`BitReader::check`],
 //! so the decoders test for the end once per sample and not once per field.
 
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Rule};
 
 /// How many bits are certainly there after [`BitReader::refill`], away from the end.
 pub(crate) const REFILLED_BITS: u32 = 56;
@@ -132,6 +132,13 @@ impl<'a> BitReader<'a> {
         (high << 32) | self.take(32)
     }
 
+    /// The next eight bits.
+    #[inline]
+    pub(crate) fn take_byte(&mut self) -> u8 {
+        let [.., byte] = self.take_wide(8).to_be_bytes();
+        byte
+    }
+
     /// An error if more bits were consumed than there were.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
@@ -156,8 +163,8 @@ impl<'a> BitReader<'a> {
     }
 
     #[cold]
-    pub(crate) fn malformed(&self, what: &'static str) -> DecodeError {
-        self.error(DecodeErrorKind::Malformed(what))
+    pub(crate) fn malformed(&self, rule: Rule) -> DecodeError {
+        self.error(DecodeErrorKind::Malformed(rule))
     }
 
     /// A base-128 varint whose groups are taken from the bit stream.

@@ -5,7 +5,7 @@ use super::histogram::{FloatCounts, FloatHistogram, Histogram, HistogramDecoder,
 use super::samples::FloatSamples;
 use super::xor::{self, XorDecoder};
 use super::xor2::{self, Xor2Decoder};
-use crate::DecodeError;
+use crate::{DecodeError, Rule};
 
 /// Decodes a whole float chunk behind what `out` holds already.
 ///
@@ -22,7 +22,7 @@ pub fn decode_floats(
     let decoded = match encoding {
         Encoding::Xor => xor::decode_all(data, samples, out),
         Encoding::Xor2 => xor2::decode_all(data, samples, out),
-        _ => Err(DecodeError::malformed(0, "a histogram chunk where floats are wanted")),
+        _ => Err(DecodeError::malformed(0, Rule::FloatsWanted)),
     };
     if had_st {
         out.start_timestamps.resize(out.timestamps.len(), 0);

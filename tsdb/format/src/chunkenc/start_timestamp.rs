@@ -56,7 +56,9 @@ impl StEncoder {
             self.difference = difference;
         } else if st != self.st || index == FIRST_CHANGE_MAX {
             varbit::put_int(writer, difference);
-            self.header |= index as u8;
+            // At most FIRST_CHANGE_MAX: the header is written there at the latest.
+            let [_, low] = index.to_be_bytes();
+            self.header |= low;
             self.difference = difference;
         }
         self.st = st;

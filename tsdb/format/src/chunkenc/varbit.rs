@@ -37,8 +37,13 @@ pub(crate) fn fits_signed(value: i64, bits: u32) -> bool {
 }
 
 #[inline(always)]
+fn payload_bits(ones: u32) -> u32 {
+    PAYLOAD_BITS.get(ones as usize).copied().unwrap_or(64)
+}
+
+#[inline(always)]
 fn put(writer: &mut impl PutBits, ones: u32, payload: u64) {
-    let bits = PAYLOAD_BITS.get(ones as usize).copied().unwrap_or(64);
+    let bits = payload_bits(ones);
     if bits == 64 {
         writer.put(0xff, 8);
         writer.put(payload, 64);
@@ -56,8 +61,8 @@ pub(crate) fn put_int(writer: &mut impl PutBits, value: i64) {
         writer.put(0, 1);
         return;
     }
-    let ones = (1..8).find(|&ones| fits_signed(value, PAYLOAD_BITS[ones])).unwrap_or(8);
-    put(writer, ones as u32, value as u64);
+    let ones = (1..8).find(|&ones| fits_signed(value, payload_bits(ones))).unwrap_or(8);
+    put(writer, ones, value as u64);
 }
 
 /// Appends an unsigned integer.
@@ -67,8 +72,8 @@ pub(crate) fn put_uint(writer: &mut impl PutBits, value: u64) {
         writer.put(0, 1);
         return;
     }
-    let ones = (1..8).find(|&ones| value >> PAYLOAD_BITS[ones] == 0).unwrap_or(8);
-    put(writer, ones as u32, value);
+    let ones = (1..8).find(|&ones| value >> payload_bits(ones) == 0).unwrap_or(8);
+    put(writer, ones, value);
 }
 
 /// Prefix and payload: the number of payload bits and the payload.
@@ -81,7 +86,7 @@ fn read(reader: &mut BitReader<'_>) -> Result<(u32, u64), DecodeError> {
         reader.check()?;
         return Ok((0, 0));
     }
-    let bits = PAYLOAD_BITS.get(ones as usize).copied().unwrap_or(64);
+    let bits = payload_bits(ones);
     reader.consume((ones + 1).min(8));
     let payload = if bits <= 25 { reader.take(bits) } else { reader.take_wide(bits) };
     reader.check()?;

@@ -14,7 +14,7 @@
 //! plain XOR the prefixes are `0` (d = 0), `10` and `11`.
 
 use super::bits::{BitReader, PutBits};
-use crate::DecodeError;
+use crate::{DecodeError, Rule};
 
 /// Which bits of a difference are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) fn put_difference(
     new: Prefix,
 ) {
     let leading = difference.leading_zeros().min(31) as u8;
-    let trailing = difference.trailing_zeros() as u8;
+    let trailing = u8::try_from(difference.trailing_zeros()).unwrap_or(64);
     if window.leading != NO_WINDOW && leading >= window.leading && trailing >= window.trailing {
         let width = window.width();
         put_prefixed(writer, kept, difference >> window.trailing, width);
@@ -99,13 +99,13 @@ pub(crate) fn read_new(
 ) -> Result<u64, DecodeError> {
     reader.refill();
     let header = reader.take(11);
-    let leading = (header >> 6) as u8;
+    let leading = ((header >> 6) & 31) as u8;
     let length = match (header & 63) as u8 {
         0 => 64,
         length => length,
     };
     if leading + length > 64 {
-        return Err(reader.malformed("a float's window is over 64 bits"));
+        return Err(reader.malformed(Rule::FloatWindow));
     }
     *window = Window { leading, trailing: 64 - leading - length };
     Ok(read_kept(reader, *window))

@@ -1,7 +1,7 @@
 //! A head chunk file as a whole: its header, and one chunk behind the other.
 
 use super::record::{HeadChunk, RECORD_BYTES_MIN, decode_head_chunk};
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity};
 
 /// The first four bytes of a file.
 pub const HEAD_CHUNKS_MAGIC: u32 = 0x0130_BC91;
@@ -74,7 +74,7 @@ impl<'a> HeadChunks<'a> {
         }
         let too_far = || {
             let (found, limit) = (at as u64, u32::MAX.into());
-            DecodeError::new(at as u64, DecodeErrorKind::TooLarge { what: "offset", found, limit })
+            DecodeError::new(at as u64, DecodeErrorKind::TooLarge { what: Quantity::FileOffset, found, limit })
         };
         let offset = u32::try_from(at).map_err(|_| too_far())?;
         let shifted = |error: DecodeError| error.shifted(at as u64);

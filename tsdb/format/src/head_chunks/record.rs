@@ -4,7 +4,7 @@ use crate::checksum::crc32c;
 use crate::chunks::CHUNK_LENGTH_BYTES_MAX;
 use crate::record::HeadSeriesRef;
 use crate::varint::{put_uvarint, uvarint, uvarint_len};
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity};
 
 /// Set in the encoding byte of a chunk that is out of order.
 pub const OUT_OF_ORDER_BIT: u8 = 0x80;
@@ -97,7 +97,7 @@ pub fn decode_head_chunk(bytes: &[u8]) -> Result<HeadChunkRecord<'_>, DecodeErro
     // More than that is no file at all; anything else may be in a part that is missing.
     if data_bytes > u64::from(u32::MAX) {
         let limit = u32::MAX.into();
-        let kind = DecodeErrorKind::TooLarge { what: "chunk length", found: data_bytes, limit };
+        let kind = DecodeErrorKind::TooLarge { what: Quantity::ChunkLength, found: data_bytes, limit };
         return Err(DecodeError::new(FIXED_BYTES as u64, kind));
     }
     let (data, crc) = behind.split_at_checked(data_bytes as usize).ok_or_else(eof)?;

@@ -8,7 +8,7 @@
 
 use super::BlockSeriesRef;
 use super::section::Section;
-use crate::DecodeError;
+use crate::{DecodeError, Rule};
 
 /// A list of series references, a view of the index.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,8 +38,8 @@ impl<'a> PostingsList<'a> {
         let (count, bytes) = section.counted()?;
         let (refs, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() || refs.len() != count as usize {
-            let what = "postings list has another length than its count says";
-            return Err(DecodeError::malformed(section.start as u64, what));
+            let rule = Rule::PostingsLength;
+            return Err(DecodeError::malformed(section.start as u64, rule));
         }
         Ok(Self { refs })
     }

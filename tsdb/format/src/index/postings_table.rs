@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::section::{Section, take_string, take_uvarint};
-use crate::DecodeError;
+use super::section::{Section, place_in_section, take_string, take_uvarint};
+use crate::{DecodeError, Rule};
 
 /// Of that many values of a label one has its place noted down, if the table is sorted.
 const SAMPLING: usize = 32;
@@ -79,26 +79,26 @@ impl PostingsTable {
         for _ in 0..self.count {
             let (entry, next) = entry_at(entries, place).ok_or_else(|| {
                 let at = self.entries.start + place;
-                DecodeError::malformed(at as u64, "postings offset table: entry is cut off")
+                DecodeError::malformed(at as u64, Rule::PostingsTableEntry)
             })?;
             sorted &= last.is_none_or(|last| last.is_before(entry));
             if sorted {
                 let same_name = last.is_some_and(|last| last.name == entry.name);
-                self.note(place as u32, same_name);
+                self.note(place_in_section(place), same_name);
             }
             last = Some(entry);
             place = next;
         }
         if place != entries.len() {
             let at = self.entries.start + place;
-            let what = "postings offset table has bytes to spare";
-            return Err(DecodeError::malformed(at as u64, what));
+            let rule = Rule::PostingsTableEnd;
+            return Err(DecodeError::malformed(at as u64, rule));
         }
         Ok(sorted)
     }
 
     fn note(&mut self, place: u32, same_name: bool) {
-        let at = self.samples.len() as u32;
+        let at = place_in_section(self.samples.len());
         match self.names.last_mut() {
             Some(name) if same_name => {
                 if (name.values as usize).is_multiple_of(self.stride) {
@@ -119,7 +119,7 @@ impl PostingsTable {
         (self.stride, self.names, self.samples) = (1, Vec::new(), Vec::new());
         let (mut place, mut places) = (0, Vec::new());
         while let Some((_, next)) = entry_at(entries, place) {
-            places.push(place as u32);
+            places.push(place_in_section(place));
             place = next;
         }
         let key = |place: u32| {

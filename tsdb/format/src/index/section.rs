@@ -7,7 +7,7 @@
 //! The checksum covers the content alone.
 
 use crate::checksum::crc32c;
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity};
 
 const LENGTH_BYTES: usize = 4;
 const CRC_BYTES: usize = 4;
@@ -32,7 +32,7 @@ impl<'a> Section<'a> {
         let too_large = || {
             let limit = rest.len().saturating_sub(CRC_BYTES) as u64;
             let found = u64::from(length);
-            let kind = DecodeErrorKind::TooLarge { what: "section length", found, limit };
+            let kind = DecodeErrorKind::TooLarge { what: Quantity::SectionLength, found, limit };
             DecodeError::new(offset, kind)
         };
         let (content, behind) = rest.split_at_checked(length as usize).ok_or_else(too_large)?;
@@ -86,4 +86,13 @@ pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<i64> {
     let (value, len) = crate::varint::varint(bytes)?;
     *bytes = bytes.get(len..)?;
     Some(value)
+}
+
+/// A place in a section, or a count of what is in it: a section's length has 32 bits.
+#[inline]
+pub(super) fn place_in_section(place: usize) -> u32 {
+    debug_assert!(u32::try_from(place).is_ok(), "no section is longer");
+    #[expect(clippy::cast_possible_truncation, reason = "see above")]
+    let place = place as u32;
+    place
 }

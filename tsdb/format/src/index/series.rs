@@ -18,7 +18,7 @@ use super::section::{take_uvarint, take_varint};
 use crate::checksum::crc32c;
 use crate::chunks::BlockChunkRef;
 use crate::varint::uvarint;
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 /// The longest form of an entry's length field, in bytes.
 const LENGTH_BYTES_MAX: usize = 5;
@@ -55,7 +55,7 @@ impl SeriesEntry {
     pub fn decode(&mut self, index: &[u8], offset: u64) -> Result<usize, DecodeError> {
         self.chunks.clear();
         let (len, rest) = self.decode_labels_part(index, offset)?;
-        self.decode_chunks(rest).map_err(|what| DecodeError::malformed(offset, what))?;
+        self.decode_chunks(rest).map_err(|rule| DecodeError::malformed(offset, rule))?;
         Ok(len)
     }
 
@@ -75,7 +75,7 @@ impl SeriesEntry {
     ) -> Result<(usize, &'a [u8]), DecodeError> {
         self.labels.clear();
         let (content, len) = content_at(index, offset)?;
-        let malformed = |what| DecodeError::malformed(offset, what);
+        let malformed = |rule| DecodeError::malformed(offset, rule);
         let mut rest = content;
         let count = take_uvarint(&mut rest).ok_or_else(|| malformed(NO_LABELS))?;
         if count > rest.len() as u64 / 2 {
@@ -89,7 +89,7 @@ impl SeriesEntry {
         Ok((len, rest))
     }
 
-    fn decode_chunks(&mut self, mut rest: &[u8]) -> Result<(), &'static str> {
+    fn decode_chunks(&mut self, mut rest: &[u8]) -> Result<(), Rule> {
         let count = take_uvarint(&mut rest).ok_or(NO_CHUNKS)?;
         if count > rest.len() as u64 / 3 {
             return Err(NO_CHUNKS);
@@ -100,14 +100,14 @@ impl SeriesEntry {
             self.chunks.push(chunk);
             last = Some(chunk);
         }
-        if rest.is_empty() { Ok(()) } else { Err("series entry has bytes to spare") }
+        if rest.is_empty() { Ok(()) } else { Err(Rule::EntryEnd) }
     }
 }
 
-const NO_LABELS: &str = "series entry ends within its labels";
-const NO_CHUNKS: &str = "series entry ends within its chunks";
-const TIME_OVERFLOW: &str = "time of a chunk is out of range";
-const REF_OVERFLOW: &str = "chunk reference is out of range";
+const NO_LABELS: Rule = Rule::EntryLabels;
+const NO_CHUNKS: Rule = Rule::EntryChunks;
+const TIME_OVERFLOW: Rule = Rule::ChunkTime;
+const REF_OVERFLOW: Rule = Rule::ChunkReference;
 
 fn content_at(index: &[u8], offset: u64) -> Result<(&[u8], usize), DecodeError> {
     let eof = || DecodeError::eof(offset);
@@ -119,13 +119,15 @@ fn content_at(index: &[u8], offset: u64) -> Result<(&[u8], usize), DecodeError> 
     let rest = entry.get(field_bytes..).unwrap_or_default();
     let limit = rest.len().saturating_sub(CRC_BYTES) as u64;
     let too_large = || {
-        let kind = DecodeErrorKind::TooLarge { what: "series entry length", found: length, limit };
+        let kind =
+            DecodeErrorKind::TooLarge { what: Quantity::SeriesEntryLength, found: length, limit };
         DecodeError::new(offset, kind)
     };
     if length > limit {
         return Err(too_large());
     }
-    let (content, behind) = rest.split_at_checked(length as usize).ok_or_else(too_large)?;
+    let content_bytes = usize::try_from(length).map_err(|_| too_large())?;
+    let (content, behind) = rest.split_at_checked(content_bytes).ok_or_else(too_large)?;
     let expected =
         behind.first_chunk().map(|crc| u32::from_be_bytes(*crc)).ok_or_else(too_large)?;
     let actual = crc32c(content);
@@ -144,7 +146,7 @@ fn take_symbol(rest: &mut &[u8]) -> Option<u32> {
 }
 
 #[inline]
-fn take_chunk(rest: &mut &[u8], last: Option<ChunkMeta>) -> Result<ChunkMeta, &'static str> {
+fn take_chunk(rest: &mut &[u8], last: Option<ChunkMeta>) -> Result<ChunkMeta, Rule> {
     let min_time = match last {
         None => take_varint(rest).ok_or(NO_CHUNKS)?,
         Some(last) => {

@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use super::IndexVersion;
-use super::section::{Section, take_string};
-use crate::{DecodeError, DecodeErrorKind};
+use super::section::{Section, place_in_section, take_string};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 /// Of that many symbols one has its place noted down.
 const SAMPLING: usize = 8;
@@ -46,7 +46,7 @@ impl SymbolTable {
         for number in 0..count {
             let place = strings.len() - rest.len();
             if (number as usize).is_multiple_of(SAMPLING) {
-                samples.push(place as u32);
+                samples.push(place_in_section(place));
             }
             take_string(&mut rest).ok_or_else(|| DecodeError::eof((start + place) as u64))?;
         }
@@ -80,7 +80,7 @@ impl SymbolTable {
     pub fn get<'a>(&self, index: &'a [u8], id: u32) -> Result<&'a str, DecodeError> {
         let bytes = self.get_bytes(index, id)?;
         std::str::from_utf8(bytes)
-            .map_err(|_| DecodeError::malformed(self.strings.start as u64, "symbol is not UTF-8"))
+            .map_err(|_| DecodeError::malformed(self.strings.start as u64, Rule::SymbolUtf8))
     }
 
     /// The symbol that series call `id`, of whatever bytes.
@@ -98,8 +98,11 @@ impl SymbolTable {
         };
         found.ok_or_else(|| {
             let limit = u64::from(self.count.saturating_sub(1));
-            let kind =
-                DecodeErrorKind::TooLarge { what: "symbol reference", found: u64::from(id), limit };
+            let kind = DecodeErrorKind::TooLarge {
+                what: Quantity::SymbolReference,
+                found: u64::from(id),
+                limit,
+            };
             DecodeError::new(self.strings.start as u64, kind)
         })
     }

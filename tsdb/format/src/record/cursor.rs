@@ -1,7 +1,7 @@
 //! Where a decoder stands in a record.
 
 use crate::varint::{VARINT_BYTES_MAX, uvarint, varint};
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 /// The rest of a record, and how long all of it is: offsets in errors count from the type's byte.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,14 @@ impl<'a> Cursor<'a> {
         self.rest = &[];
     }
 
-    pub(super) fn malformed(&self, what: &'static str) -> DecodeError {
-        DecodeError::malformed(self.offset_bytes(), what)
+    pub(super) fn malformed(&self, rule: Rule) -> DecodeError {
+        DecodeError::malformed(self.offset_bytes(), rule)
     }
 
     /// Refuses `count` things of at least `each_bytes_min` bytes if the rest can't hold them.
     pub(super) fn limit(
         &self,
-        what: &'static str,
+        what: Quantity,
         count: u64,
         each_bytes_min: usize,
     ) -> Result<usize, DecodeError> {
@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-const NOT_UTF8: &str = "a string is not UTF-8";
+const NOT_UTF8: Rule = Rule::Utf8;
 
 /// Appends `text` behind its length.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -21,7 +21,7 @@ use crate::chunkenc::{
     CUSTOM_BUCKETS_SCHEMA, CounterResetHint, FloatCounts, IntCounts, Kind, Span, SparseHistogram,
 };
 use crate::varint::{put_uvarint, put_varint};
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 use super::cursor::{Cursor, put_float};
 
@@ -87,8 +87,8 @@ pub(super) fn read<K: Counts>(
 ) -> Result<(), DecodeError> {
     into.counter_reset_hint = hint_of(cursor.byte()?);
     let schema = cursor.varint()?;
-    into.schema = i32::try_from(schema)
-        .map_err(|_| cursor.malformed("a histogram's schema is over 32 bits"))?;
+    into.schema =
+        i32::try_from(schema).map_err(|_| cursor.malformed(Rule::HistogramSchemaWidth))?;
     into.zero_threshold = cursor.float()?;
     into.zero_count = K::load_count(cursor)?;
     into.count = K::load_count(cursor)?;
@@ -100,7 +100,7 @@ pub(super) fn read<K: Counts>(
     into.custom_values.clear();
     if into.schema == CUSTOM_BUCKETS_SCHEMA {
         let count = cursor.uvarint()?;
-        let count = cursor.limit("custom bound count", count, FLOAT_BYTES)?;
+        let count = cursor.limit(Quantity::CustomBounds, count, FLOAT_BYTES)?;
         into.custom_values.reserve(count);
         for _ in 0..count {
             into.custom_values.push(cursor.float()?);
@@ -142,14 +142,14 @@ pub(super) fn put<K: Counts>(out: &mut Vec<u8>, of: &SparseHistogram<K::Count, K
 fn read_spans(cursor: &mut Cursor<'_>, spans: &mut Vec<Span>) -> Result<u64, DecodeError> {
     spans.clear();
     let count = cursor.uvarint()?;
-    let count = cursor.limit("span count", count, SPAN_BYTES_MIN)?;
+    let count = cursor.limit(Quantity::Spans, count, SPAN_BYTES_MIN)?;
     spans.reserve(count);
     let mut buckets = 0u64;
     for _ in 0..count {
-        let offset = i32::try_from(cursor.varint()?)
-            .map_err(|_| cursor.malformed("a span's offset is over 32 bits"))?;
+        let offset =
+            i32::try_from(cursor.varint()?).map_err(|_| cursor.malformed(Rule::SpanOffsetWidth))?;
         let length = u32::try_from(cursor.uvarint()?)
-            .map_err(|_| cursor.malformed("a span's length is over 32 bits"))?;
+            .map_err(|_| cursor.malformed(Rule::SpanLengthWidth))?;
         buckets = buckets.saturating_add(length.into());
         spans.push(Span { offset, length });
     }
@@ -165,10 +165,10 @@ fn read_buckets<K: Counts>(
     let at = cursor.offset_bytes();
     let count = cursor.uvarint()?;
     if count != in_spans {
-        let kind = DecodeErrorKind::Malformed("as many buckets as spans have are wanted");
+        let kind = DecodeErrorKind::Malformed(Rule::BucketsOfSpans);
         return Err(DecodeError::new(at, kind));
     }
-    let count = cursor.limit("bucket count", count, K::BUCKET_BYTES_MIN)?;
+    let count = cursor.limit(Quantity::Buckets, count, K::BUCKET_BYTES_MIN)?;
     buckets.reserve(count);
     for _ in 0..count {
         buckets.push(K::load_bucket(cursor)?);

@@ -13,11 +13,11 @@ use super::cursor::Cursor;
 use super::histogram::{self, Counts};
 use super::sample_id::{IdDecoder, IdEncoder};
 use super::{RecordType, SampleId, SampleVersion};
-use crate::DecodeError;
 use crate::chunkenc::{
     FloatCounts, FloatHistogram, Histogram, IntCounts, SparseHistogram, is_known_schema,
     reduce_resolution, resolution_is_too_high,
 };
+use crate::{DecodeError, Rule};
 
 /// The histograms of a record with integer counts.
 ///
@@ -181,7 +181,7 @@ impl<'a, K: Counts> Reader<'a, K> {
         if resolution_is_too_high(into.schema) {
             std::mem::swap(into, &mut self.fine);
             if !reduce_resolution::<K>(&self.fine, into) {
-                return Err(self.cursor.malformed("a span's offset is negative"));
+                return Err(self.cursor.malformed(Rule::SpanOffset));
             }
         }
         Ok(Some(id))

@@ -8,8 +8,8 @@
 //! The order is that of the writer: sorted by name, from Prometheus and from here.
 
 use super::cursor::{Cursor, put_text};
-use crate::DecodeError;
 use crate::varint::{put_uvarint, uvarint};
+use crate::{DecodeError, Quantity};
 
 /// A name and a value take at least the byte of their lengths.
 const PAIR_BYTES_MIN: usize = 2;
@@ -42,7 +42,7 @@ impl<'a> LabelPairs<'a> {
 
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         let count = cursor.uvarint()?;
-        let count = cursor.limit("label count", count, PAIR_BYTES_MIN)?;
+        let count = cursor.limit(Quantity::Labels, count, PAIR_BYTES_MIN)?;
         let before = cursor.rest();
         for _ in 0..count {
             cursor.text()?;

@@ -11,8 +11,8 @@
 
 use super::cursor::{Cursor, put_text};
 use super::{HeadSeriesRef, RecordType};
-use crate::DecodeError;
 use crate::varint::put_uvarint;
+use crate::{DecodeError, Quantity};
 
 const UNIT: &str = "UNIT";
 const HELP: &str = "HELP";
@@ -87,7 +87,7 @@ impl<'a> Metadata<'a> {
         let series_ref = self.cursor.uvarint()?.into();
         let metric_type = MetricType::from_byte(self.cursor.byte()?);
         let fields = self.cursor.uvarint()?;
-        let fields = self.cursor.limit("metadata field count", fields, FIELD_BYTES_MIN)?;
+        let fields = self.cursor.limit(Quantity::MetadataFields, fields, FIELD_BYTES_MIN)?;
         let mut entry = MetadataEntry { series_ref, metric_type, unit: "", help: "" };
         for _ in 0..fields {
             let (name, value) = (self.cursor.text()?, self.cursor.text()?);

@@ -53,7 +53,7 @@ impl HeadChunkRef {
     /// Offset in bytes from the start of the file.
     #[must_use]
     pub fn offset(self) -> u32 {
-        self.0 as u32
+        (self.0 & 0xffff_ffff) as u32
     }
 
     /// As it stands in a marker.

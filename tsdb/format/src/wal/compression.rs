@@ -1,6 +1,6 @@
 //! How records are compressed, each by itself.
 
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 /// The longest record that is read, in bytes, once it is decompressed: far more than any batch of
 /// samples takes, and little enough to be held.
@@ -136,12 +136,12 @@ impl Decompressor {
         if found <= limit {
             return Ok(found);
         }
-        let (what, found, limit) = ("decompressed length", found as u64, limit as u64);
+        let (what, found, limit) = (Quantity::DecompressedLength, found as u64, limit as u64);
         Err(DecodeError::new(0, DecodeErrorKind::TooLarge { what, found, limit }))
     }
 
     fn snappy(&mut self, stored: &[u8]) -> Result<usize, DecodeError> {
-        let refused = |_| DecodeError::malformed(0, "a record is not what snappy makes");
+        let refused = |_| DecodeError::malformed(0, Rule::Snappy);
         let claimed = snap::raw::decompress_len(stored).map_err(refused)?;
         let possible = stored.len().saturating_mul(SNAPPY_GROWTH_MAX).min(self.record_bytes_max);
         let len = self.limited(claimed, possible)?;
@@ -154,7 +154,7 @@ impl Decompressor {
 
     fn zstd(&mut self, stored: &[u8]) -> Result<usize, DecodeError> {
         use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
-        const REFUSED: &str = "a record is not what zstd makes";
+        const REFUSED: Rule = Rule::Zstd;
         let refused = |_| DecodeError::malformed(0, REFUSED);
         let mut decoder = match self.zstd.take() {
             Some(decoder) => decoder,

@@ -83,8 +83,9 @@ pub(super) fn put(out: &mut Vec<u8>, kind: Kind, compression: Compression, data:
         Compression::Zstd => ZSTD,
     };
     out.push(kind as u8 | compressed);
-    // A fragment is shorter than a page.
-    out.extend_from_slice(&(data.len() as u16).to_be_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "a fragment is shorter than a page")]
+    let length = data.len() as u16;
+    out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(&crc32c(data).to_be_bytes());
     out.extend_from_slice(data);
 }

@@ -3,7 +3,7 @@
 use super::fragment::{Header, Kind, is_padding};
 use super::{Compression, Decompressor, FRAGMENT_HEADER_BYTES, PAGE_BYTES};
 use crate::checksum::crc32c;
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Rule};
 
 /// Reads the records of one segment, page by page.
 ///
@@ -114,8 +114,8 @@ impl SegmentReader {
             if kind.ends() {
                 // 3.15 goes by the last fragment's flags; it writes the same ones to all.
                 if compression != header.compression {
-                    let what = "a record changes its compression";
-                    return Err(DecodeError::malformed(fragment, what));
+                    let rule = Rule::RecordCompression;
+                    return Err(DecodeError::malformed(fragment, rule));
                 }
                 let is_full = kind == Kind::Full;
                 self.found = match compression {
@@ -162,8 +162,8 @@ impl SegmentReader {
         page_bytes: usize,
     ) -> Result<(), DecodeError> {
         if flags != 0 || rest.iter().any(|&byte| byte != 0) {
-            let what = "padding is not all zeros, or not at the end of a segment";
-            return Err(DecodeError::malformed(self.offset_bytes(), what));
+            let rule = Rule::PagePadding;
+            return Err(DecodeError::malformed(self.offset_bytes(), rule));
         }
         self.is_padded |= page_bytes < PAGE_BYTES || rest.len() + 1 >= FRAGMENT_HEADER_BYTES;
         Ok(())
@@ -174,7 +174,7 @@ impl SegmentReader {
         // A file that ends here is torn; a full page has no excuse.
         let too_short = |needed: usize| {
             if self.in_page + needed > PAGE_BYTES {
-                DecodeError::malformed(at, "a fragment is longer than its page")
+                DecodeError::malformed(at, Rule::FragmentLength)
             } else {
                 DecodeError::eof(at)
             }
@@ -194,10 +194,10 @@ impl SegmentReader {
     }
 
     fn in_sequence(&mut self, kind: Option<Kind>, at: u64) -> Result<Kind, DecodeError> {
-        let kind = kind.ok_or_else(|| DecodeError::malformed(at, "unknown kind of fragment"))?;
+        let kind = kind.ok_or_else(|| DecodeError::malformed(at, Rule::FragmentKind))?;
         match (kind.begins(), self.open.is_some()) {
-            (true, true) => Err(DecodeError::malformed(at, "a record begins within another")),
-            (false, false) => Err(DecodeError::malformed(at, "a record without a beginning")),
+            (true, true) => Err(DecodeError::malformed(at, Rule::RecordWithinRecord)),
+            (false, false) => Err(DecodeError::malformed(at, Rule::RecordWithoutStart)),
             (true, false) => {
                 self.stored.clear();
                 Ok(kind)

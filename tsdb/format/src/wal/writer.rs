@@ -3,6 +3,8 @@
 use super::fragment::{self, Kind};
 use super::{Compression, FRAGMENT_HEADER_BYTES, PAGE_BYTES};
 
+const PAGE_LEN: u64 = PAGE_BYTES as u64;
+
 /// Where in a segment the next fragment goes. It holds no bytes: those go to the caller's buffer,
 /// and are the segment's, in order.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ impl SegmentWriter {
     /// used.
     #[must_use]
     pub fn new(segment_bytes: u64) -> Self {
-        Self { pages_max: segment_bytes / PAGE_BYTES as u64, position: 0 }
+        Self { pages_max: segment_bytes / PAGE_LEN, position: 0 }
     }
 
     /// Length of the segment so far, in bytes.
@@ -30,7 +32,7 @@ impl SegmentWriter {
     #[must_use]
     pub fn fits(&self, stored_bytes: usize) -> bool {
         let each = (PAGE_BYTES - FRAGMENT_HEADER_BYTES) as i128;
-        let done = self.position / PAGE_BYTES as u64;
+        let done = self.position / PAGE_LEN;
         let pages_behind = i128::from(self.pages_max) - i128::from(done) - 1;
         let here = self.left_in_page() as i128 - FRAGMENT_HEADER_BYTES as i128;
         stored_bytes as i128 <= here + each * pages_behind
@@ -68,6 +70,6 @@ impl SegmentWriter {
 
     /// Never fewer bytes than a header takes, between calls.
     fn left_in_page(&self) -> usize {
-        PAGE_BYTES - (self.position % PAGE_BYTES as u64) as usize
+        PAGE_BYTES - (self.position % PAGE_LEN) as usize
     }
 }

@@ -25,6 +25,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{PublishError, SourcePart};
+use crate::vfs::open_file;
 
 const MARKS: [&str; 2] = ["no-compact-mark.json", "deletion-mark.json"];
 
@@ -155,7 +156,7 @@ fn look(block: &Path, keys: &[RandomState; 2]) -> Result<Seen, PublishError> {
 }
 
 fn content(path: &Path, keys: &[RandomState; 2]) -> Result<Option<Content>, PublishError> {
-    let Some(mut file) = present(path, fs::File::open(path))? else { return Ok(None) };
+    let Some(mut file) = present(path, open_file(path))? else { return Ok(None) };
     let mut hashers = [keys[0].build_hasher(), keys[1].build_hasher()];
     let mut piece = Vec::with_capacity(PIECE_BYTES as usize);
     let mut len = 0;

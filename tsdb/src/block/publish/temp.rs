@@ -39,7 +39,7 @@ use tsdb_format::meta::parse_block_id;
 use ulid::Ulid;
 
 use super::{BlockOwnership, OwnershipRule, PublishError};
-use crate::vfs::{CreateOptions, Ownership, Vfs, VfsError, VfsFile};
+use crate::vfs::{CreateOptions, Ownership, Vfs, VfsError, VfsFile, open_dir};
 
 const PREFIX: &str = "tsdb-compact-";
 const SUFFIX: &str = ".tmp";
@@ -230,8 +230,8 @@ pub(crate) enum LockAttempt {
 impl TempLock {
     /// Tries to lock the directory `path`, without waiting.
     pub(crate) fn attempt(path: &Path) -> io::Result<LockAttempt> {
-        let dir = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LockAttempt::Gone),
+        let dir = match open_dir(path) {
+            Err(error) if is_no_directory(&error) => return Ok(LockAttempt::Gone),
             outcome => outcome?,
         };
         let locked = match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
@@ -259,6 +259,10 @@ impl TempLock {
             Err(error) => Err(error),
         }
     }
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn create_locked(vfs: &dyn Vfs, path: &Path) -> Result<TempLock, PublishError> {

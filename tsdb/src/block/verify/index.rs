@@ -1,6 +1,5 @@
 //! The index, part by part.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +14,7 @@ use super::sections;
 use super::segments::Segments;
 use super::series::SeriesCheck;
 use crate::block::index_reader::BlockIndex;
+use crate::vfs::open_file;
 
 /// Opens the index at `path`, if it can be read from the first byte to the last.
 pub(super) fn open(
@@ -31,13 +31,8 @@ pub(super) fn open(
 }
 
 fn read_through(path: &Path, progress: &mut Progress<'_>) -> std::io::Result<()> {
-    // Before it is opened: opening a named pipe would wait for a writer.
-    let metadata = path.metadata()?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; metadata.len().clamp(1, 1 << 20) as usize];
+    let mut file = open_file(path)?;
+    let mut buffer = vec![0; file.metadata()?.len().clamp(1, 1 << 20) as usize];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),

@@ -8,7 +8,7 @@ use tsdb_format::chunks::BlockChunkRef;
 use tsdb_format::labels::write_labels;
 use tsdb_format::meta::{BlockMeta, Ulid};
 
-use crate::block::open_error::OpenError;
+use crate::block::open_error::{FilePart, OpenError};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -261,15 +261,13 @@ impl Findings {
     /// A part of the block that could not be opened.
     pub(super) fn open_error(&mut self, error: &OpenError) {
         let (kind, detail) = match error {
-            OpenError::Io { action, source, .. } => {
-                (FindingKind::Unreadable, format!("cannot {action}: {source}"))
+            OpenError::Io { operation, source, .. } => {
+                (FindingKind::Unreadable, format!("cannot {operation}: {source}"))
             }
             OpenError::NotADirectory { .. } => {
                 (FindingKind::Unreadable, "not a directory, so it is not a block".to_owned())
             }
-            OpenError::NotAFile { .. } => {
-                (FindingKind::Unreadable, "not a regular file".to_owned())
-            }
+            OpenError::NotAFile { found, .. } => (FindingKind::Unreadable, found.to_string()),
             OpenError::NoMeta { .. } => (FindingKind::Meta, "no meta.json".to_owned()),
             OpenError::Name { source, .. } => (FindingKind::Identity, source.to_string()),
             OpenError::OtherUlid { meta, .. } => {
@@ -279,8 +277,8 @@ impl Findings {
                 (FindingKind::Identity, format!("holds block {ulid}, as {} does", other.display()))
             }
             OpenError::Meta { source, .. } => (FindingKind::Meta, source.to_string()),
-            OpenError::MetaContent { what, .. } => (FindingKind::Meta, (*what).to_owned()),
-            OpenError::Damaged { part: "tombstones", source, .. } => {
+            OpenError::MetaContent { what, .. } => (FindingKind::Meta, what.to_string()),
+            OpenError::Damaged { part: FilePart::Tombstones, source, .. } => {
                 (FindingKind::Tombstones, source.to_string())
             }
             OpenError::Damaged { part, source, .. } => {

@@ -10,7 +10,7 @@
 
 use tsdb_format::checksum::crc32c;
 use tsdb_format::index::PostingsList;
-use tsdb_format::{DecodeError, DecodeErrorKind};
+use tsdb_format::{DecodeError, DecodeErrorKind, Rule};
 
 use super::report::{FindingKind, Findings};
 use crate::block::index_reader::BlockIndex;
@@ -47,7 +47,7 @@ fn check_framed(index: &[u8], start: u64, end: u64) -> Result<(), DecodeError> {
     while at < end {
         let aligned = at.next_multiple_of(ALIGN_BYTES);
         if !is_zero(index, at, aligned.min(end)) {
-            return Err(DecodeError::malformed(at, "padding is not zero"));
+            return Err(DecodeError::malformed(at, Rule::Padding));
         }
         if aligned >= end {
             // Padding ends a section. Where there is none, nothing is padded.
@@ -57,7 +57,7 @@ fn check_framed(index: &[u8], start: u64, end: u64) -> Result<(), DecodeError> {
         at = framed_end(index, aligned)?;
     }
     if at > end {
-        return Err(DecodeError::malformed(end, "a section reaches into the next one"));
+        return Err(DecodeError::malformed(end, Rule::SectionEnd));
     }
     Ok(())
 }

@@ -10,11 +10,12 @@ use tsdb_format::chunks::{
     decode_chunk, record_len,
 };
 use tsdb_format::varint::uvarint;
-use tsdb_format::{DecodeError, DecodeErrorKind};
+use tsdb_format::{DecodeError, DecodeErrorKind, Quantity};
 
 use super::report::{FindingKind, Findings, Subject};
 use super::{OpenError, Progress};
 use crate::block::chunk_reader::segment_paths;
+use crate::vfs::open_file;
 
 /// How much is read ahead.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -40,8 +41,10 @@ struct SegmentState {
 
 /// Why a chunk can't be had.
 pub(super) enum RecordError {
-    /// The reference is wrong.
-    Reference(String),
+    /// The reference leads to a segment that is not there.
+    NoSegment { number: u64, last: usize },
+    /// The reference leads out of its segment.
+    OutOfSegment { offset_bytes: u64, len_bytes: u64 },
     /// The bytes are.
     Decode(DecodeError),
     /// The device or filesystem failed.
@@ -83,21 +86,20 @@ impl Segments {
         let count = self.files.len();
         let state = self.files.get_mut(number as usize).ok_or_else(|| {
             let number = u64::from(number) + 1;
-            RecordError::Reference(format!("points to segment {number}, the last one is {count}"))
+            RecordError::NoSegment { number, last: count }
         })?;
         if state.lost {
             return Err(RecordError::Lost);
         }
         if self.current.as_ref().is_none_or(|(open, _)| *open != number) {
-            let file = File::open(&state.path).map_err(RecordError::Io)?;
+            let file = open_file(&state.path).map_err(RecordError::Io)?;
             self.current = Some((number, Window::new(file, state.len_bytes)));
         }
         let Some((_, window)) = &mut self.current else { return Err(RecordError::Lost) };
         let offset = u64::from(reference.offset());
         if offset < SEGMENT_HEADER_BYTES as u64 || offset >= state.len_bytes {
-            let len = state.len_bytes;
-            let detail = format!("points to byte {offset} of a segment of {len} bytes");
-            return Err(RecordError::Reference(detail));
+            let len_bytes = state.len_bytes;
+            return Err(RecordError::OutOfSegment { offset_bytes: offset, len_bytes });
         }
         let record = window.record(offset, state.len_bytes)?;
         state.referenced_bytes += record.record_bytes as u64;
@@ -177,7 +179,13 @@ impl RecordError {
     ) {
         let subject = Subject { chunk: Some(reference), ..subject };
         match self {
-            Self::Reference(detail) => {
+            Self::NoSegment { number, last } => {
+                let detail = format!("points to segment {number}, the last one is {last}");
+                findings.fault_of(FindingKind::ChunkReference, path, subject, detail);
+            }
+            Self::OutOfSegment { offset_bytes, len_bytes } => {
+                let detail =
+                    format!("points to byte {offset_bytes} of a segment of {len_bytes} bytes");
                 findings.fault_of(FindingKind::ChunkReference, path, subject, detail);
             }
             Self::Decode(error) => {
@@ -195,11 +203,7 @@ impl SegmentState {
         let mut state =
             Self { path, lost: true, len_bytes: 0, referenced_bytes: 0, referenced_end: 0 };
         let read = || -> io::Result<(u64, Vec<u8>)> {
-            // Before it is opened: opening a named pipe would wait for a writer.
-            if !state.path.metadata()?.is_file() {
-                return Err(io::Error::other("not a regular file"));
-            }
-            let file = File::open(&state.path)?;
+            let file = open_file(&state.path)?;
             let mut header = vec![0; SEGMENT_HEADER_BYTES];
             let len = read_up_to(&file, &mut header, 0)?;
             header.truncate(len);
@@ -225,7 +229,7 @@ fn trailing_data(state: &SegmentState, end: u64) -> io::Result<bool> {
     if end >= state.len_bytes {
         return Ok(false);
     }
-    let file = File::open(&state.path)?;
+    let file = open_file(&state.path)?;
     let mut buffer = vec![0; (state.len_bytes - end).min(WINDOW_BYTES as u64) as usize];
     let mut at = end;
     while at < state.len_bytes {
@@ -263,8 +267,11 @@ impl Window {
         let need = match uvarint(field) {
             Some((data_bytes, _)) if data_bytes > len_bytes - offset => {
                 let limit = len_bytes - offset;
-                let kind =
-                    DecodeErrorKind::TooLarge { what: "chunk length", found: data_bytes, limit };
+                let kind = DecodeErrorKind::TooLarge {
+                    what: Quantity::ChunkLength,
+                    found: data_bytes,
+                    limit,
+                };
                 return Err(RecordError::Decode(DecodeError::new(0, kind)));
             }
             Some((data_bytes, _)) => record_len(data_bytes as usize) + CHUNK_LENGTH_BYTES_MAX,

@@ -18,6 +18,7 @@ use tsdb_format::meta::Ulid;
 
 use super::scan::{ListedBlock, Listing};
 use crate::compact::error::CompactError;
+use crate::vfs::NotAFile;
 
 /// Who is left out after a failure.
 pub(super) enum Blame<'l> {
@@ -68,7 +69,8 @@ pub(super) fn blame<'l>(
     let Some(block) = listing.blocks.iter().find(named) else { return Blame::Nobody };
     let is_lasting = match error.os_error() {
         Some(error) => {
-            matches!(error.kind(), NotFound | UnexpectedEof | IsADirectory | NotADirectory)
+            NotAFile::cause_of(error).is_some()
+                || matches!(error.kind(), NotFound | UnexpectedEof | IsADirectory | NotADirectory)
         }
         None => error.culprit().is_some(),
     };

@@ -19,10 +19,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tsdb_format::meta::Ulid;
 
-use crate::vfs::{Operation, Vfs, VfsError, write_file_atomic};
+use crate::vfs::{Operation, Vfs, VfsError, read_file, write_file_atomic};
 
 /// Name of the file in the data directory.
 pub const FAILED_MARKS_FILE: &str = "tsdb-compact-failed.json";
+
+/// No file of marks is longer than that.
+const MARKS_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct FailedMarks {
@@ -41,7 +44,7 @@ impl FailedMarks {
     /// The marks of `dir`; none if there is no file, or one that can't be understood.
     pub(super) fn load(dir: &Path) -> Result<Self, VfsError> {
         let path = dir.join(FAILED_MARKS_FILE);
-        match fs::read(&path) {
+        match read_file(&path, MARKS_BYTES_MAX) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::warn!(path = %path.display(), %error, "failed marks are unreadable and ignored");
                 Self::default()

@@ -1,6 +1,7 @@
 //! The blocks of a data directory, with the marks of all who mark.
 
 use std::fs;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -8,11 +9,15 @@ use tsdb_format::meta::{BlockMeta, parse_block_id};
 
 use super::failed::FailedMarks;
 use super::superseded::{self, Dispute, Superseded};
-use crate::compact::compactor::read_meta;
 use crate::compact::error::CompactError;
+use crate::compact::open_sources::read_meta;
 use crate::compact::plan_block::plan_block;
 use crate::compact::planner::{NoCompact, PlanBlock};
-use crate::vfs::{Operation, VfsError};
+use crate::vfs::{Operation, VfsError, read_file};
+
+const NO_COMPACT_MARK: &str = "no-compact-mark.json";
+/// No mark is longer than that.
+const MARK_BYTES_MAX: u64 = 1 << 20;
 
 /// A block directory with a readable meta.json.
 #[derive(Debug, Clone)]
@@ -106,12 +111,17 @@ pub(in crate::compact) fn mark_of(dir: &Path) -> Option<NoCompact> {
     if dir.join("deletion-mark.json").exists() {
         return Some(NoCompact::DeletionMark);
     }
-    if let Ok(bytes) = fs::read(dir.join("no-compact-mark.json")) {
-        let mark: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let text =
-            |name: &str| mark.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let reason = [text("reason"), text("details")].into_iter().flatten().collect::<Vec<_>>();
-        return Some(NoCompact::NoCompactMark { reason: reason.join(": ") });
-    }
-    None
+    let bytes = match read_file(&dir.join(NO_COMPACT_MARK), MARK_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return None,
+        // It is there, whatever it says.
+        Err(error) => {
+            let reason = format!("{NO_COMPACT_MARK} can't be read: {error}");
+            return Some(NoCompact::NoCompactMark { reason });
+        }
+    };
+    let mark: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let text = |name: &str| mark.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let reason = [text("reason"), text("details")].into_iter().flatten().collect::<Vec<_>>();
+    Some(NoCompact::NoCompactMark { reason: reason.join(": ") })
 }

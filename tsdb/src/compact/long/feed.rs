@@ -9,7 +9,7 @@ use tsdb_format::tombstones::Interval;
 use super::LongOptions;
 use super::records::Records;
 use crate::compact::batch::{LongPart, PlannedChunk};
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, Disagreement, SourceFault};
 use crate::compact::ledger::SeriesBooks;
 use crate::compact::listing::{ListReader, ListedChunk};
 use crate::compact::mutation::Mutations;
@@ -17,7 +17,7 @@ use crate::compact::populate::{LocateError, Record, SeriesNamer};
 use crate::compact::reencode::{ChunkInput, EncodedChunks, Reencoder, digest_chunk};
 use crate::compact::source::Source;
 use crate::compact::stones::StoneCursor;
-use crate::compact::vertical::{REACHES_OUT, put_record};
+use crate::compact::vertical::put_record;
 
 /// How many chunks pass between two looks for cancellation.
 const CHUNKS_PER_CHECK: u64 = 4096;
@@ -266,7 +266,7 @@ impl Feed {
             let (first, last) = tools.options.time_range;
             let reaches_out = min_time < first || max_time > last;
             if reaches_out && tools.options.refuse_out_of_range {
-                let fault = SourceFault::IndexDisagrees(REACHES_OUT);
+                let fault = SourceFault::IndexDisagrees(Disagreement::ReachesOut);
                 return Err(tools.blame(self.source.number(), reference, fault));
             }
             if max_time < first || min_time > last {
@@ -320,7 +320,7 @@ impl Feed {
         bytes.extend_from_slice(found);
         if self.counts {
             let planned = PlannedChunk { min_time, max_time, reference, run: 0 };
-            tools.books.fetch(number, &planned, record.samples);
+            tools.books.fetch(number, &planned, &record);
             tools.first_chunk = (number, reference);
         }
         Ok(Taken::new((min_time, max_time), (number, reference), record, bytes))

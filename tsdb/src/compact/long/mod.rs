@@ -39,7 +39,7 @@ use self::pieces::Pieces;
 use self::walk::Walk;
 use super::batch::{Batch, LongSeries};
 use super::budget::LongShares;
-use super::error::{CompactError, LedgerMismatch, SourceFault};
+use super::error::{CompactError, Disagreement, LedgerMismatch, Mismatch, SourceFault};
 use super::ledger::SeriesBooks;
 use super::mutation::Mutations;
 use super::populate::SeriesNamer;
@@ -202,34 +202,30 @@ fn first_time(taken: &Taken) -> Option<i64> {
     Some(decoder.timestamp())
 }
 
-const WRONG_START: SourceFault = SourceFault::IndexDisagrees(
-    "the chunk does not begin when the index says, and the series is too large to be merged in one \
-     piece",
-);
-const WRONG_END: SourceFault = SourceFault::IndexDisagrees(
-    "a chunk ends later than the index says, and the series is too large to be merged in one piece",
-);
+const WRONG_START: SourceFault = SourceFault::IndexDisagrees(Disagreement::StartOfLong);
+const WRONG_END: SourceFault = SourceFault::IndexDisagrees(Disagreement::EndOfLong);
 
 impl Tools<'_> {
     /// The second walk over the series was another one than the first: a fault of ours.
     #[cold]
     fn out_of_step(&self) -> CompactError {
-        self.mismatch(None, "the chunks of a long series were planned otherwise than merged")
+        self.mismatch(None, Mismatch::OutOfStep)
     }
 
     #[cold]
     fn digest_mismatch(&self, blamed: (u32, u64)) -> CompactError {
-        self.mismatch(Some(blamed), "re-encoded chunks decode to other samples than went into them")
+        self.mismatch(Some(blamed), Mismatch::Reencoded)
     }
 
-    fn mismatch(&self, blamed: Option<(u32, u64)>, what: &str) -> CompactError {
+    fn mismatch(&self, blamed: Option<(u32, u64)>, what: Mismatch) -> CompactError {
         let (source, reference) = blamed.unwrap_or(self.first_chunk);
         let block = self.sources.get(source as usize).map(|source| source.dir().to_owned());
         CompactError::Ledger(Box::new(LedgerMismatch {
             block,
             series: (self.names)(self.labels),
             chunk: Some(((reference >> 32) as u32 + 1, reference as u32)),
-            what: what.to_owned(),
+            what,
+            totals: None,
         }))
     }
 }

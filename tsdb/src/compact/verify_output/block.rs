@@ -9,7 +9,7 @@ use super::chunk_list::Listed;
 use super::fetch::{Record, RecordError, RecordReader};
 use super::layout::Layout;
 use super::scan::SeriesScan;
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, Disagreement, SourceFault};
 use crate::compact::reencode::digest_current;
 use crate::compact::source::Source;
 use crate::compact::stones::StoneCursor;
@@ -203,18 +203,16 @@ impl Block {
             Ok(more) => more.is_some(),
             Err(error) => return Err(self.fault(error.into())),
         };
-        let disagrees = |what| SourceFault::IndexDisagrees(what);
         if !more {
             let whole = self.last_time == Some(chunk.max_time);
-            let fault = disagrees("the chunk does not end when the index says");
-            return if whole { Ok(None) } else { Err(self.fault(fault)) };
+            return if whole { Ok(None) } else { Err(self.fault(Disagreement::End.into())) };
         }
         let time = self.decoder.timestamp();
         if first && time != chunk.min_time {
-            return Err(self.fault(disagrees("the chunk does not begin when the index says")));
+            return Err(self.fault(Disagreement::Start.into()));
         }
         if self.last_time.is_some_and(|last| last >= time) {
-            return Err(self.fault(disagrees("samples of the chunk are not in time order")));
+            return Err(self.fault(Disagreement::SamplesNotInOrder.into()));
         }
         self.last_time = Some(time);
         Ok(Some(time))

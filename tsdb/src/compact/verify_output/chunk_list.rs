@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tsdb_format::checksum::crc32c_append;
 use tsdb_format::varint::{uvarint, varint};
 
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, SourceRule};
 use crate::compact::files::FileKey;
 use crate::compact::source::Source;
 use crate::compact::window::Window;
@@ -126,7 +126,7 @@ impl ChunkList {
             }
         };
         let Some(chunk) = chunk else {
-            let fault = SourceFault::Malformed("series entry reads back differently");
+            let fault = SourceRule::EntryReadsBackDifferently.into();
             return Err(self.source.fault(FileKey::index(self.source.number()), fault));
         };
         self.passed += 1;

@@ -12,7 +12,7 @@ use tsdb_format::chunkenc::{Encoding, num_samples};
 use tsdb_format::varint::uvarint;
 use uncached_io::AlignedBuf;
 
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use crate::compact::files::FileKey;
 use crate::compact::source::Source;
 use crate::vfs::{VfsError, VfsRead};
@@ -105,7 +105,7 @@ impl RecordReader {
         let bytes = self.fetched.bytes().get(at..).unwrap_or_default();
         let (data_len, prefix) = uvarint(bytes).ok_or_else(out_of_range)?;
         if data_len > CHUNK_BYTES_MAX {
-            return Err(RecordError::Fault(SourceFault::Malformed("chunk of absurd length")));
+            return Err(RecordError::Fault(SourceRule::ChunkTooLong.into()));
         }
         let len = prefix as u64 + 1 + data_len + 4;
         if len > left {
@@ -146,13 +146,13 @@ impl RecordReader {
 }
 
 fn check(record: &[u8], prefix: usize) -> Result<(Encoding, u64), SourceFault> {
-    let malformed = SourceFault::Malformed("chunk record is cut off");
+    let malformed = SourceFault::Malformed(SourceRule::ChunkCutOff);
     let body = record.get(prefix..).and_then(<[u8]>::split_last_chunk::<4>);
     let Some(([encoding, data @ ..], stored)) = body else { return Err(malformed) };
     let stored = u32::from_be_bytes(*stored);
     let computed = crc32c(record.get(prefix..record.len() - 4).unwrap_or_default());
     if stored != computed {
-        return Err(SourceFault::Checksum { what: "chunk", stored, computed });
+        return Err(SourceFault::Checksum { what: SummedPart::Chunk, stored, computed });
     }
     let encoding =
         Encoding::try_from(*encoding).map_err(|_| SourceFault::UnknownEncoding(*encoding))?;

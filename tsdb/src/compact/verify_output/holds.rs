@@ -20,7 +20,7 @@ use std::sync::Arc;
 use super::block::{Block, BlockShares};
 use super::postings::{self, PostingsDigest, hash_pair};
 use super::{SERIES_PER_CHECK, block_shares};
-use crate::compact::error::{CompactError, NotHeld};
+use crate::compact::error::{CompactError, Lack, NotHeld};
 use crate::compact::heap::TieHeap;
 use crate::compact::progress::CancelToken;
 use crate::compact::source::Source;
@@ -182,13 +182,12 @@ impl Reading<'_> {
                 found = self.child.next_sample(self.range)?;
             }
             if found != Some(time) {
-                return Err(self.not_held(top, format!("it lacks the sample at {time}")));
+                return Err(self.not_held(top, Lack::Missing { time }));
             }
             let equal = self.leave_time(time)?;
             let gone = self.gone.iter().any(|(min, max)| (*min..*max).contains(&time));
             if !equal && !gone {
-                let what = format!("it has another sample at {time}");
-                return Err(self.not_held(top, what));
+                return Err(self.not_held(top, Lack::Other { time }));
             }
         }
         Ok(())
@@ -221,7 +220,7 @@ impl Reading<'_> {
     }
 
     #[cold]
-    fn not_held(&self, id: u32, what: String) -> CompactError {
+    fn not_held(&self, id: u32, what: Lack) -> CompactError {
         let parent = &self.parents[id as usize];
         CompactError::NotHeld(Box::new(NotHeld {
             parent: parent.scan.source().dir().to_owned(),

@@ -10,7 +10,7 @@ use tsdb_format::meta::BlockStats;
 use super::fetch::{Fetch, Record};
 use super::postings::{PostingsDigest, hash_pair};
 use super::scan::SeriesScan;
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, Disagreement, Mismatch, SourceFault, SourceRule};
 use crate::compact::files::FileKey;
 use crate::compact::source::Source;
 
@@ -64,14 +64,14 @@ impl Layout {
             let mut head = Fetch::default();
             head.read(source.pool().get(key)?.as_ref(), 0, HEADER.len())?;
             if head.bytes() != HEADER {
-                return Ok(Err(SourceFault::Malformed("wrong header of the segment file")));
+                return Ok(Err(SourceRule::SegmentHeader.into()));
             }
         }
         let expected = u64::from(self.segment) << 32 | self.position;
         if reference == expected {
             return Ok(Ok(()));
         }
-        Ok(Err(SourceFault::IndexDisagrees("chunks do not follow each other")))
+        Ok(Err(Disagreement::NotAdjacent.into()))
     }
 
     /// Counts a record, which was read where it was expected.
@@ -88,15 +88,16 @@ impl Layout {
     }
 
     /// Whether nothing is left in the segment files, and all of it is what `stats` says.
-    pub(super) fn finish(&self, stats: &BlockStats) -> Result<(), String> {
+    pub(super) fn finish(&self, stats: &BlockStats) -> Result<(), Mismatch> {
         let last = self.segments.len().checked_sub(1).map(|last| (last, self.segments[last]));
         let stands = (self.stats.num_chunks > 0).then_some((self.segment as usize, self.position));
         if last != stands {
-            return Err("bytes of the chunk segments belong to no series".to_owned());
+            return Err(Mismatch::Unreferenced);
         }
         if self.stats == *stats {
             return Ok(());
         }
-        Err(format!("it holds {:?}, meta.json will say {stats:?}", self.stats))
+        let (found, said) = (Box::new(self.stats.clone()), Box::new(stats.clone()));
+        Err(Mismatch::Stats { found, said })
     }
 }

@@ -22,6 +22,7 @@
 
 mod block;
 mod chunk_list;
+mod count;
 mod fetch;
 mod holds;
 mod layout;
@@ -37,8 +38,9 @@ use tsdb_format::meta::BlockMeta;
 
 use self::block::{Block, BlockShares};
 use self::chunk_list::Listed;
+pub(super) use self::count::count_samples;
 pub(super) use self::holds::Holds;
-use super::error::{CompactError, LedgerMismatch, SourceError};
+use super::error::{CompactError, LedgerMismatch, Mismatch, SourceError};
 use super::files::FilePool;
 use super::heap::TieHeap;
 use super::ledger::Ledger;
@@ -131,7 +133,7 @@ impl VerifyOutput<'_> {
         block_shares(self.memory_budget_bytes, self.sources.len())
     }
 
-    fn mismatch(&self, what: String) -> CompactError {
+    fn mismatch(&self, what: Mismatch) -> CompactError {
         mismatch(Some(self.dir), String::new(), None, what)
     }
 }
@@ -155,7 +157,8 @@ fn of_output(error: SourceError) -> CompactError {
         block: Some(block),
         series: series.unwrap_or_default(),
         chunk,
-        what: format!("reading back {}: {fault}", file.display()),
+        what: Mismatch::ReadBack { file, fault },
+        totals: None,
     }))
 }
 
@@ -163,11 +166,26 @@ fn mismatch(
     block: Option<&Path>,
     series: String,
     chunk: Option<&Listed>,
-    what: String,
+    what: Mismatch,
 ) -> CompactError {
     let chunk = chunk.map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));
     let block = block.map(Path::to_owned);
-    CompactError::VerifyOutput(Box::new(LedgerMismatch { block, series, chunk, what }))
+    CompactError::VerifyOutput(Box::new(LedgerMismatch {
+        block,
+        series,
+        chunk,
+        what,
+        totals: None,
+    }))
+}
+
+impl Block {
+    /// That the output lacks `chunk` of the current series, or has something else in its place.
+    #[cold]
+    fn mismatch(&self, chunk: &Listed, what: Mismatch) -> CompactError {
+        let series = self.scan.labels().to_string();
+        mismatch(Some(self.scan.source().dir()), series, Some(chunk), what)
+    }
 }
 
 /// The sections of an index that we wrote follow each other without gaps.
@@ -182,8 +200,7 @@ fn check_sections(output: &Source, block: &Block) -> Result<(), CompactError> {
     if ordered {
         return Ok(());
     }
-    let what = "sections of the index do not follow each other".to_owned();
-    Err(mismatch(Some(output.dir()), String::new(), None, what))
+    Err(mismatch(Some(output.dir()), String::new(), None, Mismatch::Sections))
 }
 
 /// All blocks, at one series.
@@ -257,8 +274,8 @@ impl Comparison {
     #[cold]
     fn unknown_series(&self) -> CompactError {
         let scan = &self.output.scan;
-        let what = "the output has a series that no source has".to_owned();
-        mismatch(Some(scan.source().dir()), scan.labels().to_string(), scan.chunks().first(), what)
+        let (dir, labels) = (scan.source().dir(), scan.labels().to_string());
+        mismatch(Some(dir), labels, scan.chunks().first(), Mismatch::UnknownSeries)
     }
 
     /// Takes the sources with the next series off the heap.
@@ -308,38 +325,27 @@ impl Comparison {
         for &id in &self.group {
             let source = &mut self.sources[id as usize];
             while let Some(wanted) = source.scan.next_chunk()? {
-                let missing = |what: &str| {
-                    let series = source.scan.labels().to_string();
-                    let dir = source.scan.source().dir();
-                    Err(mismatch(Some(dir), series, Some(&wanted), what.to_owned()))
-                };
                 let Some(found) = self.output.scan.next_chunk()? else {
-                    return missing("a chunk of the source is not in the output");
+                    return Err(source.mismatch(&wanted, Mismatch::MissingChunk));
                 };
                 if (found.min_time, found.max_time) != (wanted.min_time, wanted.max_time) {
-                    return missing("the output has a chunk of other times in its place");
+                    return Err(source.mismatch(&wanted, Mismatch::OtherTimes));
                 }
                 let theirs = self.output.read(found)?;
                 let ours = source.read(wanted)?;
                 if source.bytes(&ours) != self.output.bytes(&theirs) {
-                    let series = source.scan.labels().to_string();
-                    let dir = source.scan.source().dir();
-                    let what = "the output has another chunk in its place".to_owned();
-                    return Err(mismatch(Some(dir), series, Some(&wanted), what));
+                    return Err(source.mismatch(&wanted, Mismatch::OtherChunk));
                 }
             }
         }
         match self.output.scan.next_chunk()? {
             None => Ok(()),
-            Some(chunk) => {
-                let what = "the output has a chunk more than its sources".to_owned();
-                Err(self.blame_output(Some(&chunk), what))
-            }
+            Some(chunk) => Err(self.blame_output(Some(&chunk), Mismatch::ExtraChunk)),
         }
     }
 
     #[cold]
-    fn blame_output(&self, chunk: Option<&Listed>, what: String) -> CompactError {
+    fn blame_output(&self, chunk: Option<&Listed>, what: Mismatch) -> CompactError {
         let scan = &self.output.scan;
         mismatch(Some(scan.source().dir()), scan.labels().to_string(), chunk, what)
     }
@@ -365,7 +371,7 @@ impl Comparison {
             let equal = self.leave_time(time, found)?;
             if found == Some(time) {
                 if !equal {
-                    let what = format!("the sample at {time} differs from that of every source");
+                    let what = Mismatch::OtherSample { time };
                     return Err(self.blame_output(self.output.current_chunk(), what));
                 }
                 found = self.output.next_sample(everything)?;
@@ -374,7 +380,7 @@ impl Comparison {
         match found {
             None => Ok(()),
             Some(time) => {
-                let what = format!("the output has a sample at {time} that no source has there");
+                let what = Mismatch::ExtraSample { time };
                 Err(self.blame_output(self.output.current_chunk(), what))
             }
         }
@@ -412,7 +418,7 @@ impl Comparison {
     fn missing_sample(&self, id: u32, time: i64) -> CompactError {
         let source = &self.sources[id as usize];
         let series = source.scan.labels().to_string();
-        let what = format!("the sample at {time} is not in the output");
+        let what = Mismatch::MissingSample { time };
         mismatch(Some(source.scan.source().dir()), series, source.current_chunk(), what)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tsdb_format::checksum::{crc32c, crc32c_append};
 use tsdb_format::varint::uvarint;
 
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use crate::compact::files::FileKey;
 use crate::compact::progress::CancelToken;
 use crate::compact::source::Source;
@@ -68,7 +68,7 @@ pub(super) fn check(
     let mut lists = Lists::open(source, window_bytes);
     lists.check_table(cancel)?;
     if lists.digest != *series {
-        return Err(lists.malformed("postings and series disagree"));
+        return Err(lists.malformed(SourceRule::PostingsDisagree));
     }
     Ok(())
 }
@@ -101,17 +101,35 @@ impl<'a> Lists<'a> {
         }
     }
 
-    fn malformed(&self, what: &'static str) -> CompactError {
-        self.source.fault(FileKey::index(self.source.number()), SourceFault::Malformed(what))
+    fn malformed(&self, rule: SourceRule) -> CompactError {
+        self.source.fault(FileKey::index(self.source.number()), rule.into())
+    }
+
+    /// Compares the checksum behind `what`; a table or list that ends before has none.
+    fn check_sum(
+        &self,
+        what: SummedPart,
+        stored: Option<u32>,
+        computed: u32,
+    ) -> Result<(), CompactError> {
+        match stored {
+            Some(stored) if stored == computed => Ok(()),
+            Some(stored) => {
+                let fault = SourceFault::Checksum { what, stored, computed };
+                Err(self.source.fault(FileKey::index(self.source.number()), fault))
+            }
+            None if what == SummedPart::PostingsList => Err(self.malformed(SourceRule::ListCutOff)),
+            None => Err(self.malformed(SourceRule::PostingsTableCutOff)),
+        }
     }
 
     fn check_table(&mut self, cancel: &CancelToken) -> Result<(), CompactError> {
-        const CUT_OFF: &str = "postings offset table is cut off";
+        const CUT_OFF: SourceRule = SourceRule::PostingsTableCutOff;
         let size = self.table.remaining();
         let head: Option<[u8; 8]> = self.table.peek(8)?.first_chunk().copied();
         let Some([a, b, c, d, count @ ..]) = head else { return Err(self.malformed(CUT_OFF)) };
         if u64::from(u32::from_be_bytes([a, b, c, d])) + 8 != size {
-            return Err(self.malformed("wrong length of the postings offset table"));
+            return Err(self.malformed(SourceRule::PostingsTableLength));
         }
         let mut crc = crc32c(&count);
         self.table.advance(8);
@@ -122,21 +140,22 @@ impl<'a> Lists<'a> {
             let entry = self.entry(&mut crc)?;
             let Some(offset) = entry else { return Err(self.malformed(CUT_OFF)) };
             if (number == 0) != self.pair.is_empty() {
-                return Err(self.malformed("the first postings list is not that of all series"));
+                return Err(self.malformed(SourceRule::FirstListNotAll));
             }
             if number > 0 && self.pair_of_last() >= self.pair_of_this() {
-                return Err(self.malformed("postings offset table is not sorted"));
+                return Err(self.malformed(SourceRule::PostingsTableNotSorted));
             }
             self.check_list(offset)?;
             std::mem::swap(&mut self.pair, &mut self.last_pair);
             self.last_value_start = self.value_start;
         }
         let stored = self.table.peek(4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-        if stored != Some(crc) || self.table.remaining() != 4 {
-            return Err(self.malformed("checksum mismatch in the postings offset table"));
+        self.check_sum(SummedPart::PostingsTable, stored, crc)?;
+        if self.table.remaining() != 4 {
+            return Err(self.malformed(SourceRule::PostingsTableLength));
         }
         if self.lists.remaining() > 0 {
-            return Err(self.malformed("postings that the offset table does not list"));
+            return Err(self.malformed(SourceRule::PostingsNotListed));
         }
         Ok(())
     }
@@ -184,22 +203,22 @@ impl<'a> Lists<'a> {
 
     /// Reads the list at `offset`, which must be where the one before it ends.
     fn check_list(&mut self, offset: u64) -> Result<(), CompactError> {
-        const CUT_OFF: &str = "a postings list is cut off";
+        const CUT_OFF: SourceRule = SourceRule::ListCutOff;
         let padding = self.lists.position().next_multiple_of(4) - self.lists.position();
         let padding = padding as usize;
         let zeros = self.lists.peek(padding)?.get(..padding);
         if !zeros.is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0)) {
-            return Err(self.malformed("padding between postings lists is not zero"));
+            return Err(self.malformed(SourceRule::PostingsPadding));
         }
         self.lists.advance(padding);
         if self.lists.position() != offset {
-            return Err(self.malformed("postings lists do not follow each other"));
+            return Err(self.malformed(SourceRule::ListsNotAdjacent));
         }
         let head: Option<[u8; 8]> = self.lists.peek(8)?.first_chunk().copied();
         let Some([a, b, c, d, count @ ..]) = head else { return Err(self.malformed(CUT_OFF)) };
         let mut left = u64::from(u32::from_be_bytes(count)) * 4;
         if u64::from(u32::from_be_bytes([a, b, c, d])) != left + 4 {
-            return Err(self.malformed("wrong length of a postings list"));
+            return Err(self.malformed(SourceRule::ListLength));
         }
         let mut crc = crc32c(&count);
         self.lists.advance(8);
@@ -215,7 +234,7 @@ impl<'a> Lists<'a> {
             for series in bytes.as_chunks::<4>().0 {
                 let series = u32::from_be_bytes(*series);
                 if last.is_some_and(|last| last >= series) {
-                    return Err(self.malformed("postings are not in order"));
+                    return Err(self.malformed(SourceRule::ListNotSorted));
                 }
                 last = Some(series);
                 self.digest.add(pair, u64::from(series));
@@ -224,9 +243,7 @@ impl<'a> Lists<'a> {
             left -= want as u64;
         }
         let stored = self.lists.peek(4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-        if stored != Some(crc) {
-            return Err(self.malformed("checksum mismatch in a postings list"));
-        }
+        self.check_sum(SummedPart::PostingsList, stored, crc)?;
         self.lists.advance(4);
         Ok(())
     }

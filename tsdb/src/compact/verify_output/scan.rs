@@ -8,7 +8,7 @@ use tsdb_format::varint::uvarint;
 
 use super::chunk_list::{ChunkList, FarBody, Listed};
 use super::symbols::SymbolStrings;
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use crate::compact::files::FileKey;
 use crate::compact::source::Source;
 use crate::compact::window::Window;
@@ -143,8 +143,8 @@ impl SeriesScan {
         self.ended
     }
 
-    fn malformed(&self, what: &'static str) -> CompactError {
-        self.source.fault(FileKey::index(self.source.number()), SourceFault::Malformed(what))
+    fn malformed(&self, rule: SourceRule) -> CompactError {
+        self.source.fault(FileKey::index(self.source.number()), rule.into())
     }
 
     /// Moves to the next series; false behind the last one.
@@ -153,18 +153,18 @@ impl SeriesScan {
         let padding = self.window.position().next_multiple_of(align) - self.window.position();
         if padding >= self.window.remaining() {
             if self.strict && self.window.remaining() > 0 {
-                return Err(self.malformed("bytes behind the last series"));
+                return Err(self.malformed(SourceRule::BytesBehindSeries));
             }
             self.ended = true;
             return Ok(false);
         }
         let zeros = self.window.peek(padding as usize)?;
         if self.strict && zeros.iter().take(padding as usize).any(|byte| *byte != 0) {
-            return Err(self.malformed("padding between series is not zero"));
+            return Err(self.malformed(SourceRule::SeriesPadding));
         }
         self.window.advance(padding as usize);
         self.reference = self.window.position() / align;
-        let cut_off = "series entry is cut off";
+        let cut_off = SourceRule::EntryCutOff;
         let head = uvarint(self.window.peek(10)?).filter(|(len, _)| *len <= ENTRY_BYTES_MAX);
         let Some((len, prefix)) = head else { return Err(self.malformed(cut_off)) };
         self.window.advance(prefix);
@@ -200,13 +200,13 @@ impl SeriesScan {
         let computed = body.pass_rest()?;
         let stored = self.window.peek(4)?.first_chunk().copied().map(u32::from_be_bytes);
         let Some(stored) = stored else {
-            return Err(self.malformed("series entry is cut off"));
+            return Err(self.malformed(SourceRule::EntryCutOff));
         };
         if stored != computed {
             return Err(self.checksum(stored, computed));
         }
         if decoded.is_none() {
-            return Err(self.malformed("series entry is cut off"));
+            return Err(self.malformed(SourceRule::EntryCutOff));
         }
         self.window.advance(4);
         self.resolve()?;
@@ -215,7 +215,7 @@ impl SeriesScan {
     }
 
     fn checksum(&self, stored: u32, computed: u32) -> CompactError {
-        let fault = SourceFault::Checksum { what: "series entry", stored, computed };
+        let fault = SourceFault::Checksum { what: SummedPart::SeriesEntry, stored, computed };
         self.source.fault(FileKey::index(self.source.number()), fault)
     }
 
@@ -235,13 +235,13 @@ impl SeriesScan {
 
     fn check_order(&self) -> Result<(), CompactError> {
         if self.labels.compare(&self.last_labels) != Ordering::Greater {
-            return Err(self.malformed("series are not sorted by labels"));
+            return Err(self.malformed(SourceRule::SeriesNotSorted));
         }
         if !self.labels.pairs().is_sorted_by(|a, b| a.0 < b.0) {
-            return Err(self.malformed("labels of a series are not sorted"));
+            return Err(self.malformed(SourceRule::LabelsNotSorted));
         }
         if !self.chunks.is_ordered() {
-            return Err(self.malformed("chunks of a series are not in time order"));
+            return Err(self.malformed(SourceRule::ChunksNotInOrder));
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use tsdb_format::checksum::crc32c_append;
 use tsdb_format::varint::uvarint;
 
 use super::fetch::Fetch;
-use crate::compact::error::{CompactError, SourceFault};
+use crate::compact::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use crate::compact::files::FileKey;
 use crate::compact::source::Source;
 use crate::compact::window::Window;
@@ -83,15 +83,15 @@ impl SymbolStrings {
         Ok(strings)
     }
 
-    fn malformed(&self, what: &'static str) -> CompactError {
-        self.source.fault(FileKey::index(self.source.number()), SourceFault::Malformed(what))
+    fn malformed(&self, rule: SourceRule) -> CompactError {
+        self.source.fault(FileKey::index(self.source.number()), rule.into())
     }
 
     fn scan(&mut self, window_bytes: usize) -> Result<(), CompactError> {
         let key = FileKey::index(self.source.number());
         let section = self.source.symbols_section();
         let mut window = Window::new(Arc::clone(self.source.pool()), key, section, window_bytes);
-        let cut_off = "symbol table is cut off";
+        let cut_off = SourceRule::SymbolTableCutOff;
         let head: [u8; 8] =
             *window.peek(8)?.first_chunk().ok_or_else(|| self.malformed(cut_off))?;
         let [len, count] =
@@ -120,7 +120,7 @@ impl SymbolStrings {
             crc = crc32c_append(crc, entry);
             let string = &entry[prefix..];
             if number > 0 && string <= last.as_slice() {
-                return Err(self.malformed("symbols are not sorted"));
+                return Err(self.malformed(SourceRule::SymbolsNotSorted));
             }
             last.clear();
             last.extend_from_slice(string);
@@ -128,10 +128,14 @@ impl SymbolStrings {
         }
         self.end = window.position();
         let stored = window.peek(4)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
-        if stored != Some(crc) {
-            return Err(self.malformed("checksum mismatch in the symbol table"));
+        match stored {
+            Some(stored) if stored == crc => Ok(()),
+            Some(stored) => {
+                let (what, computed) = (SummedPart::SymbolTable, crc);
+                Err(self.source.fault(key, SourceFault::Checksum { what, stored, computed }))
+            }
+            None => Err(self.malformed(cut_off)),
         }
-        Ok(())
     }
 
     /// Where the table ends; `None` if its length field says something else than its content.

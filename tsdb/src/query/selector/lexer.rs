@@ -1,7 +1,7 @@
 //! The words of a selector.
 
 use super::super::matcher::MatchOp;
-use super::SelectorErrorKind;
+use super::{SelectorErrorKind, SelectorPart};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -37,7 +37,7 @@ impl<'s> Lexer<'s> {
         self.token_start = self.position;
         let name = self.take_word(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
         if name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(SelectorErrorKind::Expected("a metric's name or \"{\""));
+            return Err(SelectorErrorKind::Expected(SelectorPart::NameOrBrace));
         }
         Ok((!name.is_empty()).then_some(name))
     }
@@ -63,7 +63,7 @@ impl<'s> Lexer<'s> {
                 let word = self.take_word(|b| b.is_ascii_alphanumeric() || b == b'_');
                 Ok(Token::Identifier(word.to_owned()))
             }
-            _ => Err(SelectorErrorKind::Expected("a name, a string or one of { } , = !")),
+            _ => Err(SelectorErrorKind::Expected(SelectorPart::Token)),
         }
     }
 

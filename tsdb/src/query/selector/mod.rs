@@ -16,6 +16,8 @@
 
 mod lexer;
 
+use std::fmt;
+
 use tsdb_format::labels::METRIC_NAME;
 
 use super::matcher::{MatchOp, Matcher};
@@ -45,7 +47,7 @@ pub struct SelectorError {
 pub enum SelectorErrorKind {
     /// Something else stands where this was expected.
     #[error("expected {0}")]
-    Expected(&'static str),
+    Expected(SelectorPart),
     /// A string is not closed.
     #[error("unterminated string")]
     UnterminatedString,
@@ -61,6 +63,43 @@ pub enum SelectorErrorKind {
     /// A regular expression that RE2 would refuse.
     #[error(transparent)]
     Pattern(PatternError),
+}
+
+/// What can stand in a place of a selector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SelectorPart {
+    /// The start of a selector.
+    NameOrBrace,
+    /// Behind a metric's name.
+    BraceOrEnd,
+    /// Behind the closing brace.
+    NothingMore,
+    /// The start of a matcher, or the end of all of them.
+    LabelOrBrace,
+    /// Behind a matcher.
+    CommaOrBrace,
+    /// Behind a label's name.
+    Operator,
+    /// Behind an operator.
+    QuotedString,
+    /// Anything that a selector is made of.
+    Token,
+}
+
+impl fmt::Display for SelectorPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameOrBrace => "a metric's name or \"{\"",
+            Self::BraceOrEnd => "\"{\" or the end",
+            Self::NothingMore => "nothing after the closing brace",
+            Self::LabelOrBrace => "a label's name or \"}\"",
+            Self::CommaOrBrace => "\",\" or \"}\"",
+            Self::Operator => "one of = != =~ !~",
+            Self::QuotedString => "a quoted string",
+            Self::Token => "a name, a string or one of { } , = !",
+        })
+    }
 }
 
 /// Parses a series selector. The matcher on a name outside of the braces comes last.
@@ -109,12 +148,14 @@ impl Parser<'_> {
             Token::OpenBrace => {
                 self.braces()?;
                 if self.lexer.next()? != Token::End {
-                    return Err(SelectorErrorKind::Expected("nothing after the closing brace"));
+                    return Err(SelectorErrorKind::Expected(SelectorPart::NothingMore));
                 }
             }
             Token::End if name.is_some() => {}
-            _ if name.is_some() => return Err(SelectorErrorKind::Expected("\"{\" or the end")),
-            _ => return Err(SelectorErrorKind::Expected("a metric's name or \"{\"")),
+            _ if name.is_some() => {
+                return Err(SelectorErrorKind::Expected(SelectorPart::BraceOrEnd));
+            }
+            _ => return Err(SelectorErrorKind::Expected(SelectorPart::NameOrBrace)),
         }
         if let Some(name) = name {
             self.matchers.push(Matcher::equal(METRIC_NAME, name));
@@ -129,7 +170,7 @@ impl Parser<'_> {
             token = match token {
                 Token::Comma => self.lexer.next()?,
                 Token::CloseBrace => break,
-                _ => return Err(SelectorErrorKind::Expected("\",\" or \"}\"")),
+                _ => return Err(SelectorErrorKind::Expected(SelectorPart::CommaOrBrace)),
             };
         }
         Ok(())
@@ -140,7 +181,7 @@ impl Parser<'_> {
         let (name, quoted) = match token {
             Token::Identifier(name) => (name, false),
             Token::String(name) => (name, true),
-            _ => return Err(SelectorErrorKind::Expected("a label's name or \"}\"")),
+            _ => return Err(SelectorErrorKind::Expected(SelectorPart::LabelOrBrace)),
         };
         let op = match self.lexer.next()? {
             Token::Op(op) => op,
@@ -148,10 +189,10 @@ impl Parser<'_> {
                 self.matchers.push(Matcher::equal(METRIC_NAME, name));
                 return Ok(behind);
             }
-            _ => return Err(SelectorErrorKind::Expected("one of = != =~ !~")),
+            _ => return Err(SelectorErrorKind::Expected(SelectorPart::Operator)),
         };
         let Token::String(value) = self.lexer.next()? else {
-            return Err(SelectorErrorKind::Expected("a quoted string"));
+            return Err(SelectorErrorKind::Expected(SelectorPart::QuotedString));
         };
         self.push(name, op, value)?;
         self.lexer.next()

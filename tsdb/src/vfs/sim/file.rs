@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tsdb_format::checksum::crc32c_append;
 use uncached_io::AlignedBuf;
 
+use super::super::regular::open_file;
 use super::super::{FinishedFile, Operation, VfsError, VfsFile, VfsRead};
 use super::{SimVfs, WRITE_BYTES};
 
@@ -103,7 +104,7 @@ pub(super) struct SimRead {
 impl SimRead {
     pub(super) fn open(vfs: SimVfs, path: &Path) -> io::Result<Self> {
         vfs.lock().plan.admit_read()?;
-        let file = File::open(path)?;
+        let file = open_file(path)?;
         let len = file.metadata()?.len();
         Ok(Self { vfs, path: path.to_owned(), file, len })
     }

@@ -8,12 +8,13 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, FileType, OFlags, RawMode, StatxFlags};
 use rustix::io::ReadWriteFlags;
 
 use super::{Offer, RawFile, WriteFlags};
 use crate::page_cache::CachedPages;
 use crate::policy::Alignment;
+use crate::regular::{NotAFile, open_with};
 
 /// Whether there is anything to probe for.
 pub(crate) const HAS_DIRECT: bool = true;
@@ -29,7 +30,48 @@ fn direct_flag(direct: bool) -> i32 {
 }
 
 pub(crate) fn open_read(path: &Path, direct: bool) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(direct_flag(direct)).open(path)
+    open_with(path, OpenOptions::new().read(true), direct_flag(direct))
+}
+
+/// Opens `path` with `flags`; a pipe or device that stands there keeps nobody waiting.
+pub(crate) fn open_without_waiting(
+    path: &Path,
+    options: &mut OpenOptions,
+    flags: i32,
+) -> io::Result<File> {
+    let file = match options.custom_flags(flags | libc::O_NONBLOCK).open(path) {
+        // A file, which another process has a lease on: that is called back, which is waited for.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return options.custom_flags(flags).open(path);
+        }
+        other => other?,
+    };
+    // A ring takes it as a wish to fail rather than wait for the disk.
+    let now = rustix::fs::fcntl_getfl(&file)?;
+    rustix::fs::fcntl_setfl(&file, now - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// What stands at `path`, if it is no regular file. Not by `std::fs::metadata`, which fails where
+/// `statx` does.
+pub(crate) fn stranger_at(path: &Path) -> io::Result<Option<NotAFile>> {
+    Ok(stranger(rustix::fs::stat(path)?.st_mode))
+}
+
+/// What was opened, if it is no regular file.
+pub(crate) fn stranger_in(file: &File) -> io::Result<Option<NotAFile>> {
+    Ok(stranger(rustix::fs::fstat(file)?.st_mode))
+}
+
+fn stranger(mode: RawMode) -> Option<NotAFile> {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some(NotAFile::Directory),
+        FileType::Fifo => Some(NotAFile::NamedPipe),
+        FileType::Socket => Some(NotAFile::Socket),
+        FileType::BlockDevice | FileType::CharacterDevice => Some(NotAFile::Device),
+        _ => Some(NotAFile::Other),
+    }
 }
 
 /// `replace`: an existing file is emptied; otherwise it is an error.
@@ -40,18 +82,19 @@ pub(crate) fn open_write(
     mode_bits: u32,
 ) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).mode(mode_bits).custom_flags(direct_flag(direct));
+    options.write(true).mode(mode_bits);
     if replace {
         options.create(true).truncate(true);
+        open_with(path, &mut options, direct_flag(direct))
     } else {
-        options.create_new(true);
+        // Nothing that stands there is opened.
+        options.create_new(true).custom_flags(direct_flag(direct)).open(path)
     }
-    options.open(path)
 }
 
 /// An existing file, to be written on and its end read.
 pub(crate) fn open_resume(path: &Path, direct: bool) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(direct_flag(direct)).open(path)
+    open_with(path, OpenOptions::new().read(true).write(true), direct_flag(direct))
 }
 
 /// A file in `dir` that has no name by the time this returns.

@@ -2,18 +2,49 @@
 //!
 //! Next would be macOS (`F_NOCACHE`) and Windows (`FILE_FLAG_NO_BUFFERING`).
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::{Offer, RawFile, WriteFlags};
 use crate::page_cache::CachedPages;
+use crate::regular::{NotAFile, open_with};
 
 /// Whether there is anything to probe for.
 pub(crate) const HAS_DIRECT: bool = false;
 
 pub(crate) fn open_read(path: &Path, direct: bool) -> io::Result<File> {
-    if direct { Err(io::ErrorKind::Unsupported.into()) } else { File::open(path) }
+    if direct {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    open_with(path, OpenOptions::new().read(true), 0)
+}
+
+/// Opens `path`, which was found to be a file just now; no more is done about waiting here.
+pub(crate) fn open_without_waiting(
+    path: &Path,
+    options: &mut OpenOptions,
+    _flags: i32,
+) -> io::Result<File> {
+    options.open(path)
+}
+
+/// What stands at `path`, if it is no regular file.
+pub(crate) fn stranger_at(path: &Path) -> io::Result<Option<NotAFile>> {
+    std::fs::metadata(path).map(|metadata| stranger(&metadata))
+}
+
+/// What was opened, if it is no regular file.
+pub(crate) fn stranger_in(file: &File) -> io::Result<Option<NotAFile>> {
+    file.metadata().map(|metadata| stranger(&metadata))
+}
+
+fn stranger(metadata: &Metadata) -> Option<NotAFile> {
+    match metadata {
+        it if it.is_file() => None,
+        it if it.is_dir() => Some(NotAFile::Directory),
+        _ => Some(NotAFile::Other),
+    }
 }
 
 /// `replace`: an existing file is emptied; otherwise it is an error.
@@ -28,16 +59,15 @@ pub(crate) fn open_write(
     }
     let mut options = OpenOptions::new();
     options.write(true);
-    if replace {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode_bits);
     #[cfg(not(unix))]
     let _ = mode_bits;
-    options.open(path)
+    if replace {
+        open_with(path, options.create(true).truncate(true), 0)
+    } else {
+        options.create_new(true).open(path)
+    }
 }
 
 /// An existing file, to be written on and its end read.
@@ -45,7 +75,7 @@ pub(crate) fn open_resume(path: &Path, direct: bool) -> io::Result<File> {
     if direct {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    OpenOptions::new().read(true).write(true).open(path)
+    open_with(path, OpenOptions::new().read(true).write(true), 0)
 }
 
 pub(crate) fn open_probe(_dir: &Path, _direct: bool) -> io::Result<File> {

@@ -22,6 +22,7 @@ mod reader;
 mod reader_cached;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod refused;
+mod regular;
 mod scan;
 mod writer;
 

@@ -53,9 +53,11 @@ impl SpanBuilder {
     }
 
     pub(crate) fn push(&mut self, index: i64) {
+        #[expect(clippy::cast_possible_truncation, reason = "Prometheus cuts it to 32 bits, too")]
+        let offset = (index - self.next) as i32;
         match self.spans.last_mut() {
             Some(last) if index == self.next => last.length += 1,
-            _ => self.spans.push(Span { offset: (index - self.next) as i32, length: 1 }),
+            _ => self.spans.push(Span { offset, length: 1 }),
         }
         self.next = index + 1;
     }

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::layout::{Layout, bucket_count, limit};
 use super::value::{CounterResetHeader, CounterResetHint, SparseHistogram};
 use super::{HEADER_BYTES, Header, resolution};
-use crate::DecodeError;
+use crate::{DecodeError, Quantity, Rule};
 
 /// Which histogram stands for the current sample.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,7 +79,7 @@ impl<K: Kind> HistogramDecoder<K> {
             self.view = View::Reduced;
             if !resolution::reduce::<K>(&self.stored, &mut self.reduced) {
                 let reader = BitReader::new(data, self.at);
-                return Err(reader.malformed("a span's offset is negative"));
+                return Err(reader.malformed(Rule::SpanOffset));
             }
         }
         Ok(())
@@ -119,7 +119,7 @@ impl<K: Kind> HistogramDecoder<K> {
             fields.clear();
             buckets.clear();
             let count = bucket_count(spans);
-            limit(reader, "bucket count", count, K::FIRST_BUCKET_BITS_MIN)?;
+            limit(reader, Quantity::Buckets, count, K::FIRST_BUCKET_BITS_MIN)?;
             for _ in 0..count {
                 let field = K::read_first_bucket(reader)?;
                 buckets.push(K::bucket(&field));

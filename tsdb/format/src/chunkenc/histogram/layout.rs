@@ -17,7 +17,7 @@ use super::super::varbit;
 use super::value::{
     CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX_RESERVED, EXPONENTIAL_SCHEMA_MIN_RESERVED, Span,
 };
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Quantity, Rule};
 
 /// The raw form of a zero threshold follows.
 const THRESHOLD_RAW: u8 = 255;
@@ -67,15 +67,15 @@ impl Layout {
         self.clear();
         self.zero_threshold = read_zero_threshold(reader)?;
         let schema = varbit::read_int(reader)?;
-        if !is_known_schema(schema) {
-            return Err(reader.malformed("unknown histogram schema"));
-        }
-        self.schema = schema as i32;
+        let known = Some(schema).filter(|schema| is_known_schema(*schema));
+        self.schema = known
+            .and_then(|schema| i32::try_from(schema).ok())
+            .ok_or_else(|| reader.malformed(Rule::HistogramSchema))?;
         read_spans(reader, &mut self.positive_spans)?;
         read_spans(reader, &mut self.negative_spans)?;
         if self.schema == CUSTOM_BUCKETS_SCHEMA {
             let count = varbit::read_uint(reader)?;
-            limit(reader, "custom bound count", count, BOUND_BITS_MIN)?;
+            limit(reader, Quantity::CustomBounds, count, BOUND_BITS_MIN)?;
             for _ in 0..count {
                 self.custom_values.push(read_bound(reader)?);
             }
@@ -98,7 +98,7 @@ pub(crate) fn bucket_count(spans: &[Span]) -> u64 {
 /// Refuses `count` things of `bits_min` bits each if the input can't hold them.
 pub(crate) fn limit(
     reader: &BitReader<'_>,
-    what: &'static str,
+    what: Quantity,
     count: u64,
     bits_min: u64,
 ) -> Result<(), DecodeError> {
@@ -119,12 +119,12 @@ fn put_spans(writer: &mut BitWriter, spans: &[Span]) {
 
 fn read_spans(reader: &mut BitReader<'_>, spans: &mut Vec<Span>) -> Result<(), DecodeError> {
     let count = varbit::read_uint(reader)?;
-    limit(reader, "span count", count, SPAN_BITS_MIN)?;
+    limit(reader, Quantity::Spans, count, SPAN_BITS_MIN)?;
     for _ in 0..count {
         let length = u32::try_from(varbit::read_uint(reader)?)
-            .map_err(|_| reader.malformed("a span's length is over 32 bits"))?;
+            .map_err(|_| reader.malformed(Rule::SpanLengthWidth))?;
         let offset = i32::try_from(varbit::read_int(reader)?)
-            .map_err(|_| reader.malformed("a span's offset is over 32 bits"))?;
+            .map_err(|_| reader.malformed(Rule::SpanOffsetWidth))?;
         spans.push(Span { offset, length });
     }
     Ok(())
@@ -149,8 +149,7 @@ fn put_zero_threshold(writer: &mut BitWriter, threshold: f64) {
 }
 
 fn read_zero_threshold(reader: &mut BitReader<'_>) -> Result<f64, DecodeError> {
-    let byte = reader.take_wide(8) as u8;
-    let bits = match byte {
+    let bits = match reader.take_byte() {
         0 => 0,
         THRESHOLD_RAW => reader.take_wide(64),
         byte => ((i32::from(byte) - THRESHOLD_EXPONENT_BIAS + 1023) as u64) << 52,
@@ -163,7 +162,9 @@ fn put_bound(writer: &mut BitWriter, bound: f64) {
     let thousandths = bound * 1000.0;
     let whole = thousandths.round();
     if (0.0..=BOUND_THOUSANDTHS_MAX).contains(&thousandths) && whole / 1000.0 == bound {
-        varbit::put_uint(writer, whole as u64 + 1);
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number in the range above")]
+        let code = whole as u64 + 1;
+        varbit::put_uint(writer, code);
     } else {
         writer.put(0, 1);
         writer.put(bound.to_bits(), 64);

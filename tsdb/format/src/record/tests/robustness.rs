@@ -6,7 +6,7 @@ use crate::record::{
     encode_series, encode_tombstones,
 };
 use crate::varint::put_uvarint;
-use crate::{DecodeError, DecodeErrorKind};
+use crate::{DecodeError, DecodeErrorKind, Rule};
 
 /// Reads all of a record: the number of entries, or the error.
 fn read(record: &[u8]) -> Result<usize, DecodeError> {
@@ -70,7 +70,7 @@ fn an_error_says_where_from_the_start_of_the_record() {
     // Type, reference, count, "a", "b", reference, count; then the length of "c".
     let at = 1 + 8 + 1 + 4 + 8 + 1;
     record[at + 1] = 0xff;
-    assert_eq!(read(&record), Err(DecodeError::malformed(at as u64 + 1, "a string is not UTF-8")));
+    assert_eq!(read(&record), Err(DecodeError::malformed(at as u64 + 1, Rule::Utf8)));
     record[at] = 200;
     assert_eq!(read(&record), Err(DecodeError::eof(record.len() as u64)));
 }
