@@ -125,7 +125,12 @@ impl Slot<'_> {
 
     /// Sees to it that there is an open chunk that takes a float at `t`. `false`: `t` is not newer
     /// than all samples.
-    fn prepare_floats(&mut self, t: i64, options: &ChunkOptions, full: &mut Vec<FullChunk>) -> bool {
+    fn prepare_floats(
+        &mut self,
+        t: i64,
+        options: &ChunkOptions,
+        full: &mut Vec<FullChunk>,
+    ) -> bool {
         let is_new = self.cold.open == Open::Nothing;
         if !self.is_newer(t) {
             return false;
@@ -203,7 +208,12 @@ impl Slot<'_> {
 
     /// Whether the open chunk is to be closed before a histogram at `t`. Estimates when it is to end,
     /// once enough is known.
-    fn histogram_needs_chunk(&mut self, t: i64, encoding: Encoding, options: &ChunkOptions) -> bool {
+    fn histogram_needs_chunk(
+        &mut self,
+        t: i64,
+        encoding: Encoding,
+        options: &ChunkOptions,
+    ) -> bool {
         let Self { hot, cold, .. } = self;
         let (Open::Histograms, Some(open)) = (cold.open, &cold.histogram) else { return true };
         if open.appender.encoding() != encoding {
@@ -233,7 +243,8 @@ impl Slot<'_> {
         self.close(full);
         let previous = self.cold.histogram.take();
         let mut open = Box::new(OpenHistogram::new(encoding));
-        let appended = value.append(&mut open.appender, previous.map(|p| p.appender).as_ref(), st, t);
+        let appended =
+            value.append(&mut open.appender, previous.map(|p| p.appender).as_ref(), st, t);
         debug_assert!(appended.is_ok(), "{appended:?}: histograms were checked");
         self.cold.histogram = Some(open);
         self.cold.open = Open::Histograms;

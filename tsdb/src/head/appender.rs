@@ -87,8 +87,7 @@ impl<'h> Appender<'h> {
         self.begin_at(exemplar.time);
         let found = self.find(series, labels).ok_or(AppendError::UnknownSeries)?;
         let series = HeadSeriesRef::from(found.series_ref);
-        let exemplar =
-            Exemplar { labels: present(&exemplar.labels).collect(), ..exemplar.clone() };
+        let exemplar = Exemplar { labels: present(&exemplar.labels).collect(), ..exemplar.clone() };
         let own_labels = self.head.labels_of(found.slot);
         if self.head.exemplars.check(&own_labels, &exemplar)? {
             self.scratch.batch.exemplars.push((series, exemplar));
@@ -110,9 +109,10 @@ impl<'h> Appender<'h> {
         self.begin();
         let found = self.find(series, labels).ok_or(AppendError::UnknownSeries)?;
         let series = HeadSeriesRef::from(found.series_ref);
-        let is_known = self.directory.page(found.slot).is_some_and(|page| {
-            page.lock().cold(found.slot).metadata.as_deref() == Some(metadata)
-        });
+        let is_known = self
+            .directory
+            .page(found.slot)
+            .is_some_and(|page| page.lock().cold(found.slot).metadata.as_deref() == Some(metadata));
         if !is_known {
             self.scratch.batch.metadata.push((found.slot, series, metadata.clone()));
         }
@@ -131,11 +131,8 @@ impl<'h> Appender<'h> {
         if t <= page.newest(slot).load(Ordering::Relaxed) {
             return false;
         }
-        let id = SampleId {
-            series_ref: series,
-            timestamp_ms: t,
-            start_timestamp_ms: sample.start_time,
-        };
+        let id =
+            SampleId { series_ref: series, timestamp_ms: t, start_timestamp_ms: sample.start_time };
         let sample = FloatSample { id, value };
         self.scratch.batch.floats.push(Queued { slot, sample });
         true
@@ -195,9 +192,8 @@ impl<'h> Appender<'h> {
             return self.append_histogram(found, labels, sample, marker);
         }
         let bounds = self.bounds;
-        let found = self.reserve(found, labels, |slot| {
-            slot.order_of_float(sample.time, value, &bounds)
-        })?;
+        let found =
+            self.reserve(found, labels, |slot| slot.order_of_float(sample.time, value, &bounds))?;
         let sample = FloatSample { id: id_of(found, &sample), value };
         self.scratch.batch_for_float(found.slot).floats.push(Queued { slot: found.slot, sample });
         Ok(found.series_ref.into())
@@ -211,9 +207,8 @@ impl<'h> Appender<'h> {
         value: AnyHistogram<'_>,
     ) -> Result<HeadSeriesRef, AppendError> {
         let bounds = self.bounds;
-        let found = self.reserve(found, labels, |slot| {
-            slot.order_of_histogram(sample.time, value, &bounds)
-        })?;
+        let found = self
+            .reserve(found, labels, |slot| slot.order_of_histogram(sample.time, value, &bounds))?;
         let (slot, id) = (found.slot, id_of(found, &sample));
         let kind = match value {
             AnyHistogram::Int(value) if value.uses_custom_buckets() => Kind::CustomHistogram,

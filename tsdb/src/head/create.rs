@@ -129,12 +129,7 @@ impl Shared {
 
 impl Memo {
     /// Finds the pair of each label.
-    fn look_up(
-        &mut self,
-        labels: &Labels,
-        sweeps: u64,
-        find: impl Fn(&str, &str) -> Option<u32>,
-    ) {
+    fn look_up(&mut self, labels: &Labels, sweeps: u64, find: impl Fn(&str, &str) -> Option<u32>) {
         if self.sweeps != sweeps {
             self.pairs.clear();
             self.sweeps = sweeps;

@@ -1,8 +1,8 @@
 //! The head block as others see it.
 
 use std::fmt;
-use std::path::Path;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -281,11 +281,7 @@ impl Shared {
     }
 
     /// Writes a chunk, and has its series know where it is.
-    fn write_chunk(
-        &self,
-        directory: &Directory,
-        chunk: &FullChunk,
-    ) -> Result<(), ChunkFilesError> {
+    fn write_chunk(&self, directory: &Directory, chunk: &FullChunk) -> Result<(), ChunkFilesError> {
         let chunk_ref = self.files.write(&tsdb_format::head_chunks::HeadChunk {
             series_ref: chunk.series_ref.into(),
             min_time: chunk.min_time,

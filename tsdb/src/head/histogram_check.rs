@@ -186,11 +186,7 @@ fn check_custom(
         let bounds = bounds.len();
         return Err(HistogramError::CustomBoundsMismatch { bounds, spans: reach });
     }
-    if is_positive_only {
-        Ok(())
-    } else {
-        Err(HistogramError::CustomBucketsOtherThanPositive)
-    }
+    if is_positive_only { Ok(()) } else { Err(HistogramError::CustomBucketsOtherThanPositive) }
 }
 
 /// The sum of buckets that hold differences.

@@ -141,8 +141,7 @@ impl Postings {
     /// The pair of these strings, made if need be. A new one has no series yet: it must get one.
     pub(super) fn find_or_add(&mut self, name: &str, value: &str) -> u32 {
         let hash = self.hash(name, value);
-        if let Some((_, id)) =
-            self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value))
+        if let Some((_, id)) = self.table.find(long(hash), |&(_, id)| self.is_pair(id, name, value))
         {
             return *id;
         }
@@ -238,11 +237,15 @@ impl Postings {
 
     /// Bytes of memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists: usize = self.lists.iter().map(|list| match list {
-            List::Few(few) => few.capacity() * 4,
-            List::Many(many) => many.serialized_size() + 64,
-            _ => 0,
-        }).sum();
+        let lists: usize = self
+            .lists
+            .iter()
+            .map(|list| match list {
+                List::Few(few) => few.capacity() * 4,
+                List::Many(many) => many.serialized_size() + 64,
+                _ => 0,
+            })
+            .sum();
         self.symbols.memory_bytes()
             + self.pair_count * 8
             + self.lists.capacity() * size_of::<List>()
@@ -334,7 +337,10 @@ mod tests {
                 pairs.extend(labels);
             }
         }
-        assert_eq!(slots(&postings, "job", "job3"), (0..10).map(|n| n * 10 + 3).collect::<Vec<_>>());
+        assert_eq!(
+            slots(&postings, "job", "job3"),
+            (0..10).map(|n| n * 10 + 3).collect::<Vec<_>>()
+        );
         assert_eq!(slots(&postings, "pod", "pod7"), [7]);
         assert_eq!(slots(&postings, "x", "pod1").len(), 100);
         assert_eq!(postings.pairs_of("pod").len(), 100);

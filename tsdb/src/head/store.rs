@@ -141,7 +141,10 @@ mod tests {
         Directory::set_slot(&mut directory, 1, Some(0));
         Directory::set_slot(&mut directory, 40_000, Some(7));
         let earlier = directory.clone();
-        assert_eq!((earlier.slot(1), earlier.slot(2), earlier.slot(40_000)), (Some(0), None, Some(7)));
+        assert_eq!(
+            (earlier.slot(1), earlier.slot(2), earlier.slot(40_000)),
+            (Some(0), None, Some(7))
+        );
         assert_eq!(earlier.slot(u64::MAX), None);
         Directory::set_slot(&mut directory, 1, None);
         assert_eq!(earlier.slot(1), None, "everyone sees it");

@@ -118,11 +118,8 @@ impl Shared {
             return Ok(None);
         };
         self.counters.checkpoints.add(1);
-        let version = if self.options.store_start_timestamps {
-            SampleVersion::V2
-        } else {
-            SampleVersion::V1
-        };
+        let version =
+            if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 };
         let options = CheckpointOptions::new(mint, version, self.options.wal);
         let directory = self.directory();
         let stats = checkpoint(&self.vfs, &dir, to, &options, |series| {

@@ -64,7 +64,8 @@ impl HeadSeries {
         let (mut at, mut kept) = (0, 0);
         while let Some(unit) = self.unit_at(order, at) {
             at = unit.places.end;
-            if self.deleted.iter().any(|stone| stone.min <= unit.min_time && unit.end <= stone.max) {
+            if self.deleted.iter().any(|stone| stone.min <= unit.min_time && unit.end <= stone.max)
+            {
                 continue;
             }
             let count = unit.places.len();

@@ -123,10 +123,8 @@ impl HeadView {
     pub(crate) fn label_values(&self, name: &str) -> Vec<&str> {
         let index = self.0.shared.index();
         let pairs = index.postings.pairs_of(name);
-        let mut values: Vec<&str> = pairs
-            .iter()
-            .filter_map(|pair| Some(self.0.text.strings(*pair)?.1))
-            .collect();
+        let mut values: Vec<&str> =
+            pairs.iter().filter_map(|pair| Some(self.0.text.strings(*pair)?.1)).collect();
         values.sort_unstable();
         values
     }
@@ -268,7 +266,8 @@ impl HeadView {
     fn read_out_of_order(&self, late: &OooSeries, out: &mut HeadSeries) -> Result<(), HeadError> {
         let TimeRange { mint, maxt, .. } = self.0.range;
         let is_wanted = |min_time: i64, max_time: i64| min_time <= maxt && mint <= max_time;
-        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time)) {
+        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time))
+        {
             let LoadedChunk { min_time, max_time, samples, encoding, .. } = *chunk;
             let data = ChunkData::Mapped(self.0.shared.files.chunk(chunk.chunk_ref)?);
             out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open: false, data });

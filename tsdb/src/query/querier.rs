@@ -192,10 +192,7 @@ fn ids_of(head: &dyn HeadSource, matchers: &[Matcher]) -> RoaringBitmap {
 }
 
 /// The union of what the selectors select.
-fn selected_ids<M: AsRef<[Matcher]>>(
-    head: &dyn HeadSource,
-    selectors: &[M],
-) -> RoaringBitmap {
+fn selected_ids<M: AsRef<[Matcher]>>(head: &dyn HeadSource, selectors: &[M]) -> RoaringBitmap {
     let mut all = RoaringBitmap::new();
     for selector in selectors {
         all |= ids_of(head, selector.as_ref());
@@ -203,11 +200,7 @@ fn selected_ids<M: AsRef<[Matcher]>>(
     all
 }
 
-fn head_names_of<'b>(
-    head: &'b dyn HeadSource,
-    ids: &RoaringBitmap,
-    names: &mut BTreeSet<&'b str>,
-) {
+fn head_names_of<'b>(head: &'b dyn HeadSource, ids: &RoaringBitmap, names: &mut BTreeSet<&'b str>) {
     let (mut labels, mut symbols) = (Vec::new(), BTreeSet::new());
     for id in ids {
         if !head.labels(id, &mut labels) {

@@ -134,8 +134,8 @@ impl ChunkWriter {
                 self.samples < SAMPLES_MAX && fits
             }
             Cut::BySize => {
-                let fits = encoding.value_type() == value
-                    && (encoding.has_start_timestamps() || !has_st);
+                let fits =
+                    encoding.value_type() == value && (encoding.has_start_timestamps() || !has_st);
                 fits && !self.is_large()
             }
         };

@@ -58,7 +58,10 @@ impl Piece {
     }
 }
 
-#[expect(unsafe_code, reason = "what was written to these files is immutable, and mapped to be read")]
+#[expect(
+    unsafe_code,
+    reason = "what was written to these files is immutable, and mapped to be read"
+)]
 fn map(file: &File, start: u32, len: u32) -> io::Result<Mmap> {
     // SAFETY: the bytes from `start` on are in the file already, `len` of them (the caller checked),
     // and nothing of ours writes to them again: files are appended to behind them, renamed and

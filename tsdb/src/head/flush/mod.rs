@@ -27,8 +27,8 @@ use tsdb_format::meta::{
     BlockDesc, BlockMeta, BlockStats, Compaction, HINT_OUT_OF_ORDER, META_VERSION, Ulid,
 };
 
-use super::units::Chunks;
 use super::source::HeadSource;
+use super::units::Chunks;
 use crate::compact::{
     BuiltBlock, CancelToken, CompactError, Ledger, PreparedOptions, build_prepared,
 };

@@ -98,8 +98,7 @@ impl Recut {
         counts: &mut RecutCounts,
         out: &mut EncodedChunks,
     ) -> Result<(), ReencodeError> {
-        for (at, (&t, &value)) in
-            self.floats.timestamps.iter().zip(&self.floats.values).enumerate()
+        for (at, (&t, &value)) in self.floats.timestamps.iter().zip(&self.floats.values).enumerate()
         {
             if !counts.wants(t, deleted, range) {
                 continue;

@@ -9,8 +9,8 @@ use crate::compact::{
     ChunkInput, CompactError, EncodedChunks, FloatEncoding, HeadFault, Ledger, LedgerMismatch,
     PreparedBatch, ReencodeError, Reencoder, digest_chunk,
 };
-use crate::head::units::{Chunks, Unit};
 use crate::head::source::HeadSource;
+use crate::head::units::{Chunks, Unit};
 use crate::head::view::HeadSeries;
 use crate::query::TimeRange;
 

@@ -110,9 +110,8 @@ fn whole_chunks_pass_as_bytes_and_others_are_trimmed() {
     assert_eq!(chunks_in(&block), want);
     // All symbols of the head, also those of series that the block has not, and the empty one.
     let index = block.index();
-    let symbols: Vec<&str> = (0..index.symbols_len() as u32)
-        .map(|id| index.symbol(id).expect("a symbol"))
-        .collect();
+    let symbols: Vec<&str> =
+        (0..index.symbols_len() as u32).map(|id| index.symbol(id).expect("a symbol")).collect();
     assert_eq!(symbols, ["", "a", "first", "outside", "second"]);
 }
 

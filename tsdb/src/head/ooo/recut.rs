@@ -67,9 +67,8 @@ impl OooRecut {
     ) -> Result<RecutCounts, ReencodeError> {
         let Self { reencoder, order } = self;
         order.clear();
-        let is_wanted = |chunk: &&ChunkInput<'_>| {
-            chunk.min_time <= kept.max && kept.min <= chunk.max_time
-        };
+        let is_wanted =
+            |chunk: &&ChunkInput<'_>| chunk.min_time <= kept.max && kept.min <= chunk.max_time;
         let wanted = chunks.iter().enumerate().filter(|(_, chunk)| is_wanted(chunk));
         order.extend(wanted.map(|(at, chunk)| (chunk.min_time, at)));
         order.sort_unstable();

@@ -90,8 +90,7 @@ fn a_chunk_ends_where_the_kind_changes_or_a_histogram_needs_another() {
     let mut chunk = OooChunk::new();
     let stale = f64::from_bits(STALE_NAN_BITS);
     let stale_histogram = Histogram { sum: stale, ..Histogram::default() };
-    let gauge =
-        Histogram { counter_reset_hint: CounterResetHint::Gauge, ..histogram(9) };
+    let gauge = Histogram { counter_reset_hint: CounterResetHint::Gauge, ..histogram(9) };
     chunk.insert(1, 10, SampleValue::Float(1.0));
     chunk.insert(1, 20, SampleValue::Histogram(&histogram(4)));
     chunk.insert(1, 30, SampleValue::Histogram(&histogram(8)));
@@ -214,8 +213,7 @@ fn a_marker_stands_behind_what_it_clears_and_in_front_of_the_rest() {
     batch.sample(SampleId::new(9, 40), SampleValue::Histogram(&histogram(2)));
     // 7 has none since then.
     batch.marker(7.into(), &[one]);
-    let wanted =
-        ["m7:0+0 m8:1+8 m8:1+99 ", "7@10 8@20 9@30 ", "m9:1+99 m7:1+8 ", "9@40h "];
+    let wanted = ["m7:0+0 m8:1+8 m8:1+99 ", "7@10 8@20 9@30 ", "m9:1+99 m7:1+8 ", "9@40h "];
     assert_eq!(records(&mut batch), wanted);
     batch.clear();
     assert_eq!(records(&mut batch), [""; 0]);
@@ -240,10 +238,8 @@ const ALL: Interval = Interval { min: i64::MIN, max: i64::MAX };
 #[test]
 fn what_overlaps_nothing_is_copied_and_what_reaches_out_is_trimmed() {
     let (a, b) = ([10, 20, 30], [40, 50, 60]);
-    let (bytes_a, bytes_b) = (
-        float_chunk(&a, 1.0, Encoding::Xor2, 5),
-        float_chunk(&b, 2.0, Encoding::Xor, 0),
-    );
+    let (bytes_a, bytes_b) =
+        (float_chunk(&a, 1.0, Encoding::Xor2, 5), float_chunk(&b, 2.0, Encoding::Xor, 0));
     // The older one may be the later one.
     let inputs = [input(Encoding::Xor, &bytes_b, &b), input(Encoding::Xor2, &bytes_a, &a)];
     let mut recut = OooRecut::default();
@@ -307,10 +303,8 @@ fn merged_floats_are_cut_by_size_and_are_xor_without_start_timestamps() {
 #[test]
 fn a_start_timestamp_begins_a_chunk_and_its_absence_does_not() {
     let (early, late) = ([10, 30], [20, 40, 50]);
-    let (a, b) = (
-        float_chunk(&early, 1.0, Encoding::Xor2, 0),
-        float_chunk(&late, 2.0, Encoding::Xor2, 7),
-    );
+    let (a, b) =
+        (float_chunk(&early, 1.0, Encoding::Xor2, 0), float_chunk(&late, 2.0, Encoding::Xor2, 7));
     let inputs = [input(Encoding::Xor2, &a, &early), input(Encoding::Xor2, &b, &late)];
     let mut out = EncodedChunks::default();
     OooRecut::default().series(&inputs, ALL, &mut out).unwrap();

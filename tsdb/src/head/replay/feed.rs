@@ -78,11 +78,7 @@ impl<H: ReplayHead> Feed<'_, H> {
         Ok(())
     }
 
-    fn series(
-        &mut self,
-        series: Series<'_>,
-        batch: &mut Batch,
-    ) -> Result<(), FeedError<H::Error>> {
+    fn series(&mut self, series: Series<'_>, batch: &mut Batch) -> Result<(), FeedError<H::Error>> {
         for entry in series {
             let entry = entry?;
             let series_ref = entry.series_ref;

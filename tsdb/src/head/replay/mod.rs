@@ -40,8 +40,8 @@ mod worker;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use report::{ReplayPhase, ReplayProgress, Replayed, UnknownRefs};
 pub(crate) use onto::Filled;
+pub use report::{ReplayPhase, ReplayProgress, Replayed, UnknownRefs};
 pub(crate) use target::ReplayHead;
 
 use self::pipeline::Log;

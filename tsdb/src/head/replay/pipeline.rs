@@ -15,7 +15,9 @@ use super::report::Replayed;
 use super::target::ReplayHead;
 use super::worker::{Worker, WorkerEnd};
 use super::{Attempt, BadEnd, ReplayError, ReplayPhase};
-use crate::wal::{Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments};
+use crate::wal::{
+    Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments,
+};
 
 /// Batches that may wait for a worker.
 const BATCHES_WAITING_MAX: usize = 4;
@@ -148,9 +150,9 @@ fn bad_end<E: std::error::Error>(
             Ok(Some(BadEnd { corruption, is_torn_end: false }))
         }
         (None, Some(Stop::Wal(error))) => Err(error.into()),
-        (None, Some(Stop::Workers) | None) => Ok(reader
-            .torn()
-            .map(|torn| BadEnd { corruption: torn.clone(), is_torn_end: true })),
+        (None, Some(Stop::Workers) | None) => {
+            Ok(reader.torn().map(|torn| BadEnd { corruption: torn.clone(), is_torn_end: true }))
+        }
     }
 }
 

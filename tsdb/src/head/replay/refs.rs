@@ -48,8 +48,7 @@ impl Refs {
         let at = series_ref.get() as usize;
         let segment = self.0.get(at / SEGMENT_REFS)?.as_ref()?;
         let entry = segment.get(at % SEGMENT_REFS)?.load(Ordering::Relaxed);
-        let known =
-            Known { slot: entry & !IS_DUPLICATE, is_duplicate: entry & IS_DUPLICATE != 0 };
+        let known = Known { slot: entry & !IS_DUPLICATE, is_duplicate: entry & IS_DUPLICATE != 0 };
         (entry != NO_SERIES).then_some(known)
     }
 }
@@ -109,10 +108,8 @@ mod tests {
     #[test]
     fn references_are_found_by_all_who_share_them() {
         let mut table = RefTable::default();
-        let (one, two) = (
-            Known { slot: 7, is_duplicate: false },
-            Known { slot: 9, is_duplicate: true },
-        );
+        let (one, two) =
+            (Known { slot: 7, is_duplicate: false }, Known { slot: 9, is_duplicate: true });
         table.set(1.into(), one);
         let shared = table.share();
         table.set(2.into(), two);

@@ -142,7 +142,8 @@ impl<S: Stream> Chain<S> {
         self.heap.clear();
         self.current = None;
         for id in 0..self.count as u32 {
-            let found = self.members.get_mut(id as usize).is_some_and(|m| m.seek(t, context, errors));
+            let found =
+                self.members.get_mut(id as usize).is_some_and(|m| m.seek(t, context, errors));
             if found {
                 self.push(id);
             }

@@ -22,8 +22,8 @@ use super::cursor::Cursor;
 use super::error::QueryError;
 use super::range::TimeRange;
 pub(crate) use chain::Chain;
-pub(super) use part::Shown;
 use part::PartStream;
+pub(super) use part::Shown;
 pub(crate) use stream::{OpenChunk, Step, Stream};
 
 /// Goes through the samples of a series, in the order of time.

@@ -12,9 +12,7 @@ use crate::block::Block;
 use crate::compact::CancelToken;
 use crate::head::flush::{FlushKind, FlushOptions, flush};
 use crate::head::test_view::{TestSeries, TestView, view_of};
-use crate::query::{
-    FloatRun, MatchOp, Matcher, Querier, RawChunks, Samples, TimeRange, ValueType,
-};
+use crate::query::{FloatRun, MatchOp, Matcher, Querier, RawChunks, Samples, TimeRange, ValueType};
 use crate::vfs::{Io, OsVfs, Policy};
 
 type Pairs = Vec<(String, String)>;
@@ -59,9 +57,8 @@ fn wanted(series: &[TestSeries], matchers: &[Matcher], range: TimeRange) -> Foun
             continue;
         }
         let chunks = made.in_order.iter().chain(&made.out_of_order);
-        let in_range: Vec<_> = chunks
-            .filter(|c| c[0].0 <= range.maxt && range.mint <= c[c.len() - 1].0)
-            .collect();
+        let in_range: Vec<_> =
+            chunks.filter(|c| c[0].0 <= range.maxt && range.mint <= c[c.len() - 1].0).collect();
         let mut floats = BTreeMap::new();
         for &(t, v) in in_range.iter().copied().flatten() {
             let deleted = made.deleted.iter().any(|s| s.min <= t && t <= s.max);

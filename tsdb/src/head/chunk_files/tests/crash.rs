@@ -146,8 +146,7 @@ fn a_repair_can_be_interrupted_anywhere() {
         let vfs = SimVfs::new(dir.path()).unwrap();
         vfs.inject(Fault { at, kind: FaultKind::Stop });
         let cancel = CancelToken::new();
-        let outcome =
-            ChunkFiles::open(Arc::new(vfs.clone()), &chunks_dir, small(), load(&cancel));
+        let outcome = ChunkFiles::open(Arc::new(vfs.clone()), &chunks_dir, small(), load(&cancel));
         let mut lengths = Vec::new();
         for image in vfs.images(vfs.effect_count(), SEED) {
             let story = format!("at {at}, seed {SEED}, {image}");
@@ -156,7 +155,8 @@ fn a_repair_can_be_interrupted_anywhere() {
             image.tree().write_to(fresh.path()).unwrap();
             open(Arc::new(SimVfs::new(fresh.path()).unwrap()), &fresh.path().join("chunks_head"));
             let is_kept = paths(&fresh.path().join("chunks_head")).iter().any(|path| {
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("cut.000002"))
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().starts_with("cut.000002"))
                     && bytes.ends_with(&fs::read(path).unwrap())
             });
             assert!(is_kept, "{story}: the tail is lost");

@@ -65,7 +65,9 @@ fn numbered(count: usize) -> Vec<Owned> {
             let start = 1_000 * number as i64;
             let samples = 1 + 7 * number as i64 % 40;
             for at in 0..samples {
-                appender.append_float(0, start + 10 * at, (number * 31) as f64 + at as f64).unwrap();
+                appender
+                    .append_float(0, start + 10 * at, (number * 31) as f64 + at as f64)
+                    .unwrap();
             }
             let is_out_of_order = number % 4 == 3;
             let data = appender.bytes().to_vec();
@@ -96,7 +98,10 @@ fn all(files: &ChunkFiles, loaded: &LoadedFiles) -> Vec<(HeadChunkRef, Owned)> {
             let (encoding, is_out_of_order) = (chunk.encoding, chunk.is_out_of_order);
             let series_ref = series_ref.get();
             let data = read.to_vec();
-            all.push((chunk.chunk_ref, Owned { series_ref, times, encoding, is_out_of_order, data }));
+            all.push((
+                chunk.chunk_ref,
+                Owned { series_ref, times, encoding, is_out_of_order, data },
+            ));
         }
     }
     all.sort_by_key(|(chunk_ref, _)| *chunk_ref);

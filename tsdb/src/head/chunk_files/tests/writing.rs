@@ -77,8 +77,7 @@ fn what_is_too_old_or_unknown_is_counted() {
     files.close().unwrap();
     let cancel = CancelToken::new();
     let options = LoadOptions { min_valid_time: 10_005, ..load(&cancel) };
-    let (files, loaded) =
-        ChunkFiles::open(os(dir.path()), dir.path(), small(), options).unwrap();
+    let (files, loaded) = ChunkFiles::open(os(dir.path()), dir.path(), small(), options).unwrap();
     // Chunks out of order are kept, however old.
     let is_old = |chunk: &&Owned| chunk.times.1 < 10_005 && !chunk.is_out_of_order;
     let old = wanted.iter().filter(is_old).count() as u64;

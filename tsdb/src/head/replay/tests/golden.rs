@@ -172,8 +172,7 @@ fn check(of: &Path) -> u32 {
     // Ours is opened again: it reads its own files then.
     for again in 0..3 {
         let options = options(of);
-        let opened =
-            Head::open(dir.vfs(), dir.path(), min_valid_time, options, &cancel, &progress);
+        let opened = Head::open(dir.vfs(), dir.path(), min_valid_time, options, &cancel, &progress);
         let (head, replayed) = opened.unwrap();
         let story = format!("{}, start {again}: {replayed:?}", of.display());
         let mut series = series.clone();

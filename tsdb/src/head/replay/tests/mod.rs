@@ -38,8 +38,7 @@ impl Dir {
     }
 
     fn log(&self, name: &str, records: &[Vec<u8>]) {
-        let wal =
-            Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
+        let wal = Wal::open(self.vfs(), &self.path().join(name), WalOptions::default()).unwrap();
         wal.log(records).unwrap();
         wal.close().unwrap();
     }
