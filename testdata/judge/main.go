@@ -20,6 +20,10 @@ const usage = `usage: judge COMMAND [ARGUMENTS]
   wal-write [--count N ...] DIR        log random records, or those of standard input
   wal-dump DIR                         every record of a log, described
   wal-checkpoint --to N --mint T DIR   what its checkpoint keeps: every second series
+  head-run --dir DIR --blocks DIR      an append program, from standard input, on the real head
+  head-bench CASE [--series N ...] DIR one measured case of the head
+  datadir [--seed N --kill TIME] DIR   a random life of a database
+  digest-dir [--options JSON] DIR      what a database reads of a data directory, of a copy
   promql [--prometheus PATH] DIR DIR   two servers, the same queries
   directwrite [--writer W ...] FILE    one file, timed call by call
 `
@@ -37,6 +41,10 @@ var commands = map[string]func([]string) error{
 	"compact":        compactCommand,
 	"compact-many":   compactManyCommand,
 	"directwrite":    directwriteCommand,
+	"head-run":       headRunCommand,
+	"head-bench":     headBenchCommand,
+	"datadir":        datadirCommand,
+	"digest-dir":     digestDirCommand,
 }
 
 func main() {

@@ -196,8 +196,15 @@ impl Slot<'_> {
         if let Some(open) = &mut self.cold.histogram {
             open.max_time = t;
             match value {
-                AnyHistogram::Int(value) => open.last.clone_from(value),
-                AnyHistogram::Float(value) => open.last_float.clone_from(value),
+                // 3.15 holds the next one against what it stored.
+                AnyHistogram::Int(value) => {
+                    open.last.clone_from(value);
+                    open.appender.store_layout(&mut open.last);
+                }
+                AnyHistogram::Float(value) => {
+                    open.last_float.clone_from(value);
+                    open.appender.store_float_layout(&mut open.last_float);
+                }
             }
         }
         self.cold.last_kind = value.kind();

@@ -100,11 +100,11 @@ impl Appender<'_> {
         for batch in &mut batches {
             commit.add(batch);
         }
-        let outcome = commit.finish();
+        let done = commit.finish();
         drop(gate);
         self.scratch.batch = batches.pop().unwrap_or_default();
         self.scratch.clear();
-        outcome
+        Ok(done)
     }
 
     /// Forgets everything. Series that were made stay, and are logged.
@@ -357,6 +357,7 @@ impl<'c> Commit<'c> {
             return false;
         }
         slot.cold.is_doomed = false;
+        slot.publish();
         late.batch.sample(SampleId { series_ref, ..id }, value);
         late.min_time = late.min_time.min(id.timestamp_ms);
         late.max_time = late.max_time.max(id.timestamp_ms);
@@ -376,7 +377,7 @@ impl<'c> Commit<'c> {
     }
 
     /// Lets others know what was added, and passes full chunks on.
-    pub(super) fn finish(mut self) -> Result<Committed, HeadError> {
+    pub(super) fn finish(mut self) -> Committed {
         let Self { head, done, .. } = self;
         head.counters.floats_appended.add(done.floats as i64);
         head.counters.histograms_appended.add(done.histograms as i64);
@@ -395,10 +396,15 @@ impl<'c> Commit<'c> {
                 tracing::error!(error, "logging out-of-order samples failed");
             }
         }
-        if !self.full.is_empty() && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX {
-            head.map_chunks()?;
+        if !self.full.is_empty()
+            && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX
+            && let Err(error) = head.map_chunks()
+        {
+            // They stay in memory, and the log has what is in them.
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "writing full chunks failed");
         }
-        Ok(done)
+        done
     }
 }
 

@@ -9,6 +9,7 @@ use tsdb_format::labels::Labels;
 
 use super::error::AppendError;
 use super::sample::Exemplar;
+use super::xxhash::xxhash64;
 
 /// OpenMetrics' limit of an exemplar's labels, in characters.
 const LABEL_CHARACTERS_MAX: usize = 128;
@@ -102,7 +103,7 @@ impl Exemplars {
             new.time < newest.time && new.time <= newest.time.saturating_sub(self.window_ms);
         let is_before = new.time == newest.time
             && (new.value < newest.value
-                || (new.value == newest.value && new.labels < newest.labels));
+                || (new.value == newest.value && hash(&new.labels) < hash(&newest.labels)));
         if is_old || is_before {
             return Err(AppendError::OutOfOrderExemplar);
         }
@@ -112,6 +113,23 @@ impl Exemplars {
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The hash of labels that Prometheus has when it keeps them in one string, as it does by default:
+/// name and value by turns, each behind its length.
+fn hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::new();
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        match u8::try_from(text.len()) {
+            Ok(len) if len < 0xff => bytes.push(len),
+            _ => {
+                bytes.push(0xff);
+                bytes.extend(text.len().to_le_bytes().into_iter().take(3));
+            }
+        }
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    xxhash64(&bytes)
 }
 
 impl Ring {

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 use roaring::RoaringBitmap;
+use tsdb_format::record::HeadChunkRef;
 
 use super::page::{PAGE_SLOTS, Slot};
 use super::series::{Cold, Place};
@@ -40,6 +41,8 @@ pub(super) struct Collection {
     /// Series that were doomed, once the mark is passed; times in the log before this one may be
     /// theirs.
     doomed: Option<(i64, u64)>,
+    /// Out-of-order chunks up to this one, once the mark is passed.
+    late: Option<(HeadChunkRef, u64)>,
 }
 
 /// What remains of the head.
@@ -64,9 +67,14 @@ impl Collection {
         self.chunks = Some((mint, mark));
     }
 
+    /// Out-of-order chunks up to `last_ref` are to go.
+    pub(super) fn truncate_late(&mut self, last_ref: HeadChunkRef, mark: u64) {
+        self.late = Some((last_ref, mark));
+    }
+
     /// Whether something is put off.
     pub(super) fn is_pending(&self) -> bool {
-        self.chunks.is_some() || self.doomed.is_some()
+        self.chunks.is_some() || self.doomed.is_some() || self.late.is_some()
     }
 }
 
@@ -76,29 +84,36 @@ impl Shared {
         let mut todo = self.collection.lock().unwrap_or_else(PoisonError::into_inner);
         let min_time = self.times.min.load(Ordering::Acquire);
         todo.truncate(min_time, self.registry.mark());
-        self.collect(&mut todo);
+        self.collect(&mut todo, 0);
     }
 
-    /// Does what can be done now, and tells what remains.
-    pub(super) fn collect(&self, todo: &mut Collection) -> Remains {
+    /// Does what can be done now, and tells what remains. View number `except` does not count as
+    /// open.
+    pub(super) fn collect(&self, todo: &mut Collection, except: u64) -> Remains {
         let mut remains = None;
-        self.sweep_if_past(todo);
-        if let Some((mint, mark)) = todo.chunks
-            && self.registry.are_views_past(mark)
-        {
-            remains = Some(self.drop_chunks(mint));
-            let kept = remains.map_or(mint, |remains| remains.min_time.min(mint));
-            todo.chunks = None;
+        self.sweep_if_past(todo, except);
+        let is_past = |mark| self.registry.are_views_past(mark, except);
+        let chunks = todo.chunks.take_if(|(_, mark)| is_past(*mark));
+        let late = todo.late.take_if(|(_, mark)| is_past(*mark));
+        if chunks.is_some() || late.is_some() {
+            let mint = chunks.map_or(i64::MIN, |(mint, _)| mint);
+            let last_ref = late.map_or(HeadChunkRef::default(), |(last_ref, _)| last_ref);
+            let dropped = self.drop_chunks(mint, last_ref);
+            remains = Some(dropped);
+            // Until the log has nothing before this it may have samples of those that go.
+            let min_time = self.times.min.load(Ordering::Acquire);
+            let oldest = Some(dropped.min_time).filter(|oldest| *oldest != i64::MAX);
+            let kept = oldest.map_or(min_time, |oldest| oldest.max(min_time));
             todo.doomed = Some((kept, self.registry.mark()));
-            self.sweep_if_past(todo);
+            self.sweep_if_past(todo, except);
         }
         let mint = todo.chunks.map_or(i64::MIN, |(mint, _)| mint);
         remains.unwrap_or_else(|| self.remains(mint))
     }
 
-    fn sweep_if_past(&self, todo: &mut Collection) {
+    fn sweep_if_past(&self, todo: &mut Collection, except: u64) {
         if let Some((kept_until, mark)) = todo.doomed
-            && self.registry.wait_past(mark, APPENDERS_WAIT)
+            && self.registry.wait_past(mark, APPENDERS_WAIT, except)
         {
             self.sweep(kept_until);
             todo.doomed = None;
@@ -122,8 +137,9 @@ impl Shared {
         remains
     }
 
-    /// Drops chunks before `mint`, and dooms series that have none.
-    fn drop_chunks(&self, mint: i64) -> Remains {
+    /// Drops chunks before `mint` and out-of-order ones up to `last_ref`, and dooms series that have
+    /// none.
+    fn drop_chunks(&self, mint: i64, last_ref: HeadChunkRef) -> Remains {
         let mut remains = Remains::NOTHING;
         let oldest_view = self.registry.views().oldest;
         for (first, page) in self.directory().pages() {
@@ -134,7 +150,7 @@ impl Shared {
                 if slot.cold.series_ref == 0 {
                     continue;
                 }
-                let dropped = slot.drop_before(mint);
+                let dropped = slot.drop_before(mint) + slot.drop_late(last_ref);
                 self.counters.chunks_removed.add(dropped);
                 match slot.cold.times(slot.hot) {
                     Some((min, _)) => remains.min_time = remains.min_time.min(min),
@@ -203,6 +219,16 @@ impl Shared {
 }
 
 impl Slot<'_> {
+    /// Drops out-of-order chunks up to `last_ref`; how many.
+    fn drop_late(&mut self, last_ref: HeadChunkRef) -> i64 {
+        let Some(late) = &mut self.cold.out_of_order else { return 0 };
+        let dropped = late.truncate(last_ref);
+        if late.is_empty() {
+            self.cold.out_of_order = None;
+        }
+        dropped as i64
+    }
+
     /// Drops chunks that end before `mint`; how many.
     fn drop_before(&mut self, mint: i64) -> i64 {
         let is_open_old = self.cold.open_max_time(self.hot).is_some_and(|max| max < mint);

@@ -75,6 +75,10 @@ impl Head {
         Ok((Arc::new(Self { shared: Arc::new(shared) }), replayed))
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Begins to append.
     #[must_use]
     pub fn appender(&self) -> Appender<'_> {

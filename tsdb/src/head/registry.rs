@@ -80,17 +80,19 @@ impl Registry {
         is_later(open.appenders.keys().next()) && is_later(open.views.keys().next())
     }
 
-    /// Whether all views that were open at the mark are closed.
-    pub(super) fn are_views_past(&self, mark: u64) -> bool {
-        self.lock().views.keys().next().is_none_or(|id| *id > mark)
+    /// Whether all views that were open at the mark are closed, but for number `except`.
+    pub(super) fn are_views_past(&self, mark: u64, except: u64) -> bool {
+        self.lock().views.keys().find(|id| **id != except).is_none_or(|id| *id > mark)
     }
 
-    /// As [`Self::is_past`], but waits up to `wait` for appenders.
-    pub(super) fn wait_past(&self, mark: u64, wait: Duration) -> bool {
+    /// As [`Self::is_past`], but waits up to `wait` for appenders, and view number `except` does not
+    /// count.
+    pub(super) fn wait_past(&self, mark: u64, wait: Duration, except: u64) -> bool {
         let is_open =
             |open: &mut OpenOnes| open.appenders.keys().next().is_some_and(|id| *id <= mark);
-        drop(self.appender_closed.wait_timeout_while(self.lock(), wait, is_open));
-        self.is_past(mark)
+        let waited = self.appender_closed.wait_timeout_while(self.lock(), wait, is_open);
+        let is_timeout = waited.is_ok_and(|(_, waited)| waited.timed_out());
+        !is_timeout && self.are_views_past(mark, except)
     }
 
     /// How many appenders are open.

@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) times: Times,
     pub(super) last_ref: AtomicU64,
+    /// Out-of-order chunks up to this one are in blocks.
+    pub(super) late_truncated: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
     /// The log of samples that came out of order; `None` unless such are taken.
     pub(super) wbl: RwLock<Option<Wal>>,
@@ -129,6 +131,7 @@ impl Shared {
             registry: Registry::default(),
             times: Times::default(),
             last_ref: AtomicU64::new(0),
+            late_truncated: AtomicU64::new(0),
             wal: RwLock::default(),
             wbl: RwLock::default(),
             files,

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use tsdb_format::record::SampleVersion;
 
 use super::error::HeadError;
-use super::gc::Remains;
+use super::gc::{Collection, Remains};
 use super::shared::Shared;
 use crate::wal::{CheckpointOptions, CheckpointStats, checkpoint, checkpoint_end, segments};
 
@@ -53,7 +53,7 @@ impl Shared {
         }
         self.counters.truncations.add(1);
         todo.truncate(mint, self.registry.mark());
-        self.collect_counted(&mut todo)
+        self.collect_counted(&mut todo, 0)
     }
 
     /// Takes what an earlier truncation had to leave.
@@ -62,16 +62,21 @@ impl Shared {
         if !todo.is_pending() {
             return Ok(Truncated::default());
         }
-        self.collect_counted(&mut todo)
+        self.collect_counted(&mut todo, 0)
     }
 
-    fn collect_counted(&self, todo: &mut super::gc::Collection) -> Result<Truncated, HeadError> {
+    /// Does what can be done now. View number `except` does not count as open.
+    pub(super) fn collect_counted(
+        &self,
+        todo: &mut Collection,
+        except: u64,
+    ) -> Result<Truncated, HeadError> {
         let counters = &self.counters;
         let before = (counters.series_removed.get(), counters.chunks_removed.get());
         let head_max_time = self.times.max.load(Ordering::Acquire);
         // A chunk may be written while this looks, to this file or a later one.
         let grows_from = self.files.next_file();
-        let remains = self.collect(todo);
+        let remains = self.collect(todo, except);
         self.raise_times(remains, head_max_time);
         self.truncate_files(remains.first_file.min(grows_from))?;
         Ok(Truncated {

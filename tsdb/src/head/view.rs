@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use roaring::RoaringBitmap;
 use tsdb_format::chunkenc::Encoding;
-use tsdb_format::record::HeadSeriesRef;
+use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 use tsdb_format::tombstones::Interval;
 
 use super::chunk_files::{ChunkFilesError, LoadedChunk, MappedChunk};
@@ -37,6 +37,8 @@ struct Frozen {
     /// Of the head, at that time.
     min_time: i64,
     max_time: i64,
+    /// Out-of-order chunks that it sees: those behind the first, up to the last, or all.
+    late: (u64, Option<HeadChunkRef>),
     text: LabelText,
     directory: Arc<Directory>,
 }
@@ -87,9 +89,24 @@ impl HeadView {
         let (min_time, max_time) =
             (min_time.load(Ordering::Acquire), max_time.load(Ordering::Acquire));
         drop(gate);
+        let late = (shared.late_truncated.load(Ordering::Acquire), None);
         let text = shared.index().postings.text();
         let directory = shared.directory();
-        Self(Arc::new(Frozen { shared, id, range, min_time, max_time, text, directory }))
+        Self(Arc::new(Frozen { shared, id, range, min_time, max_time, late, text, directory }))
+    }
+
+    /// A view that sees no other out-of-order chunks than those in files up to `last`.
+    pub(super) fn with_late_up_to(shared: Arc<Shared>, range: TimeRange, last: HeadChunkRef) -> Self {
+        let mut view = Self::new(shared, range);
+        if let Some(frozen) = Arc::get_mut(&mut view.0) {
+            frozen.late.1 = Some(last);
+        }
+        view
+    }
+
+    /// Its number in the registry.
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// What the view was made for.
@@ -123,8 +140,10 @@ impl HeadView {
     pub(crate) fn label_values(&self, name: &str) -> Vec<&str> {
         let index = self.0.shared.index();
         let pairs = index.postings.pairs_of(name);
-        let mut values: Vec<&str> =
-            pairs.iter().filter_map(|pair| Some(self.0.text.strings(*pair)?.1)).collect();
+        let mut values: Vec<&str> = pairs
+            .iter()
+            .filter_map(|pair| Some(self.0.text.strings(*pair)?.1))
+            .collect();
         values.sort_unstable();
         values
     }
@@ -266,13 +285,17 @@ impl HeadView {
     fn read_out_of_order(&self, late: &OooSeries, out: &mut HeadSeries) -> Result<(), HeadError> {
         let TimeRange { mint, maxt, .. } = self.0.range;
         let is_wanted = |min_time: i64, max_time: i64| min_time <= maxt && mint <= max_time;
-        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time))
-        {
+        let (after, up_to) = self.0.late;
+        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time)) {
+            let number = chunk.chunk_ref.get();
+            if number <= after || up_to.is_some_and(|last| chunk.chunk_ref > last) {
+                continue;
+            }
             let LoadedChunk { min_time, max_time, samples, encoding, .. } = *chunk;
             let data = ChunkData::Mapped(self.0.shared.files.chunk(chunk.chunk_ref)?);
             out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open: false, data });
         }
-        let Some(open) = late.open() else { return Ok(()) };
+        let Some(open) = late.open().filter(|_| up_to.is_none()) else { return Ok(()) };
         if !open.times().is_some_and(|(min_time, max_time)| is_wanted(min_time, max_time)) {
             return Ok(());
         }

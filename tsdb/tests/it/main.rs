@@ -16,6 +16,7 @@ mod directory_blame;
 mod directory_lineage;
 mod fixtures;
 mod generate_judge;
+mod head;
 mod judge;
 mod planner_judge;
 mod query_blocks;

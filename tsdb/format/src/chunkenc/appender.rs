@@ -142,6 +142,21 @@ impl ChunkAppender {
         }
     }
 
+    /// Gives `last`, the histogram that was appended last, the spans and buckets that the chunk stores
+    /// for it: those that it lacked are there, and empty. A stale marker stays as it is.
+    pub fn store_layout(&self, last: &mut Histogram) {
+        if self.encoding.value_type() == ValueType::Histogram {
+            self.histogram.store_layout(last);
+        }
+    }
+
+    /// As [`Self::store_layout`], with float counts.
+    pub fn store_float_layout(&self, last: &mut FloatHistogram) {
+        if self.encoding.value_type() == ValueType::FloatHistogram {
+            self.float_histogram.store_layout(last);
+        }
+    }
+
     /// After [`HistogramAppend::NewChunk`] and until the next call that changes the appender: the
     /// chunk before the new one, as it was completed.
     #[must_use]

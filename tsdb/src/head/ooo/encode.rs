@@ -93,7 +93,9 @@ impl Run<'_> {
                 appender.append_float_histogram(None, *start_time, *time, value, false)?
             }
         };
-        if let (HistogramAppend::NewChunk, Some(times)) = (how, self.times.take()) {
+        if how == HistogramAppend::NewChunk
+            && let Some(times) = self.times.take()
+        {
             self.encoded.push(encoding, appender.completed(), times, samples);
         }
         self.times = Some((self.times.map_or(*time, |(min_time, _)| min_time), *time));

@@ -51,7 +51,7 @@ use super::chunk_files::{
 };
 use crate::compact::CancelToken;
 use crate::vfs::Vfs;
-use crate::wal::{Corruption, Repair, WalError, repair};
+use crate::wal::{Corruption, Position, Repair, WalError, repair};
 
 /// What is replayed, and how.
 pub(crate) struct ReplayOptions<'r> {
@@ -94,6 +94,7 @@ pub(crate) fn replay<H: ReplayHead>(
 ) -> Result<(H, ChunkFiles, Replayed), ReplayError<H::Error>> {
     let mut repairs = Vec::new();
     let mut set_aside = ChunkFilesRepair::default();
+    let mut ends = Ends::default();
     loop {
         options.progress.begin(ReplayPhase::ChunkFiles, 0, 0);
         let load = LoadOptions {
@@ -116,6 +117,7 @@ pub(crate) fn replay<H: ReplayHead>(
             loaded: &loaded,
             refs: RefTable::default(),
             replayed: Replayed::default(),
+            ends: &mut ends,
         };
         let is_whole = attempt.replay_log(Log::Wal, &mut repairs)?
             && attempt.replay_log(Log::Wbl, &mut repairs)?;
@@ -138,6 +140,18 @@ struct Attempt<'a, H> {
     loaded: &'a LoadedFiles,
     refs: RefTable,
     replayed: Replayed,
+    ends: &'a mut Ends,
+}
+
+/// Where logs end that may not be repaired, because of a record that does not decode: a part of it
+/// may have been taken by then, so everything starts over, and stops in front of it.
+#[derive(Default)]
+struct Ends(Vec<(Log, Position, Corruption)>);
+
+impl Ends {
+    fn of(&self, log: Log) -> Option<&(Log, Position, Corruption)> {
+        self.0.iter().find(|(of, ..)| *of == log)
+    }
 }
 
 impl<H: ReplayHead> Attempt<'_, H> {
@@ -149,6 +163,12 @@ impl<H: ReplayHead> Attempt<'_, H> {
     ) -> Result<bool, ReplayError<H::Error>> {
         let Some(end) = pipeline::replay_log(self, log)? else { return Ok(true) };
         if self.options.is_read_only {
+            if let Some(position) = end.record
+                && self.ends.of(log).is_none()
+            {
+                self.ends.0.push((log, position, end.corruption));
+                return Ok(false);
+            }
             self.replayed.damage.push(end.corruption);
             return Ok(true);
         }
@@ -161,6 +181,8 @@ impl<H: ReplayHead> Attempt<'_, H> {
 /// Where a log ends that does not end well.
 struct BadEnd {
     corruption: Corruption,
+    /// The record that does not decode, if that is what it is.
+    record: Option<Position>,
     /// It only ends in the midst of a record, as it does when a process is killed.
     is_torn_end: bool,
 }

@@ -15,9 +15,7 @@ use super::report::Replayed;
 use super::target::ReplayHead;
 use super::worker::{Worker, WorkerEnd};
 use super::{Attempt, BadEnd, ReplayError, ReplayPhase};
-use crate::wal::{
-    Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments,
-};
+use crate::wal::{Corruption, Position, WalError, WalReader, checkpoint_dir, segment_path, segments};
 
 /// Batches that may wait for a worker.
 const BATCHES_WAITING_MAX: usize = 4;
@@ -52,6 +50,8 @@ enum Stop<E> {
     /// Workers say where, or why.
     Workers,
     Wal(WalError),
+    /// It is known to end here.
+    AtEnd(Corruption),
     Record(Position, DecodeError),
     Head(E),
     Cancelled,
@@ -72,7 +72,8 @@ pub(super) fn replay_log<H: ReplayHead>(
     let is_stopped = AtomicBool::new(false);
     // Batches come back to be filled again.
     let (give_back, empty) = unbounded();
-    let Attempt { head, loaded, refs, replayed, .. } = attempt;
+    let Attempt { head, loaded, refs, replayed, ends, .. } = attempt;
+    let end = ends.of(log);
     let (head, loaded) = (&*head, &**loaded);
     let (stop, ends) = std::thread::scope(|scope| {
         let (mut senders, mut workers) = (Vec::new(), Vec::new());
@@ -88,7 +89,7 @@ pub(super) fn replay_log<H: ReplayHead>(
         let mut feed = Feed { log, head, loaded, refs, replayed, min_valid_time, unknown };
         let mut feeder =
             Feeder { senders, empty, is_stopped: &is_stopped, batch: Batch::default(), sent: 0 };
-        let stop = feeder.run(&mut feed, &mut reader, options);
+        let stop = feeder.run(&mut feed, &mut reader, options, end);
         let unknown = feed.unknown;
         drop(feeder);
         let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
@@ -138,7 +139,7 @@ fn bad_end<E: std::error::Error>(
 ) -> Result<Option<BadEnd>, ReplayError<E>> {
     let damaged = |(position, source): (Position, DecodeError)| {
         let corruption = corruption(dir, position, source);
-        Ok(Some(BadEnd { corruption, is_torn_end: false }))
+        Ok(Some(BadEnd { corruption, record: Some(position), is_torn_end: false }))
     };
     match (found, stop) {
         (Some(Err(error)), _) | (_, Some(Stop::Head(error))) => Err(ReplayError::Head(error)),
@@ -147,12 +148,17 @@ fn bad_end<E: std::error::Error>(
         (Some(Ok(found)), _) => damaged(found),
         (None, Some(Stop::Record(position, source))) => damaged((position, source)),
         (None, Some(Stop::Wal(WalError::Corrupt(corruption)))) => {
-            Ok(Some(BadEnd { corruption, is_torn_end: false }))
+            Ok(Some(BadEnd { corruption, record: None, is_torn_end: false }))
+        }
+        (None, Some(Stop::AtEnd(corruption))) => {
+            Ok(Some(BadEnd { corruption, record: None, is_torn_end: false }))
         }
         (None, Some(Stop::Wal(error))) => Err(error.into()),
-        (None, Some(Stop::Workers) | None) => {
-            Ok(reader.torn().map(|torn| BadEnd { corruption: torn.clone(), is_torn_end: true }))
-        }
+        (None, Some(Stop::Workers) | None) => Ok(reader.torn().map(|torn| BadEnd {
+            corruption: torn.clone(),
+            record: None,
+            is_torn_end: true,
+        })),
     }
 }
 
@@ -202,6 +208,7 @@ impl Feeder<'_> {
         feed: &mut Feed<'_, H>,
         reader: &mut WalReader,
         options: &super::ReplayOptions<'_>,
+        end: Option<&(Log, Position, Corruption)>,
     ) -> Result<(), Stop<H::Error>> {
         let outcome = loop {
             let (position, record) = match reader.next_record() {
@@ -209,6 +216,11 @@ impl Feeder<'_> {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(Stop::Wal(error)),
             };
+            if let Some((_, at, corruption)) = end
+                && *at == position
+            {
+                break Err(Stop::AtEnd(corruption.clone()));
+            }
             match feed.take(position, record, &mut self.batch) {
                 Ok(()) => {}
                 Err(FeedError::Decode(source)) => break Err(Stop::Record(position, source)),

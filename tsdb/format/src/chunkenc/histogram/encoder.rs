@@ -92,6 +92,20 @@ impl<K: Kind> HistogramEncoder<K> {
         }
     }
 
+    /// Sets spans and buckets of `sample`, the last one that was appended, to what is stored of it.
+    pub(crate) fn store_layout(&self, sample: &mut Sample<K>) {
+        if sample.is_stale() {
+            return;
+        }
+        let Chunk { layout, positive, negative, .. } = &self.chunk;
+        sample.positive_spans.clone_from(&layout.positive_spans);
+        sample.negative_spans.clone_from(&layout.negative_spans);
+        sample.positive_buckets.clear();
+        sample.positive_buckets.extend(positive.iter().map(K::bucket));
+        sample.negative_buckets.clear();
+        sample.negative_buckets.extend(negative.iter().map(K::bucket));
+    }
+
     pub(crate) fn completed(&self) -> &[u8] {
         &self.completed
     }

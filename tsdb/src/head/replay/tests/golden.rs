@@ -70,7 +70,8 @@ fn text(labels: &[(&str, &str)]) -> String {
 fn of_blocks(dir: &Path, series: &mut Series) -> i64 {
     let mut min_valid_time = i64::MIN;
     for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if !path.join("meta.json").exists() {
+        // What was being deleted is no block any more.
+        if !path.join("meta.json").exists() || path.extension().is_some() {
             continue;
         }
         let block = Block::open(&path).unwrap();

@@ -73,7 +73,8 @@ impl Dir {
         };
         let (model, _, replayed) = replay(&options, |_| Model::default())?;
         assert_eq!(progress.phase(), ReplayPhase::Done);
-        assert_eq!(progress.records(), replayed.records);
+        // It goes on where everything starts over.
+        assert!(progress.records() >= replayed.records);
         Ok((model, replayed))
     }
 

@@ -1,0 +1,80 @@
+//! What is compared: the Go peer, and this program's own cases.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::args::{Arm, BenchArgs, Spec};
+
+pub(crate) struct Programs {
+    judge: PathBuf,
+    ours: PathBuf,
+    /// Whether `taskset` is there, which keeps a program on some cores.
+    taskset: bool,
+}
+
+impl Programs {
+    /// Builds the peer if none is named.
+    ///
+    /// # Errors
+    /// If Go is missing or it does not build.
+    pub(crate) fn build(args: &BenchArgs) -> Result<Self> {
+        let root = root();
+        let judge = match &args.judge {
+            Some(judge) => judge.canonicalize().context("the peer")?,
+            None => root.join("target/judge/judge"),
+        };
+        if args.judge.is_none() {
+            eprintln!("building the Go peer (minutes, the first time)");
+            let mut go = Command::new("go");
+            go.args(["build", "-buildvcs=false", "-o"]).arg(&judge).arg(".");
+            let status = go.current_dir(root.join("testdata/judge")).status();
+            let status = status.context("the peer needs Go and its module cache")?;
+            ensure!(status.success(), "{go:?}: {status}");
+        }
+        let taskset = Command::new("taskset").arg("--version").output();
+        let taskset = taskset.is_ok_and(|output| output.status.success());
+        if !taskset {
+            eprintln!("no taskset: cases of one core are on one core as far as the programs know");
+        }
+        Ok(Self { judge, ours: env::current_exe()?, taskset })
+    }
+
+    /// The command line with which an arm runs a case in `dir`.
+    pub(crate) fn case(&self, arm: Arm, spec: &Spec, dir: &Path) -> Command {
+        let (program, words): (&Path, &[&str]) = match arm {
+            Arm::Prometheus => (&self.judge, &["head-bench"]),
+            Arm::Ours => (&self.ours, &["case"]),
+        };
+        let mut command = if self.taskset && spec.cores > 0 {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", &format!("0-{}", spec.cores - 1)]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.args(words).arg(&spec.case);
+        let mut flag = |name: &str, value: String| {
+            command.arg(format!("--{name}={value}"));
+        };
+        flag("series", spec.series.to_string());
+        flag("samples", spec.samples.to_string());
+        flag("step", spec.step.to_string());
+        flag("batch", spec.batch.to_string());
+        flag("writers", spec.writers.to_string());
+        flag("repeats", spec.repeats.to_string());
+        flag("seconds", spec.seconds.to_string());
+        flag("rate", spec.rate.to_string());
+        flag("cores", spec.cores.to_string());
+        flag("options", spec.options.clone());
+        command.arg(dir);
+        command
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -1,0 +1,10 @@
+//! Our head and database against the real Prometheus: append programs, data directories.
+
+mod datadirs_judge;
+mod digest;
+mod generate;
+mod histograms;
+mod ours;
+mod program;
+mod programs_judge;
+mod theirs;

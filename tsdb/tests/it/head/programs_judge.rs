@@ -1,0 +1,142 @@
+//! Random append programs: every outcome, the log's records and the blocks to the byte.
+
+use std::fs;
+use std::path::Path;
+
+use tsdb::wal::WalReader;
+
+use super::generate::{Allowed, generate};
+use super::ours::Answer;
+use super::program::{Op, Program};
+use super::{ours, theirs};
+use crate::fixtures;
+use crate::judge::{Random, say, seed};
+
+/// How many programs are tried, unless `TSDB_HEAD_PROGRAMS` says otherwise.
+const PROGRAMS: usize = 20;
+
+#[test]
+fn appends_deletes_and_truncations_have_the_outcomes_of_prometheus() {
+    try_programs(Allowed { deletes: true, truncations: true, ..Allowed::default() });
+}
+
+#[test]
+fn flushed_blocks_are_equal_to_the_byte() {
+    try_programs(Allowed { deletes: true, flushes: true, ..Allowed::default() });
+}
+
+#[test]
+fn what_is_replayed_goes_on_as_in_prometheus() {
+    try_programs(Allowed { deletes: true, flushes: true, restarts: true, truncations: false });
+}
+
+fn try_programs(allowed: Allowed) {
+    let count = std::env::var("TSDB_HEAD_PROGRAMS").ok().map(|text| text.parse().unwrap());
+    let mut seeds = Random(seed());
+    for number in 0..count.unwrap_or(PROGRAMS) {
+        let seed = seeds.next();
+        let mut random = Random(seed);
+        let rounds = random.pick(&[10, 60, 300]);
+        let program = generate(&mut random, allowed, rounds);
+        match compare(&program) {
+            Some(Ok(())) => {}
+            Some(Err(difference)) => {
+                let kept = keep(&program, seed);
+                panic!("program {number} of seed {seed}, kept as {kept}: {difference}");
+            }
+            None => return,
+        }
+    }
+}
+
+/// Runs the program twice; what differs first.
+fn compare(program: &Program) -> Option<Result<(), String>> {
+    let work = tempfile::tempdir().unwrap();
+    let dirs = ["theirs", "their-blocks", "ours", "our-blocks"].map(|name| work.path().join(name));
+    let [their_dir, their_blocks, our_dir, our_blocks] = &dirs;
+    let theirs = theirs::run(program, their_dir, their_blocks)?;
+    let ours = ours::run(program, our_dir, our_blocks, |_| {});
+    assert_eq!(ours.len(), theirs.len());
+    Some(compare_answers(program, &ours, &theirs).and_then(|()| {
+        let kills = program.ops.iter().filter(|op| matches!(op, Op::Kill)).count();
+        let last = |dir: &Path| match kills {
+            0 => dir.to_owned(),
+            _ => (1..=kills).fold(dir.to_owned(), |dir, n| format!("{}.{n}", dir.display()).into()),
+        };
+        compare_blocks(&theirs, our_blocks, their_blocks)?;
+        compare_logs(&last(our_dir), &last(their_dir))
+    }))
+}
+
+fn compare_answers(program: &Program, ours: &[Answer], theirs: &[Answer]) -> Result<(), String> {
+    for (number, (op, (ours, theirs))) in
+        program.ops.iter().zip(ours.iter().zip(theirs)).enumerate()
+    {
+        let theirs: Vec<_> = theirs.iter().filter(|line| !line.starts_with("exemplars")).collect();
+        let differ = ours.iter().map(Some).chain([None]).zip(theirs.into_iter().map(Some).chain([None]));
+        if let Some((ours, theirs)) = differ.into_iter().find(|(ours, theirs)| ours != theirs) {
+            let op = op.json();
+            return Err(format!("operation {number}, {op}\n  ours   {ours:?}\n  theirs {theirs:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// All blocks that were described.
+fn compare_blocks(theirs: &[Answer], our_blocks: &Path, their_blocks: &Path) -> Result<(), String> {
+    let names = theirs.iter().flat_map(|answer| answer.iter().skip(1));
+    let names = names.filter(|line| line.contains(" level "));
+    for line in names {
+        let name = line.split(' ').next().unwrap_or_default();
+        let ours = fixtures::content(&our_blocks.join(name));
+        let theirs = fixtures::content(&their_blocks.join(name));
+        for ((file, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+            if ours != theirs {
+                let differ = ours.iter().zip(theirs).position(|(a, b)| a != b);
+                let lengths = (ours.len(), theirs.len());
+                return Err(format!("block {line}: {file} differs at {differ:?}, bytes {lengths:?}"));
+            }
+        }
+        if ours.len() != theirs.len() {
+            return Err(format!("block {line}: {} files, not {}", ours.len(), theirs.len()));
+        }
+    }
+    Ok(())
+}
+
+/// The records of the logs; those of the checkpoint too, except its metadata, which 3.15 writes in no
+/// order.
+fn compare_logs(ours: &Path, theirs: &Path) -> Result<(), String> {
+    for log in ["wal"] {
+        let [ours, theirs] = [ours, theirs].map(|dir| records(&dir.join(log)));
+        for (number, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            let is_metadata = ours.first() == Some(&6) && theirs.first() == Some(&6);
+            if ours != theirs && !(is_metadata && ours.len() == theirs.len()) {
+                let types = (ours.first(), theirs.first());
+                let lengths = (ours.len(), theirs.len());
+                return Err(format!("{log}: record {number} differs, types {types:?}, bytes {lengths:?}"));
+            }
+        }
+        if ours.len() != theirs.len() {
+            return Err(format!("{log}: {} records, not {}", ours.len(), theirs.len()));
+        }
+    }
+    Ok(())
+}
+
+fn records(dir: &Path) -> Vec<Vec<u8>> {
+    let mut reader = WalReader::open(dir).unwrap();
+    let mut records = Vec::new();
+    while let Some((_, record)) = reader.next_record().unwrap() {
+        records.push(record.to_vec());
+    }
+    records
+}
+
+/// Keeps a program that differs, to be run by hand: `judge head-run ... < FILE`.
+fn keep(program: &Program, seed: u64) -> String {
+    let path = std::env::temp_dir().join(format!("head-program-{seed}.jsonl"));
+    fs::write(&path, program.lines()).unwrap();
+    say(&format!("kept {}", path.display()));
+    path.display().to_string()
+}
