@@ -25,16 +25,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let blocks = blocks?;
     println!("open {} blocks: {opened:?}", blocks.len());
     let querier = Querier::new(&blocks);
-    let (series, took) = best(repeats, || series(&querier, &[]));
+    let (series, took) = best(repeats, || count_series(&querier, &[]));
     println!("all {} series: {took:?}", series?);
-    let (samples, took) = best(repeats, || samples(&querier));
+    let (samples, took) = best(repeats, || count_samples(&querier));
     println!("all {}", show(samples?, took));
-    let (samples, took) = best(repeats, || floats(&querier));
+    let (samples, took) = best(repeats, || count_floats(&querier));
     println!("in runs, all {}", show(samples?, took));
     let (values, took) = best(repeats, || querier.label_values(&label, &[], TimeRange::ALL));
     println!("{} values of {label}: {took:?}", values?.len());
     let matcher = Matcher::new(&label, MatchOp::Regex, &pattern)?;
-    let (series, took) = best(repeats, || series(&querier, std::slice::from_ref(&matcher)));
+    let (series, took) = best(repeats, || count_series(&querier, std::slice::from_ref(&matcher)));
     println!("{} series of {matcher}: {took:?}", series?);
     Ok(())
 }
@@ -59,7 +59,7 @@ fn show((samples, sum): (u64, u64), took: Duration) -> String {
     format!("{samples} samples ({sum:x}): {took:?}, {rate:.1} million/s")
 }
 
-fn series(querier: &Querier<'_>, matchers: &[Matcher]) -> Result<u64, Box<dyn Error>> {
+fn count_series(querier: &Querier<'_>, matchers: &[Matcher]) -> Result<u64, Box<dyn Error>> {
     let mut set = querier.select(matchers, TimeRange::ALL)?;
     let mut count = 0;
     while let Some(series) = set.next()? {
@@ -69,7 +69,7 @@ fn series(querier: &Querier<'_>, matchers: &[Matcher]) -> Result<u64, Box<dyn Er
 }
 
 /// How many samples there are, and what their times and values add up to.
-fn samples(querier: &Querier<'_>) -> Result<(u64, u64), QueryError> {
+fn count_samples(querier: &Querier<'_>) -> Result<(u64, u64), QueryError> {
     let mut set = querier.select(&[], TimeRange::ALL)?;
     let mut samples = Samples::new();
     let (mut count, mut sum) = (0, 0u64);
@@ -84,7 +84,7 @@ fn samples(querier: &Querier<'_>) -> Result<(u64, u64), QueryError> {
 }
 
 /// The same of floats alone, many at a time.
-fn floats(querier: &Querier<'_>) -> Result<(u64, u64), QueryError> {
+fn count_floats(querier: &Querier<'_>) -> Result<(u64, u64), QueryError> {
     let mut set = querier.select(&[], TimeRange::ALL)?;
     let mut samples = Samples::new();
     let (mut count, mut sum) = (0, 0u64);

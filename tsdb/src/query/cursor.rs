@@ -1,11 +1,13 @@
 //! The selected series of one block or head, one after the other.
 
+use std::cmp::Ordering;
+
 use tsdb_format::index::{BlockSeriesRef, ChunkMeta, SeriesEntry};
 use tsdb_format::tombstones::Interval;
 
 use super::error::QueryError;
 use super::range::TimeRange;
-use crate::block::Block;
+use crate::block::{Block, BlockIndex, ReadError};
 use crate::head::{Chunks, HeadSeries, HeadSource};
 
 /// Pairs of name and value, by name, as they stand in the index.
@@ -43,8 +45,17 @@ pub(super) struct BlockCursor<'b> {
     reference: BlockSeriesRef,
     entry: SeriesEntry,
     labels: Vec<(&'b str, &'b str)>,
-    /// The labels of the series before, to see that the order is kept.
-    labels_before: Vec<(&'b str, &'b str)>,
+    /// What the index calls the labels: most of a series' labels are those of the one before it.
+    symbols: Vec<(u32, u32)>,
+    cache: SymbolCache<'b>,
+}
+
+/// Whether a series stands behind the one before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Rising,
+    Falling,
+    Unknown,
 }
 
 impl<'b> BlockCursor<'b> {
@@ -56,7 +67,8 @@ impl<'b> BlockCursor<'b> {
             reference: BlockSeriesRef::default(),
             entry: SeriesEntry::default(),
             labels: Vec::new(),
-            labels_before: Vec::new(),
+            symbols: Vec::new(),
+            cache: SymbolCache::new(),
         }
     }
 
@@ -73,12 +85,7 @@ impl<'b> BlockCursor<'b> {
             if self.entry.chunks.is_empty() {
                 continue;
             }
-            std::mem::swap(&mut self.labels, &mut self.labels_before);
-            self.labels.clear();
-            for &(name, value) in &self.entry.labels {
-                self.labels.push((index.symbol(name)?, index.symbol(value)?));
-            }
-            if self.labels <= self.labels_before {
+            if !self.resolve_labels(index)? {
                 return Err(QueryError::SeriesOrder {
                     block: self.block.dir().to_owned(),
                     series: reference,
@@ -88,6 +95,42 @@ impl<'b> BlockCursor<'b> {
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Reads the labels of the entry; whether they stand behind those of the series before.
+    fn resolve_labels(&mut self, index: &'b BlockIndex) -> Result<bool, QueryError> {
+        let mut order = Order::Unknown;
+        for (at, &(name, value)) in self.entry.labels.iter().enumerate() {
+            let before = self.symbols.get(at).zip(self.labels.get(at));
+            if before.is_some_and(|(symbols, _)| *symbols == (name, value)) {
+                continue;
+            }
+            let read = |cache: &mut SymbolCache<'b>| {
+                Ok::<_, ReadError>((cache.get(index, name)?, cache.get(index, value)?))
+            };
+            let label = match read(&mut self.cache) {
+                Ok(label) => label,
+                Err(error) => {
+                    self.symbols.truncate(at);
+                    self.labels.truncate(at);
+                    return Err(error.into());
+                }
+            };
+            if order == Order::Unknown {
+                order = match before.map(|(_, text)| label.cmp(text)) {
+                    None | Some(Ordering::Greater) => Order::Rising,
+                    Some(Ordering::Less) => Order::Falling,
+                    Some(Ordering::Equal) => Order::Unknown,
+                };
+            }
+            put(&mut self.symbols, at, (name, value));
+            put(&mut self.labels, at, label);
+        }
+        // With all labels of the one before it and no more, a series is not behind it.
+        let len = self.entry.labels.len();
+        self.symbols.truncate(len);
+        self.labels.truncate(len);
+        Ok(order == Order::Rising)
     }
 
     pub(super) fn block(&self) -> &'b Block {
@@ -102,6 +145,43 @@ impl<'b> BlockCursor<'b> {
     /// What is deleted of the current series.
     pub(super) fn deleted(&self) -> &'b [Interval] {
         self.block.tombstones().get(self.reference.into())
+    }
+}
+
+fn put<T>(items: &mut Vec<T>, at: usize, item: T) {
+    match items.get_mut(at) {
+        Some(slot) => *slot = item,
+        None => items.push(item),
+    }
+}
+
+/// Symbols that were read lately.
+struct SymbolCache<'b> {
+    /// By the symbol's last bits.
+    slots: Vec<(u32, Option<&'b str>)>,
+}
+
+/// A power of two.
+const CACHED_SYMBOLS: u32 = 512;
+
+impl<'b> SymbolCache<'b> {
+    fn new() -> Self {
+        Self { slots: vec![(0, None); CACHED_SYMBOLS as usize] }
+    }
+
+    #[inline]
+    fn get(&mut self, index: &'b BlockIndex, id: u32) -> Result<&'b str, ReadError> {
+        let slot = self.slots.get_mut((id % CACHED_SYMBOLS) as usize);
+        match slot {
+            Some(&mut (cached, Some(text))) if cached == id => Ok(text),
+            slot => {
+                let text = index.symbol(id)?;
+                if let Some(slot) = slot {
+                    *slot = (id, Some(text));
+                }
+                Ok(text)
+            }
+        }
     }
 }
 

@@ -101,7 +101,7 @@ impl<'b> Querier<'b> {
         &self,
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<Vec<String>, QueryError> {
+    ) -> Result<Vec<&'b str>, QueryError> {
         let mut names = BTreeSet::new();
         for head in self.heads_in_range(range) {
             if matchers.is_empty() {
@@ -118,7 +118,7 @@ impl<'b> Querier<'b> {
                 names_of(block.index(), refs, &mut names)?;
             }
         }
-        Ok(names.into_iter().map(str::to_owned).collect())
+        Ok(names.into_iter().collect())
     }
 
     /// The values of label `name` on the series that satisfy all matchers, in blocks and heads that
@@ -132,10 +132,10 @@ impl<'b> Querier<'b> {
         name: &str,
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<Vec<String>, QueryError> {
+    ) -> Result<Vec<&'b str>, QueryError> {
         let (own, others): (Vec<&Matcher>, Vec<&Matcher>) =
             matchers.iter().partition(|matcher| matcher.name() == name);
-        let mut values = BTreeSet::new();
+        let mut values = Vec::new();
         for head in self.heads_in_range(range) {
             let selected = (!others.is_empty()).then(|| ids_of(head, matchers));
             for value in head.label_values(name) {
@@ -143,7 +143,7 @@ impl<'b> Querier<'b> {
                     head.postings(name, value).is_some_and(|list| !list.is_disjoint(ids))
                 };
                 if own.iter().all(|m| m.matches(value)) && selected.as_ref().is_none_or(found) {
-                    values.insert(value);
+                    values.push(value);
                 }
             }
         }
@@ -153,9 +153,11 @@ impl<'b> Querier<'b> {
                 true => None,
                 false => Some(lookup::select(index, matchers)?),
             };
-            for label in index.label_values(name) {
+            let listed = index.label_values(name);
+            values.reserve(listed.size_hint().0);
+            for label in listed {
                 let label = label?;
-                if values.contains(label.value) || !own.iter().all(|m| m.matches(label.value)) {
+                if !own.iter().all(|m| m.matches(label.value)) {
                     continue;
                 }
                 let found = match &selected {
@@ -163,11 +165,16 @@ impl<'b> Querier<'b> {
                     None => true,
                 };
                 if found {
-                    values.insert(label.value);
+                    values.push(label.value);
                 }
             }
         }
-        Ok(values.into_iter().map(str::to_owned).collect())
+        if !values.is_sorted() {
+            // Runs that are sorted: the stable sort takes them as they are.
+            values.sort();
+        }
+        values.dedup();
+        Ok(values)
     }
 
     fn heads_in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b dyn HeadSource> {

@@ -57,16 +57,13 @@ impl<'b> SeriesSet<'b> {
         }
         let cursors = &self.cursors;
         let less = |a, b| labels_of(cursors, a) < labels_of(cursors, b);
-        while let Some(id) = self.heap.peek() {
-            let first = self.current.first().copied().unwrap_or(id);
-            if labels_of(cursors, first) != labels_of(cursors, id) {
-                break;
-            }
+        let Some(first) = self.heap.pop(less) else { return Ok(None) };
+        self.current.push(first);
+        while let Some(id) = self.heap.peek()
+            && labels_of(cursors, first) == labels_of(cursors, id)
+        {
             self.heap.pop(less);
             self.current.push(id);
-        }
-        if self.current.is_empty() {
-            return Ok(None);
         }
         Ok(Some(Series { cursors: &self.cursors, parts: &self.current, range: self.range }))
     }

@@ -79,7 +79,7 @@ fn histogram_record<C: Copy, B: Copy>(
     histogram.custom_values.iter().for_each(|value| out.extend(value.to_be_bytes()));
 }
 
-fn crc_of(lines: &[String]) -> String {
+fn crc_of(lines: &[impl std::fmt::Display]) -> String {
     let crc = lines.iter().fold(0, |crc, line| crc32c_append(crc, format!("{line}\n").as_bytes()));
     format!("{crc:08x}")
 }

@@ -72,10 +72,10 @@ fn everything(dir: &Path) -> Option<String> {
     }
     let mut answer = format!("{read:?}");
     for name in querier.label_names(&[], TimeRange::ALL).ok()? {
-        let values = querier.label_values(&name, &[], TimeRange::ALL).ok()?;
+        let values = querier.label_values(name, &[], TimeRange::ALL).ok()?;
         answer += &format!("\n{name} {values:?}");
         for value in values {
-            let matcher = tsdb::query::Matcher::equal(&name, value);
+            let matcher = tsdb::query::Matcher::equal(name, value);
             let (read, errors) = drain(querier.select(&[matcher], TimeRange::ALL).ok()?);
             if !errors.is_empty() {
                 return None;

@@ -53,6 +53,23 @@ impl<'a> BitReader<'a> {
         BitPosition { next_byte: self.next_byte, word: self.word, left: self.left }
     }
 
+    /// All bytes, read or not.
+    pub(crate) fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// How many bits were read.
+    pub(crate) fn bit_position(&self) -> usize {
+        (self.next_byte * 8).saturating_add_signed(-(self.left as isize))
+    }
+
+    /// Goes to where `bit` bits were read.
+    pub(crate) fn go_to(&mut self, bit: usize) {
+        *self = Self::new(self.data, BitPosition::at_byte(bit >> 3));
+        self.refill();
+        self.consume(bit as u32 & 7);
+    }
+
     /// Tops the word up to at least [`REFILLED_BITS`], or to all that is left.
     #[inline(always)]
     pub(crate) fn refill(&mut self) {

@@ -20,7 +20,7 @@
 use super::bits::{BitPosition, BitReader, BitWriter, PutBits};
 use super::samples::FloatSamples;
 use super::varbit::{fits_signed, sign_extend_up};
-use super::xor_value::XorValue;
+use super::xor_value::{Window, XorValue};
 use crate::DecodeError;
 
 /// Bytes in front of the first sample.
@@ -241,34 +241,122 @@ pub(crate) fn decode_all(
 impl XorDecoder {
     /// Reads the third sample and those behind it, as many as there is room for. With an error
     /// comes the number of samples in front of it.
-    ///
-    /// Most samples are read with one refill: what is behind the control bits fits in the word.
     fn fill(
         &mut self,
         reader: &mut BitReader<'_>,
         timestamps: &mut [i64],
         values: &mut [f64],
     ) -> Result<(), (usize, DecodeError)> {
-        let (mut t, mut t_delta) = (self.t, self.t_delta);
-        let mut value = self.value;
-        for (complete, (t_out, value_out)) in timestamps.iter_mut().zip(values).enumerate() {
-            reader.refill();
-            if reader.peek() >> 62 == 0 {
-                reader.consume(2);
-            } else {
-                let mut used = 1;
-                if reader.peek() >> 63 != 0 {
-                    t_delta = t_delta.wrapping_add(read_dod(reader));
-                    reader.refill();
-                    used = 0;
-                }
-                value.read_behind(reader, used).map_err(|error| (complete, error))?;
-            }
-            t = t.wrapping_add(t_delta);
+        let mut bit = reader.bit_position();
+        let fast = self.fill_ahead(reader.data(), &mut bit, timestamps, values);
+        reader.go_to(bit);
+        let rest = timestamps.iter_mut().zip(values).enumerate().skip(fast);
+        for (complete, (t_out, value_out)) in rest {
+            self.step_third(reader).map_err(|error| (complete, error))?;
             reader.check().map_err(|error| (complete, error))?;
-            *t_out = t;
-            *value_out = f64::from_bits(value.bits);
+            *t_out = self.t;
+            *value_out = self.value();
         }
         Ok(())
     }
+
+    /// As [`Self::fill`], as long as a sample of any length is whole in the bytes ahead of `bit`,
+    /// and valid. Returns how many samples were read.
+    ///
+    /// A sample needs two loads from where it begins, and nothing of what it reads is tested for
+    /// the end.
+    fn fill_ahead(
+        &mut self,
+        data: &[u8],
+        bit: &mut usize,
+        timestamps: &mut [i64],
+        values: &mut [f64],
+    ) -> usize {
+        let (mut t, mut t_delta, mut bits) = (self.t, self.t_delta, self.value.bits);
+        let (mut width, mut trailing) = self.value.window.width_and_trailing();
+        let mut read = 0;
+        for (t_out, value_out) in timestamps.iter_mut().zip(values) {
+            let begin = *bit >> 3;
+            let Some(ahead) = data.get(begin..).and_then(|rest| rest.first_chunk()) else { break };
+            let mut at = *bit as u32 & 7;
+            let mut word = load(ahead, at);
+            if word >> 62 == 0 {
+                at += 2;
+            } else {
+                let mut next_delta = t_delta;
+                if word >> 63 == 0 {
+                    (word, at) = (word << 1, at + 1);
+                } else {
+                    let (dod, dod_bits) = dod_at(word, ahead, at);
+                    next_delta = t_delta.wrapping_add(dod);
+                    at += dod_bits;
+                    word = if dod_bits > DOD_BITS_IN_WORD {
+                        load(ahead, at)
+                    } else {
+                        word << dod_bits
+                    };
+                }
+                if word >> 63 == 0 {
+                    at += 1;
+                } else {
+                    if word >> 62 == 0b10 {
+                        at += 2;
+                    } else {
+                        let header = (word << 2 >> 53) as u32;
+                        let (leading, new) = (header >> 6, (header.wrapping_sub(1) & 63) + 1);
+                        let Some(behind) = 64u32.checked_sub(leading + new) else { break };
+                        (width, trailing) = (new, behind);
+                        at += 13;
+                    }
+                    bits ^= field(ahead, at, width) << trailing;
+                    at += width;
+                }
+                t_delta = next_delta;
+            }
+            t = t.wrapping_add(t_delta);
+            *t_out = t;
+            *value_out = f64::from_bits(bits);
+            *bit = (begin << 3) + at as usize;
+            read += 1;
+        }
+        (self.t, self.t_delta, self.value.bits) = (t, t_delta, bits);
+        self.value.window = Window::of(width, trailing);
+        read
+    }
+}
+
+/// More than any sample takes, and a load behind it: 7 bits in front, 68 for the time, 13 and 64 for
+/// the value.
+type Ahead = [u8; 32];
+
+/// Up to this many bits of a word, enough are left behind it for the value's control bits.
+const DOD_BITS_IN_WORD: u32 = 24;
+
+/// At least 57 bits from bit `at` on, left-aligned.
+#[inline(always)]
+fn load(ahead: &Ahead, at: u32) -> u64 {
+    let bytes = ahead.get(at as usize >> 3..).and_then(|rest| rest.first_chunk());
+    bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes)) << (at & 7)
+}
+
+/// The `width` (1 to 64) bits from bit `at` on.
+#[inline(always)]
+fn field(ahead: &Ahead, at: u32, width: u32) -> u64 {
+    if width <= 57 {
+        return load(ahead, at) >> (64 - width);
+    }
+    let (high, low) = (load(ahead, at) >> 32, load(ahead, at + 32) >> 32);
+    (high << 32 | low) >> (64 - width)
+}
+
+/// A delta of delta that is not zero, and how many bits it takes; `word` begins at bit `at`.
+#[inline(always)]
+fn dod_at(word: u64, ahead: &Ahead, at: u32) -> (i64, u32) {
+    let (prefix, bits) = match (!word).leading_zeros() {
+        1 => (2, 14),
+        2 => (3, 17),
+        3 => (4, 20),
+        _ => return (field(ahead, at + 4, 64) as i64, 68),
+    };
+    (sign_extend_up(word << prefix >> (64 - bits), bits), prefix + bits)
 }

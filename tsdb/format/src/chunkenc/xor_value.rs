@@ -13,7 +13,7 @@
 //! Leading zeros are capped at 31. The window is kept when all set bits of `d` lie inside it. In
 //! plain XOR the prefixes are `0` (d = 0), `10` and `11`.
 
-use super::bits::{BitReader, PutBits, REFILLED_BITS};
+use super::bits::{BitReader, PutBits};
 use crate::DecodeError;
 
 /// Which bits of a difference are written.
@@ -32,6 +32,17 @@ impl Window {
     /// What a decoder starts with. An appender that was opened on a chunk without a window (as the
     /// Prometheus head does after a restart) goes on with all 64 bits, so this must be read.
     pub(crate) const ALL: Self = Self { leading: 0, trailing: 0 };
+
+    /// The window of `width` bits in front of `trailing` zeros.
+    #[inline(always)]
+    pub(crate) fn of(width: u32, trailing: u32) -> Self {
+        Self { leading: (64 - width - trailing) as u8, trailing: trailing as u8 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn width_and_trailing(self) -> (u32, u32) {
+        (self.width(), u32::from(self.trailing))
+    }
 
     #[inline(always)]
     fn width(self) -> u32 {
@@ -146,46 +157,6 @@ impl XorValue {
         } else {
             read_new(reader, &mut self.window)?
         };
-        Ok(())
-    }
-    /// As [`Self::read`], behind `used` (0 or 1) bits of a word that was just refilled.
-    #[inline(always)]
-    pub(crate) fn read_behind(
-        &mut self,
-        reader: &mut BitReader<'_>,
-        used: u32,
-    ) -> Result<(), DecodeError> {
-        let word = reader.peek() << used;
-        if word >> 63 == 0 {
-            reader.consume(used + 1);
-            return Ok(());
-        }
-        if word >> 62 == 0b10 {
-            let (prefix, width) = (used + 2, self.window.width());
-            if prefix + width <= REFILLED_BITS {
-                let difference = reader.peek() << prefix >> (64 - width);
-                reader.consume(prefix + width);
-                self.bits ^= difference << self.window.trailing;
-            } else {
-                reader.consume(prefix);
-                self.bits ^= read_kept(reader, self.window);
-            }
-            return Ok(());
-        }
-        let header = word << 2 >> 53;
-        let leading = (header >> 6) as u32;
-        let width = ((header as u32).wrapping_sub(1) & 63) + 1;
-        let prefix = used + 13;
-        if prefix + width <= REFILLED_BITS && leading + width <= 64 {
-            let difference = reader.peek() << prefix >> (64 - width);
-            reader.consume(prefix + width);
-            let trailing = 64 - leading - width;
-            self.window = Window { leading: leading as u8, trailing: trailing as u8 };
-            self.bits ^= difference << trailing;
-        } else {
-            reader.consume(used + 2);
-            self.bits ^= read_new(reader, &mut self.window)?;
-        }
         Ok(())
     }
 }

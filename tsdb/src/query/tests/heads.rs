@@ -186,11 +186,11 @@ proptest! {
         let names: BTreeSet<String> =
             matching().flat_map(|made| made.labels.iter().map(|l| l.0.clone())).collect();
         let got = querier.label_names(&matchers, TimeRange::ALL).expect("names");
-        prop_assert_eq!(got, names.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(got, names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut values: BTreeSet<String> = matching().map(|made| value(made, "a")).collect();
         values.remove("");
         let got = querier.label_values("a", &matchers, TimeRange::ALL).expect("values");
-        prop_assert_eq!(got, values.into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(got, values.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     #[test]

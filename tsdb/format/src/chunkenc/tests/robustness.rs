@@ -86,6 +86,58 @@ fn every_flipped_byte_is_survived() {
     }
 }
 
+/// Time, start time and value of each sample.
+type Rows = Vec<(i64, i64, u64)>;
+
+/// The samples in front of the end or the first error, one by one and all at once.
+fn both_ways(encoding: Encoding, data: &[u8]) -> [(Rows, bool); 2] {
+    let mut decoder = ChunkDecoder::new();
+    let mut rows = Vec::new();
+    let mut whole = decoder.reset(encoding, data).is_ok();
+    while whole {
+        match decoder.next(data) {
+            Ok(Some(_)) => rows.push((
+                decoder.timestamp(),
+                decoder.start_timestamp(),
+                decoder.float().to_bits(),
+            )),
+            Ok(None) => break,
+            Err(_) => whole = false,
+        }
+    }
+    let mut bulk = FloatSamples::default();
+    let bulk_whole = decode_floats(encoding, data, &mut bulk).is_ok();
+    let bulk_rows = (0..bulk.len())
+        .map(|at| (bulk.timestamps[at], bulk.start_timestamp(at), bulk.values[at].to_bits()))
+        .collect();
+    [(rows, whole), (bulk_rows, bulk_whole)]
+}
+
+fn float_chunk(encoding: Encoding, samples: &[(i64, f64)]) -> Vec<u8> {
+    let mut appender = ChunkAppender::new(encoding);
+    let mut t = 0i64;
+    for &(step, value) in samples {
+        t = t.wrapping_add(step);
+        appender.append_float(0, t, value).unwrap();
+    }
+    appender.bytes().to_vec()
+}
+
+fn any_floats() -> impl Strategy<Value = Vec<(i64, f64)>> {
+    let step = prop_oneof![
+        6 => Just(15_000i64),
+        2 => 14_900..15_100i64,
+        1 => 0..10_000_000i64,
+        1 => any::<i64>(),
+    ];
+    let value = prop_oneof![
+        3 => (0..200i32).prop_map(f64::from),
+        2 => (0..100_000i32).prop_map(|v| f64::from(v) / 100.0),
+        1 => any::<u64>().prop_map(f64::from_bits),
+    ];
+    prop::collection::vec((step, value), 0..160)
+}
+
 #[test]
 fn an_error_ends_the_samples() {
     let data = chunk(Encoding::Xor);
@@ -117,6 +169,28 @@ proptest! {
         for encoding in Encoding::ALL {
             if let Ok(read) = read(&mut decoder, encoding, &data) {
                 prop_assert_eq!(read, u32::from(samples));
+            }
+        }
+    }
+
+    #[test]
+    fn all_at_once_is_as_one_by_one_also_before_damage(
+        samples in any_floats(), cut in any::<prop::sample::Index>(),
+        flip in any::<prop::sample::Index>(), mask in 0u8..,
+    ) {
+        for encoding in [Encoding::Xor, Encoding::Xor2] {
+            let mut data = float_chunk(encoding, &samples);
+            let [one_by_one, at_once] = both_ways(encoding, &data);
+            prop_assert!(at_once.1);
+            prop_assert_eq!(at_once.0.len(), samples.len());
+            prop_assert_eq!(one_by_one, at_once);
+            let [one_by_one, at_once] = both_ways(encoding, &data[..cut.index(data.len())]);
+            prop_assert_eq!(one_by_one, at_once);
+            // Not the header: a count that is much too large is refused at once.
+            if let Some(at) = flip.index(data.len()).checked_sub(1).filter(|&at| at > 1) {
+                data[at] ^= mask;
+                let [one_by_one, at_once] = both_ways(encoding, &data);
+                prop_assert_eq!(one_by_one, at_once);
             }
         }
     }
