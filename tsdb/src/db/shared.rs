@@ -17,7 +17,6 @@ use super::background::Signal;
 use super::block_set::BlockSet;
 use super::error::DbError;
 use super::metrics::DbMetrics;
-use super::ooo_shim::OooFlush;
 use super::options::DbOptions;
 use super::reload::Layout;
 use super::retention::Retention;
@@ -25,7 +24,7 @@ use super::yielding::FlushGate;
 use crate::block::lock::DataDirLock;
 use crate::compact::CancelToken;
 use crate::compact::planner::LeveledPlanner;
-use crate::head::Head;
+use crate::head::{Head, OooFlush};
 use crate::vfs::Vfs;
 
 /// A database, but for its threads.
