@@ -22,9 +22,8 @@ use tsdb_format::meta::Ulid;
 use super::error::DbError;
 use super::shared::{FlushState, Shared};
 use crate::compact::{BuiltBlock, CompactError};
-use super::ooo_shim::OooFlush;
 use crate::head::flush::{FlushKind, FlushOptions, flush};
-use crate::head::{HeadError, HeadView};
+use crate::head::{HeadError, HeadView, OooFlush};
 use crate::query::TimeRange;
 
 /// What a flush did.

@@ -32,6 +32,7 @@ pub(super) struct DbMetrics {
     pub(super) blocks_bytes: Gauge,
     pub(super) vertical_compactions: Counter,
     pub(super) truncations_failed: Counter,
+    pub(super) wal_corruptions: Counter,
     /// -1: there is no lock file. 0: one was there. 1: none was there.
     pub(super) clean_start: Gauge,
     pub(super) replay_seconds: Gauge<f64, AtomicU64>,
@@ -54,6 +55,7 @@ impl Default for DbMetrics {
             blocks_bytes: Gauge::default(),
             vertical_compactions: Counter::default(),
             truncations_failed: Counter::default(),
+            wal_corruptions: Counter::default(),
             clean_start: Gauge::default(),
             replay_seconds: Gauge::default(),
             compactions: Counter::default(),
@@ -93,6 +95,8 @@ impl DbMetrics {
         self.register_compactions(registry);
         let help = "Number of truncations of the head that failed";
         registry.register("head_truncations_failed", help, self.truncations_failed.clone());
+        let help = "Number of places where the logs were damaged, and repaired";
+        registry.register("wal_corruptions", help, self.wal_corruptions.clone());
         let help = "-1 without a lock file, 0 if one had been left behind, 1 if none was there";
         registry.register("clean_start", help, self.clean_start.clone());
         let help = "How long the replay of the logs took";

@@ -56,7 +56,6 @@ mod error;
 mod flush;
 mod head_metrics;
 mod metrics;
-mod ooo_shim;
 mod open;
 mod options;
 mod querier;

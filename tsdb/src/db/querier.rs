@@ -89,7 +89,7 @@ impl DbQuerier {
     ///
     /// # Errors
     /// As [`Querier::label_names`].
-    pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, QueryError> {
+    pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<&str>, QueryError> {
         self.querier().label_names(matchers, self.range)
     }
 
@@ -101,7 +101,7 @@ impl DbQuerier {
         &self,
         name: &str,
         matchers: &[Matcher],
-    ) -> Result<Vec<String>, QueryError> {
+    ) -> Result<Vec<&str>, QueryError> {
         self.querier().label_values(name, matchers, self.range)
     }
 }

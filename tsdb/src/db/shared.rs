@@ -24,8 +24,7 @@ use super::yielding::FlushGate;
 use crate::block::lock::DataDirLock;
 use crate::compact::CancelToken;
 use crate::compact::planner::LeveledPlanner;
-use super::ooo_shim::OooFlush;
-use crate::head::Head;
+use crate::head::{Head, OooFlush};
 use crate::vfs::Vfs;
 
 /// A database, but for its threads.

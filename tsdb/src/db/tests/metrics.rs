@@ -39,7 +39,6 @@ const ABSENT: &[&str] = &[
     "stale_series_compaction_duration_seconds",
     "stale_series_compactions_failed_total",
     "stale_series_compactions_triggered_total",
-    "wal_corruptions_total",
     "wal_replay_unknown_refs_total",
     "wal_truncate_duration_seconds",
     "wbl_replay_unknown_refs_total",
