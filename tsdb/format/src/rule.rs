@@ -96,6 +96,15 @@ pub enum Rule {
     /// All fragments of a record are compressed alike.
     #[error("a record changes its compression")]
     RecordCompression,
+    /// A log's series references are given one after the other.
+    #[error("a series reference is out of all proportion")]
+    HeadSeriesReference,
+    /// Chunk files of a head are numbered without a gap.
+    #[error("files are missing in front of this one")]
+    ChunkFileSequence,
+    /// Chunks of a series in order come in the order of their times.
+    #[error("a chunk is out of sequence")]
+    ChunkSequence,
     /// What ends a page is zeros.
     #[error("padding is not all zeros, or not at the end of a segment")]
     PagePadding,

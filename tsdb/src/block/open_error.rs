@@ -180,7 +180,7 @@ impl fmt::Display for FilePart {
 
 impl OpenError {
     /// What the OS said of the file or directory at `path`.
-    pub(super) fn io(operation: Operation, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(operation: Operation, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match NotAFile::cause_of(&source) {
             Some(found) => Self::NotAFile { path, found },

@@ -106,13 +106,11 @@ pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
 pub(crate) use prepared::{PreparedBatch, PreparedOptions, build_prepared};
 pub use progress::{CancelToken, Phase, Progress};
-#[cfg(not(any(test, feature = "test-util")))]
-pub(crate) use reencode::{
-    ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, digest_chunk,
-};
 #[cfg(any(test, feature = "test-util"))]
 pub use reencode::{
     ChunkInput, EncodedChunk, EncodedChunks, MergeCounts, Reencoder, TrimCounts, digest_chunk,
 };
+#[cfg(not(any(test, feature = "test-util")))]
+pub(crate) use reencode::{ChunkInput, EncodedChunk, EncodedChunks, Reencoder, digest_chunk};
 pub use reencode::{FloatEncoding, ReencodeError};
 pub(crate) use reencode::{digest_current, digest_float};

@@ -139,7 +139,13 @@ where
     let index = index.finish(&symbols)?;
     symbols.into_bytes().remove()?;
     if (index.series, index.chunks) != (counts.series, counts.chunks) {
-        return Err(unlisted());
+        let what = Mismatch::Indexed {
+            series: counts.series,
+            chunks: counts.chunks,
+            indexed_series: index.series,
+            indexed_chunks: index.chunks,
+        };
+        return Err(CompactError::Ledger(Box::new(LedgerMismatch::of_all(what))));
     }
     if ledger.samples_out == 0 {
         temp.discard()?;
@@ -150,26 +156,16 @@ where
     meta.stats.num_histogram_samples = counts.histogram_samples;
     meta.stats.num_series = counts.series;
     meta.stats.num_chunks = counts.chunks;
-    let altered = CompactError::Altered { what: "meta.json" };
-    let json = meta.encode().map_err(|_| CompactError::Altered { what: "meta.json" })?;
+    let altered = || CompactError::Altered { what: AlteredPart::Meta };
+    let json = meta.encode().map_err(|_| altered())?;
     if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
-        return Err(altered);
+        return Err(altered());
     }
     options.cancel.check()?;
     let path = temp.publish(&json, &[])?.path().to_owned();
     let (chunk_bytes, index_bytes) = (counts.chunk_bytes, index.bytes);
     let block = Some(BuiltBlock { path, meta, chunk_bytes, index_bytes });
     Ok(PreparedBlock { block, ledger })
-}
-
-#[cold]
-fn unlisted() -> CompactError {
-    CompactError::Ledger(Box::new(LedgerMismatch {
-        block: None,
-        series: String::new(),
-        chunk: None,
-        what: "the index lists another number of series or chunks than were written".to_owned(),
-    }))
 }
 
 fn symbols_of<'s>(

@@ -120,7 +120,7 @@ fn link_files(vfs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), DbError> {
     }
     let (from_chunks, to_chunks) = (from.join("chunks"), to.join("chunks"));
     vfs.create_dir(&to_chunks)?;
-    let io = |source| OpenError::Io { action: "list", path: from_chunks.clone(), source };
+    let io = |source| OpenError::io(Operation::List, &from_chunks, source);
     for entry in fs::read_dir(&from_chunks).map_err(io)? {
         let path = entry.map_err(io)?.path();
         if let Some(name) = path.file_name() {
@@ -145,7 +145,7 @@ fn is_impossible(kind: io::ErrorKind) -> bool {
 }
 
 fn copy(vfs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), DbError> {
-    let io = |source| OpenError::Io { action: "read", path: from.to_owned(), source };
+    let io = |source| OpenError::io(Operation::Read, from, source);
     let mut source = File::open(from).map_err(io)?;
     let mut file = vfs.create(to, &CreateOptions::new().buffer_bytes(COPY_BYTES))?;
     let mut buffer = vec![0; COPY_BYTES];

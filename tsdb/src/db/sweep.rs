@@ -65,7 +65,7 @@ fn remove(vfs: &dyn Vfs, dir: &Path, is_leftover: impl Fn(&str) -> bool) -> Resu
 }
 
 fn find(dir: &Path, is_leftover: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, OpenError> {
-    let io = |source| OpenError::Io { action: "list", path: dir.to_owned(), source };
+    let io = |source| OpenError::io(Operation::List, dir, source);
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         outcome => outcome.map_err(io)?,

@@ -138,6 +138,17 @@ pub enum Mismatch {
         read: u64,
     },
 
+    /// A label of a series is not among the symbols of its head.
+    #[error("a label is not among the head's symbols")]
+    HeadSymbols,
+    /// A chunk of the head and the head disagree.
+    #[error("a chunk of the head holds {stated} samples by its header, and {counted} by the head")]
+    HeadChunk {
+        /// Samples, as the chunk's header has it; 0 if it can't be read.
+        stated: u16,
+        /// Samples that the head counts.
+        counted: u16,
+    },
     /// A file of the written block is not what it should be.
     #[error("reading back {}: {fault}", file.display())]
     ReadBack {

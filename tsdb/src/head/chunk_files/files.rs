@@ -145,6 +145,7 @@ impl ChunkFiles {
     }
 
     /// How long the files are together, in bytes, with what waits to be written.
+    #[cfg(test)]
     pub(crate) fn len_bytes(&self) -> u64 {
         self.files().0.iter().map(|file| file.len_bytes()).sum()
     }

@@ -131,7 +131,7 @@ impl<'l> Loader<'l> {
         let mut before = None;
         for (&number, outcome) in self.numbers.iter().zip(read) {
             if before.is_some_and(|before| number - before != 1) {
-                let source = DecodeError::malformed(0, "files are missing in front of this one");
+                let source = DecodeError::malformed(0, Rule::ChunkFileSequence);
                 return Ok(Some(Damage { number, good_bytes: 0, source }));
             }
             before = Some(number);
@@ -207,7 +207,7 @@ impl<'l> Loader<'l> {
                 let is_first = *end == i64::MIN;
                 if (!is_first && chunk.min_time <= *end) || chunk.max_time < chunk.min_time {
                     let offset = u64::from(chunk.chunk_ref.offset());
-                    let source = DecodeError::malformed(offset, "a chunk is out of sequence");
+                    let source = DecodeError::malformed(offset, Rule::ChunkSequence);
                     return Some(Damage { number, good_bytes: offset, source });
                 }
                 *end = chunk.max_time;

@@ -55,6 +55,7 @@ impl LoadedFiles {
     }
 
     /// How many chunks there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.chunks.len()
     }

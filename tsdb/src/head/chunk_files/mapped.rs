@@ -62,11 +62,13 @@ impl MappedChunk {
     }
 
     /// How its samples are packed.
+    #[cfg(test)]
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
     }
 
     /// The series whose chunk it says it is.
+    #[cfg(test)]
     pub(crate) fn series_ref(&self) -> HeadSeriesRef {
         self.series_ref
     }

@@ -45,6 +45,7 @@ impl FileBytes {
     }
 
     /// Its length in bytes, with what was not written yet.
+    #[cfg(test)]
     pub(super) fn len_bytes(&self) -> u64 {
         u64::from(self.tail_start) + self.tail.len() as u64
     }

@@ -84,7 +84,7 @@ impl<'v> SeriesFlush<'v> {
             }
         }
         if self.labels.contains(&u32::MAX) {
-            return Err(self.mismatch("a label is not among the head's symbols".to_owned()));
+            return Err(self.mismatch(Mismatch::HeadSymbols));
         }
         out.end_series(&self.labels, &ledger);
         Ok(())
@@ -148,11 +148,8 @@ impl<'v> SeriesFlush<'v> {
             let Some(chunk) = self.series.chunks.get(id as usize) else { continue };
             let samples = num_samples(chunk.encoding, self.series.data(id as usize));
             if samples.as_ref().ok() != Some(&chunk.samples) {
-                return Err(self.mismatch(format!(
-                    "a chunk of the head holds {} samples by its header, and {} by the head",
-                    samples.unwrap_or(0),
-                    chunk.samples
-                )));
+                let (stated, counted) = (samples.unwrap_or(0), chunk.samples);
+                return Err(self.mismatch(Mismatch::HeadChunk { stated, counted }));
             }
             all += u64::from(chunk.samples);
         }
@@ -251,12 +248,18 @@ impl<'v> SeriesFlush<'v> {
 
     #[cold]
     fn altered(&self) -> CompactError {
-        self.mismatch("re-encoded chunks decode to other samples than went into them".to_owned())
+        self.mismatch(Mismatch::Reencoded)
     }
 
     #[cold]
-    fn mismatch(&self, what: String) -> CompactError {
+    fn mismatch(&self, what: Mismatch) -> CompactError {
         let series = self.name();
-        CompactError::Ledger(Box::new(LedgerMismatch { block: None, series, chunk: None, what }))
+        CompactError::Ledger(Box::new(LedgerMismatch {
+            block: None,
+            series,
+            chunk: None,
+            what,
+            totals: None,
+        }))
     }
 }

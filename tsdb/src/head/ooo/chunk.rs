@@ -97,6 +97,7 @@ impl OooChunk {
     }
 
     /// Whether there are none.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tsdb_format::chunkenc::{
-    ChunkIterator, CounterResetHint, Encoding, FloatHistogram, Histogram,
-    STALE_NAN_BITS, Span, ValueType,
+    ChunkIterator, CounterResetHint, Encoding, FloatHistogram, Histogram, STALE_NAN_BITS, Span,
+    ValueType,
 };
 use tsdb_format::record::{HeadChunkRef, Record, SampleId, SampleVersion};
 use uncached_io::{Io, Policy};

@@ -25,7 +25,7 @@ use tsdb_format::record::{
 
 use crate::head::sample::SampleValue;
 
-/// The records of a commit, in the order in which they are to be logged. To be kept and used again.
+/// The records of a commit, in the order in which they are to be logged.
 #[derive(Debug)]
 pub(crate) struct WblBatch {
     version: SampleVersion,
@@ -85,6 +85,7 @@ impl WblBatch {
     }
 
     /// Forgets everything, and keeps the memory.
+    #[cfg(test)]
     pub(crate) fn clear(&mut self) {
         self.clear_waiting();
         self.bytes.clear();

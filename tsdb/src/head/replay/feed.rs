@@ -83,8 +83,7 @@ impl<H: ReplayHead> Feed<'_, H> {
             let entry = entry?;
             let series_ref = entry.series_ref;
             if !RefTable::is_plausible(series_ref) {
-                let what = "a series reference is out of all proportion";
-                return Err(DecodeError::malformed(0, what).into());
+                return Err(DecodeError::malformed(0, Rule::HeadSeriesReference).into());
             }
             let created = self.head.series(series_ref, entry.labels).map_err(FeedError::Head)?;
             self.head.raise_last_ref(series_ref);
