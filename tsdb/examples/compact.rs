@@ -1,30 +1,36 @@
-//! Merges blocks into one, past the page cache where that works:
+//! Compacts a directory of blocks by a planner and an exclude filter of one's own:
 //!
 //! ```text
-//! cargo run --release --example compact -- OUTPUT BLOCK BLOCK ...
+//! cargo run --release --example compact -- DIR
 //! ```
 
-use std::error::Error;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::{error::Error, path::PathBuf, sync::Arc};
 
-use tsdb::compact::{CompactOptions, Compactor};
+use tsdb::compact::planner::{LeveledPlanner, Plan, PlanBlock, Planner, default_block_ranges};
+use tsdb::compact::{CompactOptions, Compactor, DirectoryCompactor};
 use tsdb::vfs::{Io, OsVfs, Policy};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let output = args.next().ok_or("usage: compact OUTPUT BLOCK BLOCK ...")?;
-    let blocks: Vec<PathBuf> = args.collect();
+/// Prometheus's planner, which is not shown what is large enough already.
+struct SmallBlocks(LeveledPlanner);
 
-    let vfs = Arc::new(OsVfs::new(Io::probe(&output, Policy::Prefer)?));
-    let merged = Compactor::new(vfs, CompactOptions::default()).merge(&blocks, &output)?;
-
-    match &merged.block {
-        Some(block) => {
-            println!("{}: {} series", block.path().display(), block.meta.stats.num_series)
-        }
-        None => println!("no samples are left, so there is no block"),
+impl Planner for SmallBlocks {
+    fn plan(&self, blocks: &[&PlanBlock]) -> Plan {
+        let small = |block: &&PlanBlock| block.num_series < 10_000_000;
+        self.0.plan(&blocks.iter().copied().filter(small).collect::<Vec<_>>())
     }
-    println!("{:?}", merged.ledger);
-    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let dir = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: compact DIR")?;
+    let vfs = Arc::new(OsVfs::new(Io::probe(&dir, Policy::Prefer)?));
+    let planner = SmallBlocks(LeveledPlanner::new(default_block_ranges(None))?);
+    let in_use = |block: &PlanBlock| dir.join(&block.dir_name).join("in-use").exists();
+
+    let report = DirectoryCompactor::new(Compactor::new(vfs, CompactOptions::default()), &planner)
+        .exclude(&in_use)
+        .run(&dir, &mut |_, sources| println!("compacting {} blocks", sources.len()))?;
+    for merged in report.compactions.iter().filter_map(|tried| tried.result.as_ref().ok()) {
+        println!("{:?}", merged.ledger);
+    }
+    if report.is_clean() { Ok(()) } else { Err("some blocks are left out".into()) }
 }

@@ -58,22 +58,32 @@ pub(crate) fn compactor(
 
 /// How files of `dest` can be written.
 pub(crate) fn probe(dest: &Path, policy: Policy) -> anyhow::Result<Io> {
-    let error = match Io::probe(dest, policy) {
+    match Io::probe(dest, policy) {
         Ok(io) => {
-            if let (Policy::Prefer, Some(reason)) = (policy, io.mode().fallback_reason()) {
-                let (dest, reason) = (dest.display(), chain(reason));
-                complain!("warning: {dest}: {reason}; going through the page cache");
-            }
-            return Ok(io);
+            warn_of_fallback(dest, policy, &io);
+            Ok(io)
         }
-        Err(error) => error,
-    };
-    if error.kind() == io::ErrorKind::Unsupported {
-        let advice = "--uncached-io=prefer goes through the page cache where it has to; or write \
-                      to another filesystem";
-        return Err(anyhow!("{}\n  {advice}", chain(&error)));
+        Err(error) if is_refusal(&error) => Err(not_uncached(&error)),
+        Err(error) => Err(cannot_write(dest, &error)),
     }
-    Err(cannot_write(dest, &error))
+}
+
+fn warn_of_fallback(dest: &Path, policy: Policy, io: &Io) {
+    if let (Policy::Prefer, Some(reason)) = (policy, io.mode().fallback_reason()) {
+        let (dest, reason) = (dest.display(), chain(reason));
+        complain!("warning: {dest}: {reason}; going through the page cache");
+    }
+}
+
+/// Whether uncached I/O is required and not to be had.
+fn is_refusal(error: &uncached_io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+fn not_uncached(error: &uncached_io::Error) -> anyhow::Error {
+    let advice = "--uncached-io=prefer goes through the page cache where it has to; or write to \
+                  another filesystem";
+    anyhow!("{}\n  {advice}", chain(error))
 }
 
 /// That `dest` takes no files, why, and what to do.
@@ -83,10 +93,21 @@ pub(crate) fn cannot_write(dest: &Path, error: &uncached_io::Error) -> anyhow::E
     anyhow!("cannot write to {}: {cause}{advice}", dest.display())
 }
 
-/// A compactor that only looks: for plans and dry runs, also of directories that can't be written.
-pub(crate) fn reader(args: Option<&WriteArgs>) -> anyhow::Result<Compactor> {
-    let policy = args.map_or(Ok(Policy::Off), policy)?;
-    let options = args.map_or_else(|| Ok(CompactOptions::default()), options)?;
+/// A compactor that only looks: for plans, also of directories that can't be written.
+pub(crate) fn reader() -> Compactor {
+    let vfs = OsVfs::new(Io::for_reading(Policy::Off));
+    Compactor::new(Arc::new(vfs), CompactOptions::default())
+}
+
+/// A compactor for a dry run of writing to `dest`. What the run itself would be refused for want of
+/// uncached I/O is refused here; whoever may only look at `dest` is told the rest all the same.
+pub(crate) fn rehearsal(args: &WriteArgs, dest: &Path) -> anyhow::Result<Compactor> {
+    let (policy, options) = (policy(args)?, options(args)?);
+    match Io::probe(dest, policy) {
+        Ok(io) => warn_of_fallback(dest, policy, &io),
+        Err(error) if is_refusal(&error) => return Err(not_uncached(&error)),
+        Err(_) => {}
+    }
     Ok(Compactor::new(Arc::new(OsVfs::new(Io::for_reading(policy))), options))
 }
 

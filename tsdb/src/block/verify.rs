@@ -86,7 +86,7 @@ const FINDINGS_MAX: usize = 10_000;
 /// That many bytes lie between two reports of progress.
 const PROGRESS_BYTES: u64 = 4 << 20;
 
-type OnProgress<'p> = Box<dyn FnMut(VerifyProgress) + 'p>;
+type OnProgress<'p> = Box<dyn FnMut(VerifyProgress) + Send + 'p>;
 
 #[derive(Default)]
 pub(super) struct Progress<'p> {
@@ -105,7 +105,7 @@ impl<'p> Verifier<'p> {
 
     /// Calls `callback` now and then.
     #[must_use]
-    pub fn with_progress(mut self, callback: impl FnMut(VerifyProgress) + 'p) -> Self {
+    pub fn with_progress(mut self, callback: impl FnMut(VerifyProgress) + Send + 'p) -> Self {
         self.progress.callback = Some(Box::new(callback));
         self
     }

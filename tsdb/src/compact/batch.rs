@@ -149,8 +149,6 @@ pub(super) struct Batch {
     pub(super) deleted: Vec<Interval>,
     /// The only series of the batch, if it is a long one.
     pub(super) long: Option<LongSeries>,
-    /// Bytes of chunks that the runs hold, as far as they are known.
-    pub(super) planned_bytes: u64,
     /// Bytes that the chunks and what becomes of them may take in memory.
     pub(super) weight_bytes: u64,
 
@@ -191,18 +189,11 @@ impl Batch {
         self.runs.clear();
         self.deleted.clear();
         self.long = None;
-        self.planned_bytes = 0;
         self.weight_bytes = 0;
         self.extras_used = 0;
         self.arena.clear();
         self.out.clear();
         self.done.clear();
-    }
-
-    /// Counts `bytes` of chunks as planned.
-    pub(super) fn plan_bytes(&mut self, bytes: u64) {
-        self.planned_bytes += bytes;
-        self.weight_bytes += bytes;
     }
 
     /// Labels of series `number`, as merged symbol ids.
@@ -227,6 +218,11 @@ impl Batch {
     pub(super) fn deleted_of(&self, number: usize) -> &[Interval] {
         let start = number.checked_sub(1).map_or(0, |before| self.parts[before].deleted_end);
         &self.deleted[start as usize..self.parts[number].deleted_end as usize]
+    }
+
+    /// Bytes of the source chunks that its series were made of.
+    pub(super) fn fetched_bytes(&self) -> u64 {
+        self.done.iter().map(|done| done.books.fetched_bytes).sum()
     }
 
     /// Indices of the output chunks of series `number`.

@@ -20,6 +20,7 @@
 //! A series' labels have a digest from where its entry is read to where its entry is written.
 
 use super::batch::PlannedChunk;
+use super::populate::Record;
 
 /// A multiset, as its size and the sum of its members' hashes: equal tallies, equal sets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,15 +78,18 @@ pub(super) struct SeriesBooks {
     pub(super) ledger: Ledger,
     /// Chunks of the sources that were fetched and checked.
     pub(super) fetched: Tally,
+    /// Their bytes.
+    pub(super) fetched_bytes: u64,
     /// Records that are to be written.
     pub(super) emitted: Tally,
 }
 
 impl SeriesBooks {
-    /// Books a chunk of source number `source` with `samples` samples by its header.
+    /// Books a chunk of source number `source`, with the samples that its header says.
     #[inline]
-    pub(super) fn fetch(&mut self, source: u32, chunk: &PlannedChunk, samples: u16) {
-        self.ledger.samples_in += u64::from(samples);
+    pub(super) fn fetch(&mut self, source: u32, chunk: &PlannedChunk, record: &Record) {
+        self.ledger.samples_in += u64::from(record.samples);
+        self.fetched_bytes += u64::from(record.record_len);
         tally_listed(&mut self.fetched, source, chunk.reference, chunk.min_time, chunk.max_time);
     }
 
@@ -99,6 +103,7 @@ impl SeriesBooks {
     pub(super) fn add(&mut self, other: &Self) {
         self.ledger.add(&other.ledger);
         self.fetched.merge(&other.fetched);
+        self.fetched_bytes += other.fetched_bytes;
         self.emitted.merge(&other.emitted);
     }
 }

@@ -418,14 +418,14 @@ fn place_in_run(
         let gap = offset.wrapping_sub(run.last_start);
         if run.segment == segment && gap > 0 && gap <= RUN_GAP_BYTES {
             run.last_start = offset;
-            batch.plan_bytes(u64::from(gap));
+            batch.weight_bytes += u64::from(gap);
             return *open;
         }
         let next = (run.segment == segment && offset > run.last_start).then_some(chunk.reference);
         end_run(run, next, source);
     }
     *open = batch.runs.len() as u32;
-    batch.plan_bytes(LAST_CHUNK_BYTES);
+    batch.weight_bytes += LAST_CHUNK_BYTES;
     batch.runs.push(Run {
         source: source.number(),
         segment,

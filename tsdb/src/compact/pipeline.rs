@@ -249,14 +249,14 @@ impl Pipeline<'_> {
                 while let Some(piece) = pieces.get_mut(&next).and_then(VecDeque::pop_front) {
                     self.cancel.check()?;
                     writer.write(&piece.batch)?;
-                    self.progress.add(piece.batch.planned_bytes, 0);
+                    self.progress.add(piece.batch.fetched_bytes(), 0);
                     piece.give_back();
                 }
                 pieces.remove(&next);
                 let Some(batch) = early.remove(&next) else { break };
                 self.cancel.check()?;
                 writer.write(&batch)?;
-                self.progress.add(batch.planned_bytes, batch.series.len() as u64);
+                self.progress.add(batch.fetched_bytes(), batch.series.len() as u64);
                 next += 1;
                 // The planner may have ended already.
                 empty.send(batch).ok();

@@ -125,7 +125,7 @@ impl<'a> Populator<'a> {
                 let record = locate(batch, source, &self.pool, &chunk).map_err(|error| {
                     error.name(source, &chunk, batch.labels_of(number), self.names)
                 })?;
-                books.fetch(source.number(), &chunk, record.samples);
+                books.fetch(source.number(), &chunk, &record);
                 books.emit(record.crc, chunk.min_time, chunk.max_time);
                 batch.out.push(OutChunk {
                     min_time: chunk.min_time,

@@ -55,7 +55,7 @@ const PHASES: [Phase; 6] =
     [Phase::Open, Phase::Symbols, Phase::Copy, Phase::Index, Phase::Verify, Phase::Publish];
 
 /// Counters of the compaction at hand, to be read from any thread. Bytes are those of the sources'
-/// chunks and indexes.
+/// chunk files; of the output's while it is read back.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,

@@ -116,7 +116,7 @@ impl<'a> VerticalMerge<'a> {
                 let source = Arc::clone(&self.sources[source as usize]);
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
-                books.fetch(source.number(), &chunk, record.samples);
+                books.fetch(source.number(), &chunk, &record);
                 let ledger = &mut books.ledger;
                 self.admit(batch, &source, part, &chunk, record, ledger).map_err(|fault| {
                     blame(fault, &source, chunk.reference, batch, number, names)

@@ -23,4 +23,5 @@ mod query_damage;
 mod query_iterators;
 mod query_matchers;
 mod send_sync;
+mod special_files;
 mod wal_judge;

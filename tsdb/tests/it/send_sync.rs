@@ -1,14 +1,22 @@
 //! An embedder keeps these in shared state and hands them between threads.
 
-use tsdb::block::{Block, BlockChunk, BlockIndex, LabelValues, OpenError, ReadError};
+use tsdb::block::leftovers::Swept;
+use tsdb::block::lock::{DataDirLock, LockError};
+use tsdb::block::publish::{PublishError, Published, SourceFingerprint, TempBlock};
+use tsdb::block::verify::{BlockReport, Verifier, VerifyReport};
+use tsdb::block::{Block, BlockChunk, BlockIndex, BlockList, LabelValues, OpenError, ReadError};
 use tsdb::compact::planner::{ExcludeFilter, LeveledPlanner, Plan, PlanBlock, PlanError, Planner};
 use tsdb::compact::{
     CancelToken, CompactError, CompactOptions, Compactor, DirectoryCompactor, DirectoryError,
-    DirectoryReport, DryRun, Ledger, Listing, Merged, Progress, ReencodeError,
+    DirectoryReport, DryRun, Incompatibility, Ledger, Listing, Merged, Mismatch, Progress,
+    ReencodeError, SourceError, SourceFault,
 };
-use tsdb::generate::{GenerateError, GenerateOptions};
-use tsdb::query::{Matcher, Querier, QueryError, RawChunks, Samples, SelectorError, SeriesSet};
-use tsdb::vfs::{OsVfs, Vfs, VfsError, VfsFile, VfsRead};
+use tsdb::generate::{GenerateError, GenerateOptions, InvalidOptions};
+use tsdb::query::{
+    Matcher, PatternError, Querier, QueryError, RawChunks, Samples, SelectorError, SeriesSet,
+};
+use tsdb::vfs::{OsVfs, OutputDir, SpaceError, Vfs, VfsError, VfsFile, VfsLog, VfsRead};
+use tsdb::wal::{Wal, WalError, WalReader};
 use tsdb_format::chunkenc::{ChunkAppender, ChunkDecoder, ChunkIterator};
 use tsdb_format::index::{PostingsIter, PostingsList, PostingsTable, SeriesEntry, SymbolTable};
 use tsdb_format::{DecodeError, labels::Labels, meta::BlockMeta, tombstones::Tombstones};
@@ -26,7 +34,10 @@ fn what_is_shared_between_threads_can_be() {
     shared::<dyn ExcludeFilter>();
     shared::<(Querier<'static>, Matcher, GenerateOptions)>();
     shared::<(OsVfs, dyn Vfs)>();
+    shared::<(OutputDir, dyn VfsLog)>();
     shared::<dyn VfsRead>();
+    shared::<(DataDirLock, TempBlock, Published, SourceFingerprint, Swept)>();
+    shared::<(BlockList, BlockReport, VerifyReport, Wal)>();
     shared::<(BlockMeta, Labels, Tombstones, SeriesEntry, SymbolTable, PostingsTable)>();
     shared::<(PostingsList<'static>, PostingsIter<'static>)>();
     shared::<(uncached_io::Io, uncached_io::Reader, uncached_io::AlignedBuf)>();
@@ -37,6 +48,7 @@ fn what_one_thread_works_with_can_be_handed_to_another() {
     sent::<(SeriesSet<'static>, Samples<'static>, RawChunks<'static>)>();
     sent::<(ChunkAppender, ChunkDecoder, ChunkIterator<'static>)>();
     sent::<(uncached_io::Writer, dyn VfsFile)>();
+    sent::<(Verifier<'static>, WalReader)>();
 }
 
 #[test]
@@ -51,6 +63,16 @@ fn errors_can_be_boxed_and_handed_on() {
     error::<QueryError>();
     error::<SelectorError>();
     error::<VfsError>();
+    error::<SpaceError>();
+    error::<LockError>();
+    error::<PublishError>();
+    error::<SourceError>();
+    error::<SourceFault>();
+    error::<Incompatibility>();
+    error::<Mismatch>();
+    error::<InvalidOptions>();
+    error::<PatternError>();
+    error::<WalError>();
     error::<DecodeError>();
     error::<uncached_io::Error>();
 }

@@ -5,7 +5,7 @@
 //! tape. So what stands there is looked at first, and what was opened is looked at once more: it may
 //! have been put there in between, and `O_NONBLOCK` sees to it that then nothing waits either.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -33,19 +33,6 @@ pub enum NotAFile {
 }
 
 impl NotAFile {
-    /// What `metadata` describes; `None` if that is a regular file.
-    #[must_use]
-    pub fn of(metadata: &Metadata) -> Option<Self> {
-        let kind = metadata.file_type();
-        if kind.is_file() {
-            None
-        } else if kind.is_dir() {
-            Some(Self::Directory)
-        } else {
-            Some(sys::special_kind(kind))
-        }
-    }
-
     /// What stood there, if that is why `error` came about.
     #[must_use]
     pub fn cause_of(error: &io::Error) -> Option<Self> {
@@ -84,17 +71,12 @@ pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
 /// The same with custom flags.
 pub(crate) fn open_with(path: &Path, options: &mut OpenOptions, flags: i32) -> io::Result<File> {
     // Where there is nothing it is to be created; else opening says why not.
-    if let Ok(metadata) = std::fs::metadata(path) {
-        refuse_special(&metadata)?;
+    if let Ok(Some(found)) = sys::stranger_at(path) {
+        return Err(found.into());
     }
     let file = sys::open_without_waiting(path, options, flags)?;
-    refuse_special(&file.metadata()?)?;
-    Ok(file)
-}
-
-fn refuse_special(metadata: &Metadata) -> io::Result<()> {
-    match NotAFile::of(metadata) {
-        None => Ok(()),
+    match sys::stranger_in(&file)? {
+        None => Ok(file),
         Some(found) => Err(found.into()),
     }
 }

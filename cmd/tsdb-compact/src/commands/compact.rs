@@ -20,7 +20,7 @@ use super::lineage::{
 use super::plan::{broken_json, group_json, is_clean, print_broken, print_group};
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
-use crate::engine::{compactor, planner, reader};
+use crate::engine::{compactor, planner, rehearsal};
 use crate::errors::{chain, with_advice};
 use crate::output::{EndedEarly, Outcome, complain, print_json, say};
 use crate::paths::require_data_dir;
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
     let dir = &args.dir.dir;
     require_data_dir(dir)?;
     if args.dry_run {
-        let compactor = reader(Some(&args.write))?;
+        let compactor = rehearsal(&args.write, dir)?;
         return dry_run(args, global, &compactor, &planner);
     }
     let (compactor, io) = compactor(&args.write, dir, OwnershipRule::Required)?;

@@ -10,7 +10,7 @@ use tsdb::compact::CompactError;
 
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
-use crate::engine::{compactor, reader};
+use crate::engine::{compactor, rehearsal};
 use crate::output::{Outcome, print_json, say};
 use crate::paths::{named, nearest_existing, output_dir, require_apart, require_block};
 use crate::progress::ProgressLine;
@@ -69,7 +69,8 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
 }
 
 fn dry_run(args: &MergeArgs, blocks: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Outcome> {
-    let estimate = reader(Some(&args.write))?.dry_run(blocks, nearest_existing(&args.output))?;
+    let dest = nearest_existing(&args.output);
+    let estimate = rehearsal(&args.write, dest)?.dry_run(blocks, dest)?;
     if global.json {
         print_json(&serde_json::json!({ "blocks": blocks, "estimate": estimate }))?;
     } else {

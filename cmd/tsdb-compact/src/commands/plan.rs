@@ -31,7 +31,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs) -> anyhow::Result<Outcom
     let planner = planner(&args.planning)?;
     let dir = &args.dir.dir;
     require_data_dir(dir)?;
-    let compactor = reader(None)?;
+    let compactor = reader();
     let directory =
         DirectoryCompactor::new(compactor, &planner).retry_failed(args.planning.retry_failed);
     let (listing, plans) = directory.plan(dir)?;

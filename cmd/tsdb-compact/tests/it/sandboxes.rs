@@ -59,6 +59,8 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "disk-full" => return disk_full(dir),
         "uncached" | "probe" => return programs.uncached(name, dir),
         "unprivileged" => return unprivileged(dir),
+        "read-only" => return read_only(dir),
+        "special" => special(dir),
         other => panic!("tests/it/sandboxes.rs has no sandbox for the session {other}"),
     }
     true
@@ -180,6 +182,11 @@ fn series(dir: &Path) {
         });
     });
     edit("overlapping-chunks", &|index| index.overlap_chunks());
+    edit("unknown-series", &|index| {
+        // The list of all series comes first: its count, then where each entry stands.
+        let list = index.postings().next_multiple_of(4);
+        index.edit_sized(list, |list| *list.last_mut().unwrap() = 0xff);
+    });
 }
 
 fn damaged_tombstones(dir: &Path) {
@@ -232,6 +239,39 @@ fn names(dir: &Path) {
     block(dir, "there");
 }
 
+/// Named pipes and a device where files of a block should be.
+fn special(dir: &Path) {
+    let in_place_of = |fault: &str, part: &str| {
+        let part = block(dir, fault).join(part);
+        // Marks are not there before.
+        let _ = fs::remove_file(&part);
+        part
+    };
+    for (fault, part) in [
+        ("meta", "meta.json"),
+        ("index", "index"),
+        ("chunks", "chunks/000001"),
+        ("tombstones", "tombstones"),
+        ("mark", "no-compact-mark.json"),
+    ] {
+        pipe(&in_place_of(fault, part));
+    }
+    symlink("/dev/zero", in_place_of("device", "tombstones")).unwrap();
+    for (data, file) in [("marks", "tsdb-compact-failed.json"), ("lock", "lock")] {
+        copy_case("five-blocks", &dir.join(data));
+        pipe(&dir.join(data).join(file));
+    }
+    // One block of three that would be compacted.
+    copy_case("five-blocks", &dir.join("data"));
+    let index = dir.join("data/01HF84E402BFA834FXZHWPEB9P/index");
+    fs::remove_file(&index).unwrap();
+    pipe(&index);
+}
+
+fn pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
 /// A place for a tiny disk.
 fn space(dir: &Path) -> bool {
     copy_case("five-blocks", &dir.join("data"));
@@ -239,7 +279,7 @@ fn space(dir: &Path) -> bool {
 }
 
 /// Blocks beside what was made of them: by a run that was killed, damaged since, marked since, and
-/// with samples outside of their times.
+/// with samples outside of their times; and two that each claim to be made of the other one.
 fn lineage(dir: &Path) {
     for (name, case, merged) in [
         ("killed", "five-blocks", 3),
@@ -261,6 +301,15 @@ fn lineage(dir: &Path) {
             _ => {}
         }
     }
+    let circle = dir.join("circle");
+    copy_case("five-blocks", &circle);
+    let names = fixtures::names(&circle);
+    for (name, other) in [(&names[0], &names[1]), (&names[1], &names[0])] {
+        let parents = format!(
+            "\"level\": 1, \"parents\": [{{\"ulid\": \"{other}\", \"minTime\": 0, \"maxTime\": 1}}],"
+        );
+        replace(&circle.join(name).join("meta.json"), "\"level\": 1,", &parents);
+    }
 }
 
 /// Large enough to be caught while it is being merged; and tombstones to be put into a block.
@@ -277,6 +326,12 @@ fn midway(dir: &Path) {
 fn disk_full(dir: &Path) -> bool {
     midway(dir);
     has_place_for_disk(dir, "disk-full")
+}
+
+/// Blocks that are looked at on a disk that is mounted read-only.
+fn read_only(dir: &Path) -> bool {
+    copy_case("five-blocks", &dir.join("data"));
+    has_place_for_disk(dir, "read-only")
 }
 
 /// Whether a disk can be mounted on `disk`, which is made.
@@ -335,6 +390,9 @@ impl Programs {
 
     /// `on-tiny-disk tsdb-compact ...` runs it with a disk of one page on `disk`.
     ///
+    /// `on-read-only-disk tsdb-compact ...` runs it with the content of `data` on `disk`, to be read
+    /// only.
+    ///
     /// `on-small-disk COMMAND` mounts a disk of 64 MiB on `disk`, for that command only, and says
     /// what is left there.
     ///
@@ -376,11 +434,18 @@ exit $code' {} "$@"
 exec "$0" "$@"' {PROGRAM} "$@"
 "#
         );
+        let read_only = format!(
+            r#"shift; exec unshare --mount sh -c 'mount --bind data disk
+mount -o remount,bind,ro disk
+exec "$0" "$@"' {PROGRAM} "$@"
+"#
+        );
         vec![
             ("on-tiny-disk", self.script("on-tiny-disk", &tiny_disk)),
             ("as-nobody", self.script("as-nobody", &nobody)),
             ("midway", midway),
             ("on-small-disk", self.script("on-small-disk", &small_disk)),
+            ("on-read-only-disk", self.script("on-read-only-disk", &read_only)),
         ]
     }
 

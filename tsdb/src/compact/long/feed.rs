@@ -320,7 +320,7 @@ impl Feed {
         bytes.extend_from_slice(found);
         if self.counts {
             let planned = PlannedChunk { min_time, max_time, reference, run: 0 };
-            tools.books.fetch(number, &planned, record.samples);
+            tools.books.fetch(number, &planned, &record);
             tools.first_chunk = (number, reference);
         }
         Ok(Taken::new((min_time, max_time), (number, reference), record, bytes))

@@ -83,7 +83,6 @@ impl<'a> Pieces<'a> {
         piece.labels.extend_from_slice(&self.labels);
         piece.parts.extend_from_slice(&self.parts);
         piece.chunks.extend_from_slice(&self.chunks);
-        piece.planned_bytes = piece.arena.len() as u64;
         piece.series.push(PlannedSeries {
             labels_end: piece.labels.len() as u32,
             parts_end: piece.parts.len() as u32,
@@ -103,6 +102,5 @@ impl<'a> Pieces<'a> {
     pub(super) fn finish(mut self, batch: &mut Batch) {
         std::mem::swap(&mut batch.arena, &mut self.piece.arena);
         std::mem::swap(&mut batch.out, &mut self.piece.out);
-        batch.planned_bytes = batch.arena.len() as u64;
     }
 }

@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tsdb_format::meta::Ulid;
 
-use super::super::budget::Shares;
+use super::super::budget::{LongShares, Shares};
 use super::super::directory::{DirectoryCompactor, DirectoryReport, Doubt};
 use super::super::planner::{Decision, Plan, PlanBlock, PlanKind, Planner, Reason};
 use super::spills::tiny;
+use super::streams::streaming;
 use super::*;
 use crate::block::leftovers;
-use crate::vfs::sim::{Fault, FaultKind, SimVfs, Tree};
+use crate::compact::CancelToken;
+use crate::generate::{Encoding, GenerateOptions, generate};
+use crate::vfs::sim::{Effect, Fault, FaultKind, SimVfs, Tree};
 
 /// How many images of a crash are looked at before the next run is tried on one.
 const IMAGES_PER_RECOVERY: usize = 41;
@@ -65,6 +68,8 @@ struct Scene {
     after: BTreeSet<String>,
     effects: usize,
     reads: usize,
+    /// The names of the files that were spilled.
+    spilled: BTreeSet<String>,
 }
 
 /// Whatever a run tells of, as the error it was.
@@ -109,11 +114,16 @@ fn has_leftovers(tree: &Tree) -> bool {
 }
 
 impl Scene {
-    /// Does the job once, undisturbed, to learn what it does.
+    /// Of a case of `testdata`.
     fn new(case: &str, job: Job, shares: Shares) -> Self {
+        Self::of(&sources(case), job, shares)
+    }
+
+    /// Does the job once, undisturbed, to learn what it does.
+    fn of(sources: &[PathBuf], job: Job, shares: Shares) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut names = Vec::new();
-        for source in sources(case) {
+        for source in sources {
             let name = source.file_name().unwrap().to_str().unwrap().to_owned();
             Tree::of(&source).unwrap().write_to_new(&dir.path().join(&name));
             names.push(name);
@@ -129,10 +139,12 @@ impl Scene {
             after: BTreeSet::new(),
             effects: 0,
             reads: 0,
+            spilled: BTreeSet::new(),
         };
         let vfs = SimVfs::new(dir.path()).unwrap();
         scene.run(&vfs, dir.path()).unwrap();
         (scene.effects, scene.reads) = (vfs.effect_count(), vfs.read_count());
+        scene.spilled = spilled(&vfs);
         let after = blocks(&Tree::of(dir.path()).unwrap());
         scene.after = after.keys().cloned().collect();
         scene.child = scene.after.iter().find(|name| !scene.sources.contains(name)).cloned();
@@ -141,12 +153,16 @@ impl Scene {
     }
 
     fn run(&self, vfs: &SimVfs, dir: &Path) -> Result<(), CompactError> {
+        self.run_with(vfs, dir, self.shares)
+    }
+
+    fn run_with(&self, vfs: &SimVfs, dir: &Path, shares: Shares) -> Result<(), CompactError> {
         let options = CompactOptions {
             threads: 1,
             block_id: Some(Ulid::from_parts(1_800_000_000_000, 7)),
             ..options(true)
         };
-        let compactor = Compactor::new(Arc::new(vfs.clone()), options).with_shares(self.shares);
+        let compactor = Compactor::new(Arc::new(vfs.clone()), options).with_shares(shares);
         match self.job {
             Job::Merge => {
                 let sources: Vec<PathBuf> =
@@ -193,7 +209,10 @@ impl Scene {
         }
         let done = self.child.as_ref().is_some_and(|child| dir.path().join(child).exists());
         if !(done && self.job == Job::Merge) {
-            self.run(&vfs, dir.path()).unwrap_or_else(|error| panic!("{what}, then {error}"));
+            // Parents are held against their child, for which nothing is sorted on disk.
+            let shares = Shares { tombstone_bytes: 1 << 20, ..self.shares };
+            self.run_with(&vfs, dir.path(), shares)
+                .unwrap_or_else(|error| panic!("{what}, then {error}"));
         }
         let after = Tree::of(dir.path()).unwrap();
         self.check(&after, what);
@@ -201,6 +220,15 @@ impl Scene {
         assert_eq!(found, self.after, "{what}: the next run did not finish");
         assert!(!has_leftovers(&after), "{what}: leftovers survived the next run");
     }
+}
+
+fn spilled(vfs: &SimVfs) -> BTreeSet<String> {
+    let created = vfs.effects().into_iter().filter_map(|effect| match effect {
+        Effect::Create { path, .. } => Some(path),
+        _ => None,
+    });
+    let spilled = created.filter(|path| path.parent().is_some_and(|dir| dir.ends_with("spill")));
+    spilled.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 trait WriteToNew {
@@ -316,4 +344,61 @@ fn blocks_without_samples_deleted_under_faults() {
     assert!(scene.after.is_empty());
     stop_everywhere(&scene);
     fail_everywhere(&scene);
+}
+
+/// Two replicas of a few series, floats and histograms, of each of which something is deleted.
+fn replicas(dir: &Path) -> Vec<PathBuf> {
+    let options = GenerateOptions {
+        series: 17,
+        samples: 70,
+        replicas: 2,
+        histogram_share: 0.2,
+        encodings: Encoding::ALL.to_vec(),
+        tombstone_share: 1.0,
+        ..GenerateOptions::default()
+    };
+    let mut blocks = Vec::new();
+    let made = |block: &crate::compact::BuiltBlock| blocks.push(block.path.clone());
+    generate(&os_vfs(dir), dir, &options, &CancelToken::new(), made).unwrap();
+    blocks
+}
+
+/// A job in which every series is streamed, its entry spilled, and tombstones are sorted on disk in
+/// more runs than one.
+fn streamed(job: Job) -> Scene {
+    let dir = tempfile::tempdir().unwrap();
+    let long = LongShares { piece_bytes: 1, ..streaming().long };
+    let shares = Shares { sort_bytes: 0, index_buffer_bytes: 8, long, ..streaming() };
+    let scene = Scene::of(&replicas(dir.path()), job, shares);
+    for file in ["tombstones-000000-0001", "tombstones-000001-0001", "series-entry"] {
+        let is_there = scene.spilled.iter().any(|name| name.starts_with(file));
+        assert!(is_there, "{file} was not spilled: {:?}", scene.spilled);
+    }
+    scene
+}
+
+#[test]
+fn streaming_merge_stopped_at_every_effect() {
+    stop_everywhere(&streamed(Job::Merge));
+}
+
+#[test]
+fn streaming_merge_failing_at_every_effect() {
+    let scene = streamed(Job::Merge);
+    fail_everywhere(&scene);
+    fail_every_read(&scene);
+}
+
+#[test]
+#[ignore = "not seen to pass yet: the next run now may hold tombstones in memory"]
+fn streaming_directory_stopped_at_every_effect() {
+    stop_everywhere(&streamed(Job::Directory));
+}
+
+/// A block that can't be read is left out, and the other one rewritten for its tombstones: what
+/// failing reads do is seen by the merge alone.
+#[test]
+#[ignore = "not seen to pass yet: the next run now may hold tombstones in memory"]
+fn streaming_directory_failing_at_every_effect() {
+    fail_everywhere(&streamed(Job::Directory));
 }

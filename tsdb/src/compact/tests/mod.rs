@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod blame;
+mod counts;
 mod directory;
+mod exact;
 mod faults;
 mod flips;
 mod marks;

@@ -23,10 +23,10 @@ pub(super) fn overlaps_streaming() -> Shares {
 }
 
 /// Name, sources, options, Prometheus's block.
-type Case = (String, Vec<PathBuf>, CompactOptions, Option<PathBuf>);
+pub(super) type Case = (String, Vec<PathBuf>, CompactOptions, Option<PathBuf>);
 
 /// The cases of `testdata`: sources, how to merge them, and what Prometheus makes of them.
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for case in list(&testdata().join("merged")) {
         for variant in list(&case) {

@@ -1,14 +1,14 @@
 //! Linux.
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{Advice, AtFlags, FallocateFlags, OFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, FileType, OFlags, RawMode, StatxFlags};
 use rustix::io::ReadWriteFlags;
 
 use super::{Offer, RawFile, WriteFlags};
@@ -52,16 +52,25 @@ pub(crate) fn open_without_waiting(
     Ok(file)
 }
 
-/// What is neither a regular file nor a directory.
-pub(crate) fn special_kind(kind: FileType) -> NotAFile {
-    if kind.is_fifo() {
-        NotAFile::NamedPipe
-    } else if kind.is_socket() {
-        NotAFile::Socket
-    } else if kind.is_block_device() || kind.is_char_device() {
-        NotAFile::Device
-    } else {
-        NotAFile::Other
+/// What stands at `path`, if it is no regular file. Not by `std::fs::metadata`, which fails where
+/// `statx` does.
+pub(crate) fn stranger_at(path: &Path) -> io::Result<Option<NotAFile>> {
+    Ok(stranger(rustix::fs::stat(path)?.st_mode))
+}
+
+/// What was opened, if it is no regular file.
+pub(crate) fn stranger_in(file: &File) -> io::Result<Option<NotAFile>> {
+    Ok(stranger(rustix::fs::fstat(file)?.st_mode))
+}
+
+fn stranger(mode: RawMode) -> Option<NotAFile> {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some(NotAFile::Directory),
+        FileType::Fifo => Some(NotAFile::NamedPipe),
+        FileType::Socket => Some(NotAFile::Socket),
+        FileType::BlockDevice | FileType::CharacterDevice => Some(NotAFile::Device),
+        _ => Some(NotAFile::Other),
     }
 }
 

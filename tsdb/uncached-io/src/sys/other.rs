@@ -2,7 +2,7 @@
 //!
 //! Next would be macOS (`F_NOCACHE`) and Windows (`FILE_FLAG_NO_BUFFERING`).
 
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -29,9 +29,22 @@ pub(crate) fn open_without_waiting(
     options.open(path)
 }
 
-/// What is neither a regular file nor a directory.
-pub(crate) fn special_kind(_kind: FileType) -> NotAFile {
-    NotAFile::Other
+/// What stands at `path`, if it is no regular file.
+pub(crate) fn stranger_at(path: &Path) -> io::Result<Option<NotAFile>> {
+    std::fs::metadata(path).map(|metadata| stranger(&metadata))
+}
+
+/// What was opened, if it is no regular file.
+pub(crate) fn stranger_in(file: &File) -> io::Result<Option<NotAFile>> {
+    file.metadata().map(|metadata| stranger(&metadata))
+}
+
+fn stranger(metadata: &Metadata) -> Option<NotAFile> {
+    match metadata {
+        it if it.is_file() => None,
+        it if it.is_dir() => Some(NotAFile::Directory),
+        _ => Some(NotAFile::Other),
+    }
 }
 
 /// `replace`: an existing file is emptied; otherwise it is an error.

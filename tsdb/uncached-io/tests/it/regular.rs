@@ -1,10 +1,10 @@
 //! What is no file is refused by what it is, and nobody waits for it.
 
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use uncached_io::{CreateOptions, Error, Io, NotAFile, Policy};
 
 use crate::disk_dir;
@@ -13,9 +13,9 @@ use crate::disk_dir;
 fn strangers(dir: &Path) -> Vec<(PathBuf, NotAFile)> {
     let [pipe, socket, device, directory] =
         ["pipe", "socket", "device", "directory"].map(|name| dir.join(name));
-    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, mode, 0).unwrap();
-    drop(UnixListener::bind(&socket).unwrap());
+    let mode = Mode::from_raw_mode(0o600);
+    mknodat(CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
+    mknodat(CWD, &socket, FileType::Socket, mode, 0).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
     std::fs::create_dir(&directory).unwrap();
     vec![
