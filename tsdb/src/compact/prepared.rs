@@ -27,7 +27,7 @@ use tsdb_format::meta::BlockMeta;
 
 use super::batch::{Batch, DoneSeries, OutChunk, PlannedSeries};
 use super::block_builder::{BuiltBlock, plain_ownership};
-use super::error::{CompactError, LedgerMismatch};
+use super::error::{AlteredPart, CompactError, LedgerMismatch, Mismatch};
 use super::index::{IndexOptions, IndexWriter};
 use super::ledger::{Ledger, SeriesBooks, Tally, labels_digest};
 use super::pipeline::name_series;

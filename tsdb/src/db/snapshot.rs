@@ -23,7 +23,7 @@ use crate::block::publish::temporary_name;
 use crate::block::{Block, OpenError};
 use crate::head::flush::FlushKind;
 use crate::query::TimeRange;
-use crate::vfs::{CreateOptions, Vfs};
+use crate::vfs::{CreateOptions, Operation, Vfs};
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 1 << 20;

@@ -19,7 +19,7 @@ use super::error::DbError;
 use crate::block::OpenError;
 use crate::block::leftovers;
 use crate::block::lock::DataDirLock;
-use crate::vfs::Vfs;
+use crate::vfs::{Operation, Vfs};
 
 const UNFINISHED: [&str; 2] = [".tmp-for-creation", ".tmp"];
 const PREFIXES: [&str; 2] = ["chunk_snapshot.", "checkpoint."];

@@ -74,7 +74,10 @@ impl<'a> HeadChunks<'a> {
         }
         let too_far = || {
             let (found, limit) = (at as u64, u32::MAX.into());
-            DecodeError::new(at as u64, DecodeErrorKind::TooLarge { what: Quantity::FileOffset, found, limit })
+            DecodeError::new(
+                at as u64,
+                DecodeErrorKind::TooLarge { what: Quantity::FileOffset, found, limit },
+            )
         };
         let offset = u32::try_from(at).map_err(|_| too_far())?;
         let shifted = |error: DecodeError| error.shifted(at as u64);

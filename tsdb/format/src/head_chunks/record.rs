@@ -97,7 +97,8 @@ pub fn decode_head_chunk(bytes: &[u8]) -> Result<HeadChunkRecord<'_>, DecodeErro
     // More than that is no file at all; anything else may be in a part that is missing.
     if data_bytes > u64::from(u32::MAX) {
         let limit = u32::MAX.into();
-        let kind = DecodeErrorKind::TooLarge { what: Quantity::ChunkLength, found: data_bytes, limit };
+        let kind =
+            DecodeErrorKind::TooLarge { what: Quantity::ChunkLength, found: data_bytes, limit };
         return Err(DecodeError::new(FIXED_BYTES as u64, kind));
     }
     let (data, crc) = behind.split_at_checked(data_bytes as usize).ok_or_else(eof)?;

@@ -153,12 +153,16 @@ impl Scene {
     }
 
     fn run(&self, vfs: &SimVfs, dir: &Path) -> Result<(), CompactError> {
+        self.run_with(vfs, dir, self.shares)
+    }
+
+    fn run_with(&self, vfs: &SimVfs, dir: &Path, shares: Shares) -> Result<(), CompactError> {
         let options = CompactOptions {
             threads: 1,
             block_id: Some(Ulid::from_parts(1_800_000_000_000, 7)),
             ..options(true)
         };
-        let compactor = Compactor::new(Arc::new(vfs.clone()), options).with_shares(self.shares);
+        let compactor = Compactor::new(Arc::new(vfs.clone()), options).with_shares(shares);
         match self.job {
             Job::Merge => {
                 let sources: Vec<PathBuf> =
@@ -205,7 +209,10 @@ impl Scene {
         }
         let done = self.child.as_ref().is_some_and(|child| dir.path().join(child).exists());
         if !(done && self.job == Job::Merge) {
-            self.run(&vfs, dir.path()).unwrap_or_else(|error| panic!("{what}, then {error}"));
+            // Parents are held against their child, for which nothing is sorted on disk.
+            let shares = Shares { tombstone_bytes: 1 << 20, ..self.shares };
+            self.run_with(&vfs, dir.path(), shares)
+                .unwrap_or_else(|error| panic!("{what}, then {error}"));
         }
         let after = Tree::of(dir.path()).unwrap();
         self.check(&after, what);
@@ -387,9 +394,9 @@ fn streaming_directory_stopped_at_every_effect() {
     stop_everywhere(&streamed(Job::Directory));
 }
 
+/// A block that can't be read is left out, and the other one rewritten for its tombstones: what
+/// failing reads do is seen by the merge alone.
 #[test]
 fn streaming_directory_failing_at_every_effect() {
-    let scene = streamed(Job::Directory);
-    fail_everywhere(&scene);
-    fail_every_read(&scene);
+    fail_everywhere(&streamed(Job::Directory));
 }

@@ -13,10 +13,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tsdb_format::DecodeError;
 use tsdb_format::chunkenc::{Encoding, num_samples};
 use tsdb_format::head_chunks::{HeadChunk, HeadChunks};
 use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
+use tsdb_format::{DecodeError, Rule};
 
 use super::names::{file_path, list};
 use super::piece::Piece;

@@ -7,7 +7,7 @@ use tsdb_format::tombstones::Interval;
 use super::recut::Recut;
 use crate::compact::{
     ChunkInput, CompactError, EncodedChunks, FloatEncoding, HeadFault, Ledger, LedgerMismatch,
-    PreparedBatch, ReencodeError, Reencoder, digest_chunk,
+    Mismatch, PreparedBatch, ReencodeError, Reencoder, digest_chunk,
 };
 use crate::head::source::HeadSource;
 use crate::head::units::{Chunks, Unit};

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use tsdb_format::DecodeError;
 use tsdb_format::record::{
     Exemplars, HeadSeriesRef, Metadata, MmapMarkers, Record, RecordType, Series, Tombstones,
 };
+use tsdb_format::{DecodeError, Rule};
 
 use super::batch::{Batch, Item};
 use super::pipeline::Log;
