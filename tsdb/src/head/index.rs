@@ -74,11 +74,6 @@ impl Index {
         self.by_labels.len()
     }
 
-    /// One more than the greatest slot that was ever used.
-    pub(super) fn slots(&self) -> u32 {
-        self.next_slot
-    }
-
     pub(super) fn memory_bytes(&self) -> usize {
         self.postings.memory_bytes() + self.by_labels.allocation_size() + self.free.capacity() * 16
     }

@@ -122,8 +122,6 @@ pub(super) struct Postings {
     /// Whether free numbers may be given out.
     pub(super) may_reuse: bool,
     all: Arc<RoaringBitmap>,
-    /// Goes up whenever a series comes or goes.
-    generation: u64,
 }
 
 impl Postings {
@@ -170,14 +168,12 @@ impl Postings {
             }
         }
         Arc::make_mut(&mut self.all).insert(slot);
-        self.generation += 1;
     }
 
     /// Takes series away that have some of these pairs. Numbers of pairs and symbols that nobody has
     /// any more are free; see `may_reuse`.
     pub(super) fn remove(&mut self, slots: &RoaringBitmap, pairs: &HashSet<u32>) {
         *Arc::make_mut(&mut self.all) -= slots;
-        self.generation += 1;
         let mut gone: HashSet<u32> = HashSet::new();
         for pair in pairs {
             if self.lists.get_mut(*pair as usize).is_some_and(|list| list.remove(slots)) {
@@ -228,11 +224,6 @@ impl Postings {
     /// Symbols in use.
     pub(super) fn symbols(&self) -> &Symbols {
         &self.symbols
-    }
-
-    /// Goes up whenever a series comes or goes.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// Bytes of memory, about.

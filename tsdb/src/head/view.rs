@@ -96,7 +96,11 @@ impl HeadView {
     }
 
     /// A view that sees no other out-of-order chunks than those in files up to `last`.
-    pub(super) fn with_late_up_to(shared: Arc<Shared>, range: TimeRange, last: HeadChunkRef) -> Self {
+    pub(super) fn with_late_up_to(
+        shared: Arc<Shared>,
+        range: TimeRange,
+        last: HeadChunkRef,
+    ) -> Self {
         let mut view = Self::new(shared, range);
         if let Some(frozen) = Arc::get_mut(&mut view.0) {
             frozen.late.1 = Some(last);
@@ -140,10 +144,8 @@ impl HeadView {
     pub(crate) fn label_values(&self, name: &str) -> Vec<&str> {
         let index = self.0.shared.index();
         let pairs = index.postings.pairs_of(name);
-        let mut values: Vec<&str> = pairs
-            .iter()
-            .filter_map(|pair| Some(self.0.text.strings(*pair)?.1))
-            .collect();
+        let mut values: Vec<&str> =
+            pairs.iter().filter_map(|pair| Some(self.0.text.strings(*pair)?.1)).collect();
         values.sort_unstable();
         values
     }
@@ -286,7 +288,8 @@ impl HeadView {
         let TimeRange { mint, maxt, .. } = self.0.range;
         let is_wanted = |min_time: i64, max_time: i64| min_time <= maxt && mint <= max_time;
         let (after, up_to) = self.0.late;
-        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time)) {
+        for chunk in late.chunks().iter().filter(|chunk| is_wanted(chunk.min_time, chunk.max_time))
+        {
             let number = chunk.chunk_ref.get();
             if number <= after || up_to.is_some_and(|last| chunk.chunk_ref > last) {
                 continue;

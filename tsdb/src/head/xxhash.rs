@@ -24,9 +24,9 @@ pub(super) fn xxhash64(bytes: &[u8]) -> u64 {
         let [a, b, c, d] = lanes;
         let turned = (a.rotate_left(1).wrapping_add(b.rotate_left(7)))
             .wrapping_add(c.rotate_left(12).wrapping_add(d.rotate_left(18)));
-        lanes.into_iter().fold(turned, |hash, lane| {
-            (hash ^ round(0, lane)).wrapping_mul(P1).wrapping_add(P4)
-        })
+        lanes
+            .into_iter()
+            .fold(turned, |hash, lane| (hash ^ round(0, lane)).wrapping_mul(P1).wrapping_add(P4))
     };
     hash = hash.wrapping_add(bytes.len() as u64);
     let mut words = stripes.remainder().chunks_exact(8);

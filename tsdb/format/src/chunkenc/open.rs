@@ -15,8 +15,8 @@ use super::bits::PutBits;
 use super::encoding::Encoding;
 use super::start_timestamp::StEncoder;
 use super::xor::{self, XorState};
-use super::xor2::{self, Xor2State};
 use super::xor_value::{Window, XorValue};
+use super::xor2::{self, Xor2State};
 
 /// The state of a float chunk that is being written. See the module's text.
 #[derive(Debug, Clone, Copy)]
@@ -144,8 +144,7 @@ impl OpenFloats {
         put: impl FnMut(u16, u64),
     ) {
         let bits = value.to_bits();
-        let mut words =
-            Words { word: self.word, used: self.used.into(), count: self.words, put };
+        let mut words = Words { word: self.word, used: self.used.into(), count: self.words, put };
         if self.is_xor2() {
             let Self { t: last, t_delta, bits: baseline, window, .. } = *self;
             let mut state = Xor2State { t: last, t_delta, baseline, window };

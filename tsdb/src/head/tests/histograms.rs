@@ -118,6 +118,24 @@ fn histograms_are_refused_as_in_prometheus() {
     assert_eq!(refused, Err(AppendError::InvalidHistogram(HistogramError::UnknownSchema(9))));
 }
 
+/// 3.15 gives a histogram the empty buckets that its chunk has, and holds the next one against that.
+#[test]
+fn a_repeated_histogram_is_held_against_what_was_stored() {
+    let fixture = Fixture::new(HeadOptions::default());
+    let wide = Histogram {
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive_buckets: vec![3, -3],
+        ..histogram(3)
+    };
+    append(&fixture, 1, SampleValue::Histogram(&wide)).expect("taken");
+    append(&fixture, 2, SampleValue::Histogram(&histogram(4))).expect("taken");
+    let stored = Histogram { positive_buckets: vec![4, -4], count: 4, sum: 4.0, ..wide };
+    append(&fixture, 2, SampleValue::Histogram(&stored)).expect("the same again");
+    let duplicate = Err(AppendError::DuplicateHistogram { timestamp_ms: 2 });
+    assert_eq!(append(&fixture, 2, SampleValue::Histogram(&histogram(4))), duplicate);
+    assert_eq!(fixture.chunks("h"), [(Encoding::Histogram, 2)]);
+}
+
 #[test]
 fn exemplars_and_metadata_need_a_series() {
     let fixture = Fixture::new(HeadOptions::default().exemplars_max(10));

@@ -4,6 +4,7 @@ mod floats;
 mod gc;
 mod histograms;
 mod isolation;
+mod late;
 mod speed;
 
 use std::path::Path;

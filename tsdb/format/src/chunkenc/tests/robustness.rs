@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::chunkenc::bits::PutBits;
 use crate::chunkenc::{
     ChunkAppender, ChunkDecoder, Encoding, FloatSamples, Histogram, Span, ValueType, decode_floats,
     num_samples,
