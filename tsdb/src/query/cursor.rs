@@ -14,6 +14,7 @@ use crate::head::{Chunks, HeadSeries, HeadSource};
 pub type LabelPairs<'b> = [(&'b str, &'b str)];
 
 /// A cursor over a block or a head.
+#[expect(clippy::large_enum_variant, reason = "a query has a few of them, in one vector")]
 pub(super) enum Cursor<'b> {
     Block(BlockCursor<'b>),
     Head(HeadCursor<'b>),

@@ -230,13 +230,7 @@ impl Stream for PartStream<'_> {
     type Error = QueryError;
 
     #[inline]
-    fn pull(
-        &mut self,
-        context: &(),
-        floats: &mut FloatSamples,
-        errors: &mut Vec<QueryError>,
-    ) -> Step {
-        let _ = context;
+    fn pull(&mut self, _: &(), floats: &mut FloatSamples, errors: &mut Vec<QueryError>) -> Step {
         loop {
             let step = match self.reading {
                 Reading::Nothing => {

@@ -199,6 +199,7 @@ proptest! {
     #[test]
     fn large_claims_are_refused(claim in 2u64.., zeros in 0usize..40) {
         // A histogram whose layout claims `claim` spans of nothing.
+        use crate::chunkenc::bits::PutBits;
         let mut writer = crate::chunkenc::bits::BitWriter::default();
         writer.reset(3);
         writer.put(0, 8);
