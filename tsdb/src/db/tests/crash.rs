@@ -9,7 +9,7 @@ use super::world::{Model, Op, Random, number, open, options, os_vfs, program, se
 use crate::db::DbOptions;
 use crate::query::TimeRange;
 use crate::vfs::Vfs;
-use crate::vfs::sim::{Fault, FaultKind, SimVfs};
+use crate::vfs::sim::{Effect, Fault, FaultKind, SimVfs};
 use crate::wal::SyncPolicy;
 
 /// `TSDB_CRASH_RUNS` for more: how many (program, effect, fault) are tried in each test.
@@ -24,14 +24,16 @@ struct Story<'a> {
     fault: Fault,
     ops: &'a [Op],
     done: usize,
+    /// What stood around the effect that was struck.
+    around: String,
     image: String,
 }
 
 impl fmt::Display for Story<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, fault, done, image, .. } = self;
+        let Self { seed, fault, done, around, image, .. } = self;
         let last = done.checked_sub(1).and_then(|at| self.ops.get(at));
-        write!(f, "seed {seed}, {fault:?}, {done} steps, the last one {last:?}; {image}")
+        write!(f, "seed {seed}, {fault:?}, {done} steps, the last one {last:?}; {image}\n{around}")
     }
 }
 
@@ -146,7 +148,8 @@ fn strike_once(seed: u64, fault: Fault, sync: SyncPolicy, promise: Promise) -> O
     sim.inject(fault);
     let mut model = Model::default();
     let done = run(&sim, root.path(), &ops, &options, &mut model);
-    let mut story = Story { seed, fault, ops: &ops, done, image: "killed".to_owned() };
+    let around = around(&sim, fault.at);
+    let mut story = Story { seed, fault, ops: &ops, done, around, image: "killed".to_owned() };
     let mut images = 0;
     for image in sim.images(sim.effect_count(), seed).take(IMAGES) {
         story.image = image.to_string();
@@ -158,6 +161,28 @@ fn strike_once(seed: u64, fault: Fault, sync: SyncPolicy, promise: Promise) -> O
     story.image = "killed".to_owned();
     reopen(root.path(), &options, model, true, &story);
     Outcome { fired: sim.fault_fired(), images: images + 1 }
+}
+
+/// The effects before and behind one, each with the path that it is about.
+fn around(sim: &SimVfs, at: usize) -> String {
+    let effects = sim.effects();
+    let path_of = |number: usize| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Create { path, file } if *file == number => Some(path.display().to_string()),
+            _ => None,
+        })
+    };
+    let window = effects.iter().enumerate().skip(at.saturating_sub(3)).take(6);
+    let text = window.map(|(number, effect)| match effect {
+        Effect::Write { file, offset, bytes } => {
+            format!("{number}: write {} at {offset} of {:?}", bytes.len(), path_of(*file))
+        }
+        Effect::Sync { file, failed } => {
+            format!("{number}: sync {:?}, failed: {failed}", path_of(*file))
+        }
+        other => format!("{number}: {other:?}"),
+    });
+    text.collect::<Vec<_>>().join("\n")
 }
 
 /// Opens what is left, compares, and goes on with it for a while.

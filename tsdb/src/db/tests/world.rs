@@ -196,6 +196,8 @@ pub(super) struct Model {
     pub(super) certain: BTreeSet<Place>,
     /// What was under way when something failed: there or not, but whole.
     pub(super) maybe: BTreeSet<Place>,
+    /// What was deleted. Where the log was not synced, a power cut may take the deletion.
+    pub(super) deleted: BTreeSet<Place>,
     pub(super) refused: usize,
 }
 
@@ -287,6 +289,7 @@ impl Model {
         match outcome {
             Ok(_) => {
                 self.maybe.retain(|place| !is_deleted(place));
+                self.deleted.extend::<BTreeSet<Place>>(deleted);
                 Ok(())
             }
             Err(error) => {
@@ -315,9 +318,10 @@ impl Model {
         self.maybe.clear();
     }
 
-    /// The same where what was acknowledged may be lost: nothing is invented.
+    /// The same where what was acknowledged may be lost, deletions too: nothing is invented.
     pub(super) fn check_invented(&mut self, querier: &DbQuerier, when: &dyn fmt::Display) {
         self.maybe.append(&mut self.certain);
+        self.maybe.append(&mut self.deleted);
         self.check(querier, when);
     }
 }
