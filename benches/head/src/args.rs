@@ -9,9 +9,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 /// Builds the Go peer, makes what has to be there before, and runs each case with both, every second
 /// round backwards, each run in a process and a memory cgroup of its own.
 #[derive(Debug, Parser)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   cargo run --release -p tsdb-head-bench -- --size small
-  cargo run --release -p tsdb-head-bench -- --size middle --rows append-1,replay --out head.json")]
+  cargo run --release -p tsdb-head-bench -- --size middle --rows append-1,replay --out head.json"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) bench: BenchArgs,

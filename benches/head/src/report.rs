@@ -40,7 +40,8 @@ impl Report {
     }
 
     fn table(&self, rows: &[Row]) -> Table {
-        let head = ["case", "figure", Arm::Prometheus.name(), Arm::Ours.name(), "better by", "target"];
+        let head =
+            ["case", "figure", Arm::Prometheus.name(), Arm::Ours.name(), "better by", "target"];
         let mut table = Table::new(head.map(str::to_owned).to_vec());
         for case in &self.cases {
             let Some(row) = rows.iter().find(|row| row.name == case.name) else { continue };

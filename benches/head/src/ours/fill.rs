@@ -94,7 +94,11 @@ impl<'s> Filler<'s> {
         })
     }
 
-    fn scrape(&self, series: std::ops::Range<usize>, samples: std::ops::Range<usize>) -> Result<()> {
+    fn scrape(
+        &self,
+        series: std::ops::Range<usize>,
+        samples: std::ops::Range<usize>,
+    ) -> Result<()> {
         let empty = Labels::default();
         for k in samples {
             batches(&self.db, series.clone(), self.spec.batch, |appender, i| {

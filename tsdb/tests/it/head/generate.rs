@@ -10,9 +10,7 @@
 use tsdb_format::chunkenc::STALE_NAN_BITS;
 
 use super::histograms::{HistogramState, invalid};
-use super::program::{
-    Api, Append, Op, Options, OwnedExemplar, OwnedMetadata, OwnedValue, Program,
-};
+use super::program::{Api, Append, Op, Options, OwnedExemplar, OwnedMetadata, OwnedValue, Program};
 use crate::judge::Random;
 
 /// A multiple of two hours in November 2023, in milliseconds.
@@ -283,7 +281,8 @@ impl<'r> Generator<'r> {
             let mut labels = vec![("trace_id".to_owned(), self.random.below(9).to_string())];
             match self.random.below(12) {
                 0 => labels.clear(),
-                1 => labels.push(("word".to_owned(), "ä".repeat(self.random.between(90, 140) as usize))),
+                1 => labels
+                    .push(("word".to_owned(), "ä".repeat(self.random.between(90, 140) as usize))),
                 2 => labels.push(("zero".to_owned(), String::new())),
                 _ => {}
             }

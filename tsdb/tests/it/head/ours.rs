@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tsdb::compact::FloatEncoding;
 use tsdb::db::{Db, DbAppender, DbOptions};
 use tsdb::head::{
-    AppendError, Exemplar, HeadOptions, HeadSeriesRef, HistogramError, Metadata, MetricType, Sample,
-    SampleValue,
+    AppendError, Exemplar, HeadOptions, HeadSeriesRef, HistogramError, Metadata, MetricType,
+    Sample, SampleValue,
 };
 use tsdb::query::{MatchOp, Matcher, TimeRange};
 use tsdb::wal::{Compression, WalOptions};
@@ -223,6 +223,7 @@ impl Run<'_> {
                 let mut answer = vec![times(db)];
                 let querier = db.querier(TimeRange::ALL).unwrap();
                 answer.extend(digest::lines(&querier.querier()).unwrap());
+                answer.extend(digest::exemplars(db.head()));
                 answer
             }
             other => panic!("{other:?} is no operation of this kind"),
@@ -260,9 +261,8 @@ impl Run<'_> {
                 self.seen.push(name);
             }
         }
-        let late = |meta: &BlockMeta| {
-            meta.compaction.hints.iter().any(|hint| hint == "from-out-of-order")
-        };
+        let late =
+            |meta: &BlockMeta| meta.compaction.hints.iter().any(|hint| hint == "from-out-of-order");
         metas.sort_by_key(|(meta, _)| {
             (late(meta), meta.min_time, meta.max_time, meta.compaction.level)
         });
@@ -309,18 +309,13 @@ impl OwnedMetadata {
 fn times(db: &Db) -> String {
     let head = db.head();
     let span = |min: i64, max: i64| {
-        if min == i64::MAX || max == i64::MIN {
-            "none".to_owned()
-        } else {
-            format!("{min}..{max}")
-        }
+        if min == i64::MAX || max == i64::MIN { "none".to_owned() } else { format!("{min}..{max}") }
     };
-    let stats = head.stats();
     format!(
         "ok head={} ooo={} series={}",
         span(head.min_time(), head.max_time()),
-        span(stats.min_ooo_time, stats.max_ooo_time),
-        stats.series
+        span(head.min_ooo_time(), head.max_ooo_time()),
+        head.num_series()
     )
 }
 
@@ -334,8 +329,8 @@ fn matcher([name, operator, value]: &[String; 3]) -> Matcher {
     let operator = match operator.as_str() {
         "=" => MatchOp::Equal,
         "!=" => MatchOp::NotEqual,
-        "=~" => MatchOp::Regexp,
-        _ => MatchOp::NotRegexp,
+        "=~" => MatchOp::Regex,
+        _ => MatchOp::NotRegex,
     };
     Matcher::new(name, operator, value).unwrap()
 }

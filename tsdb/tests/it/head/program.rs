@@ -3,9 +3,7 @@
 //! Written as JSON lines they are what `judge head-run` reads (`testdata/judge/internal/headrun`).
 
 use serde_json::{Value, json};
-use tsdb_format::chunkenc::{
-    CounterResetHint, FloatHistogram, Histogram, Span, SparseHistogram,
-};
+use tsdb_format::chunkenc::{CounterResetHint, FloatHistogram, Histogram, Span, SparseHistogram};
 
 /// The options of a head that both are given.
 #[derive(Debug, Clone, Default)]
@@ -93,15 +91,37 @@ pub(crate) struct Append {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Begin { appender: usize },
+    Begin {
+        appender: usize,
+    },
     Append(Append),
-    Exemplars { appender: usize, series: usize, by_ref: bool, exemplars: Vec<OwnedExemplar> },
-    Metadata { appender: usize, series: usize, by_ref: bool, metadata: OwnedMetadata },
-    Commit { appender: usize },
-    Rollback { appender: usize },
+    Exemplars {
+        appender: usize,
+        series: usize,
+        by_ref: bool,
+        exemplars: Vec<OwnedExemplar>,
+    },
+    Metadata {
+        appender: usize,
+        series: usize,
+        by_ref: bool,
+        metadata: OwnedMetadata,
+    },
+    Commit {
+        appender: usize,
+    },
+    Rollback {
+        appender: usize,
+    },
     /// Times are inclusive.
-    Delete { matchers: Vec<[String; 3]>, min_t: i64, max_t: i64 },
-    Truncate { min_t: i64 },
+    Delete {
+        matchers: Vec<[String; 3]>,
+        min_t: i64,
+        max_t: i64,
+    },
+    Truncate {
+        min_t: i64,
+    },
     Map,
     /// Whatever is due: the head becomes blocks, then what came out of order, then blocks are merged.
     Compact,
@@ -218,7 +238,8 @@ fn histogram<Count, Bucket>(
         CounterResetHint::NotCounterReset => 2,
         CounterResetHint::Gauge => 3,
     };
-    let spans = |spans: &[Span]| -> Value { spans.iter().map(|s| json!([s.offset, s.length])).collect() };
+    let spans =
+        |spans: &[Span]| -> Value { spans.iter().map(|s| json!([s.offset, s.length])).collect() };
     json!({
         "hint": hint,
         "schema": h.schema,

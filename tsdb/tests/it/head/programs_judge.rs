@@ -21,6 +21,11 @@ fn appends_deletes_and_truncations_have_the_outcomes_of_prometheus() {
 }
 
 #[test]
+fn plain_appends_have_the_outcomes_of_prometheus() {
+    try_programs(Allowed::default());
+}
+
+#[test]
 fn flushed_blocks_are_equal_to_the_byte() {
     try_programs(Allowed { deletes: true, flushes: true, ..Allowed::default() });
 }
@@ -72,11 +77,15 @@ fn compare_answers(program: &Program, ours: &[Answer], theirs: &[Answer]) -> Res
     for (number, (op, (ours, theirs))) in
         program.ops.iter().zip(ours.iter().zip(theirs)).enumerate()
     {
-        let theirs: Vec<_> = theirs.iter().filter(|line| !line.starts_with("exemplars")).collect();
-        let differ = ours.iter().map(Some).chain([None]).zip(theirs.into_iter().map(Some).chain([None]));
-        if let Some((ours, theirs)) = differ.into_iter().find(|(ours, theirs)| ours != theirs) {
+        let lines = |answer: &'_ Answer| -> Vec<Option<String>> {
+            answer.iter().cloned().map(Some).chain([None]).collect()
+        };
+        let mut both = lines(ours).into_iter().zip(lines(theirs));
+        if let Some((ours, theirs)) = both.find(|(ours, theirs)| ours != theirs) {
             let op = op.json();
-            return Err(format!("operation {number}, {op}\n  ours   {ours:?}\n  theirs {theirs:?}"));
+            return Err(format!(
+                "operation {number}, {op}\n  ours   {ours:?}\n  theirs {theirs:?}"
+            ));
         }
     }
     Ok(())
@@ -94,7 +103,9 @@ fn compare_blocks(theirs: &[Answer], our_blocks: &Path, their_blocks: &Path) -> 
             if ours != theirs {
                 let differ = ours.iter().zip(theirs).position(|(a, b)| a != b);
                 let lengths = (ours.len(), theirs.len());
-                return Err(format!("block {line}: {file} differs at {differ:?}, bytes {lengths:?}"));
+                return Err(format!(
+                    "block {line}: {file} differs at {differ:?}, bytes {lengths:?}"
+                ));
             }
         }
         if ours.len() != theirs.len() {
@@ -114,7 +125,9 @@ fn compare_logs(ours: &Path, theirs: &Path) -> Result<(), String> {
             if ours != theirs && !(is_metadata && ours.len() == theirs.len()) {
                 let types = (ours.first(), theirs.first());
                 let lengths = (ours.len(), theirs.len());
-                return Err(format!("{log}: record {number} differs, types {types:?}, bytes {lengths:?}"));
+                return Err(format!(
+                    "{log}: record {number} differs, types {types:?}, bytes {lengths:?}"
+                ));
             }
         }
         if ours.len() != theirs.len() {
