@@ -137,11 +137,11 @@ fn flush(series: usize) -> Row {
     }
 }
 
-/// Seven hours, of which some are blocks.
+/// Eight hours, of which some are blocks.
 fn queries(series: usize) -> Row {
     let spec = |case| Spec {
         series,
-        samples: usize::try_from(7 * HOUR_MS / MINUTE_MS).unwrap_or(420),
+        samples: usize::try_from(8 * HOUR_MS / MINUTE_MS).unwrap_or(480),
         step: MINUTE_MS,
         ..spec(case)
     };

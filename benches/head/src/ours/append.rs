@@ -6,7 +6,7 @@ use tsdb::query::Labels;
 
 use super::fill::{Filler, batches, open};
 use super::workload::{LabelMaker, sample};
-use super::{Figures, Stopwatch, anonymous_bytes, dir_bytes, usage};
+use super::{Figures, Stopwatch, anonymous_bytes, dir_bytes, peak_bytes};
 use crate::args::Spec;
 
 /// Appends by reference to series that are there.
@@ -51,7 +51,7 @@ pub(crate) fn memory(spec: &Spec) -> Result<Figures> {
     filler.fill()?;
     let series = spec.series as f64;
     let mut figures = Figures::new();
-    let peak = usage().ru_maxrss as f64 * 1024.0;
+    let peak = peak_bytes()?;
     figures.insert("bytes_per_series".to_owned(), (anonymous_bytes()? - before) / series);
     figures.insert("peak_bytes_per_series".to_owned(), (peak - before) / series);
     filler.db.close()?;
@@ -64,7 +64,7 @@ pub(crate) fn replay(spec: &Spec) -> Result<Figures> {
     let watch = Stopwatch::start();
     let db = open(spec)?;
     watch.into_figures(&mut figures, "");
-    figures.insert("series".to_owned(), db.head().stats().series as f64);
+    figures.insert("series".to_owned(), db.head().num_series() as f64);
     db.close()?;
     Ok(figures)
 }

@@ -12,7 +12,6 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Rusage, getrusage_self};
 
 use crate::args::Spec;
 use crate::bench::Printed;
@@ -36,19 +35,31 @@ pub(crate) fn run(spec: &Spec) -> Result<()> {
         "latency" => latency::latency(spec),
         other => bail!("no case {other}"),
     }?;
-    figures.insert("peak_rss_bytes".to_owned(), usage().ru_maxrss as f64 * 1024.0);
+    figures.insert("peak_rss_bytes".to_owned(), peak_bytes()?);
     println!("{}", serde_json::to_string(&Printed { case: spec.case.clone(), figures })?);
     Ok(())
 }
 
-fn usage() -> Rusage {
-    getrusage_self()
+/// CPU time of this process, in ticks of 10 ms.
+fn cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (_, behind_name) = stat.rsplit_once(')').context("/proc/self/stat")?;
+    // The state is the first field here; utime and stime are fields 14 and 15 of proc(5).
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    Ok(ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0)
 }
 
-fn cpu_seconds() -> f64 {
-    let usage = usage();
-    let seconds = |time: rustix::fs::Timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+/// A line of `/proc/self/status` that counts KiB, in bytes.
+fn status_bytes(name: &str) -> Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("/proc/self/status")?;
+    Ok(kib.trim().parse::<f64>()? * 1024.0)
+}
+
+/// The most memory that this process held.
+fn peak_bytes() -> Result<f64> {
+    status_bytes("VmHWM")
 }
 
 /// Takes wall and CPU time.
@@ -59,14 +70,14 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), cpu: cpu_seconds() }
+        Self { started: Instant::now(), cpu: cpu_seconds().unwrap_or(0.0) }
     }
 
     /// Adds the times since the start, named `{name}seconds` and `{name}cpu_seconds`.
     pub(crate) fn into_figures(&self, figures: &mut Figures, name: &str) -> f64 {
         let seconds = self.started.elapsed().as_secs_f64();
         figures.insert(format!("{name}seconds"), seconds);
-        figures.insert(format!("{name}cpu_seconds"), cpu_seconds() - self.cpu);
+        figures.insert(format!("{name}cpu_seconds"), cpu_seconds().unwrap_or(0.0) - self.cpu);
         seconds
     }
 }
@@ -75,10 +86,7 @@ impl Stopwatch {
 fn anonymous_bytes() -> Result<f64> {
     // What was freed a moment ago is given back.
     std::thread::sleep(Duration::from_millis(50));
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no RssAnon")?;
-    Ok(kib.trim().parse::<f64>()? * 1024.0)
+    status_bytes("RssAnon")
 }
 
 /// Lengths of the files in a directory, added up.

@@ -39,7 +39,7 @@ pub(crate) fn query(spec: &Spec) -> Result<Figures> {
     let db = open(spec)?;
     let mut figures = Figures::new();
     figures.insert("blocks".to_owned(), db.blocks().len() as f64);
-    figures.insert("head_series".to_owned(), db.head().stats().series as f64);
+    figures.insert("head_series".to_owned(), db.head().num_series() as f64);
     for (name, question) in questions()? {
         let mut took = Vec::new();
         for _ in 0..spec.repeats {

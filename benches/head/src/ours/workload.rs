@@ -99,7 +99,14 @@ mod tests {
     #[test]
     fn the_same_as_the_peer_makes() {
         let mut maker = LabelMaker::default();
-        assert_eq!(maker.labels(1234).to_string(), "LABELS");
-        assert_eq!(sample(1234, 56, 15_000), (0, 0.0));
+        let want = concat!(
+            r#"{__name__="grpc_server_count_34", cluster="eu-central-1", container="process", "#,
+            r#"instance="10.190.53.12:9100", job="kubernetes-network_receive", "#,
+            r#"namespace="team-10", pod="process-10-59651d96-e350c"}"#
+        );
+        assert_eq!(maker.labels(1234).to_string(), want);
+        let samples = [1232, 1233, 1234, 1235].map(|i| sample(i, 56, 15_000));
+        let (t, late) = (1_700_007_240_010, 1_700_007_240_013);
+        assert_eq!(samples, [(t, 897.0), (t, 282_097.0), (t, 148.74), (late, 3_583_860_736.0)]);
     }
 }

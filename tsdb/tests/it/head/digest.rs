@@ -2,8 +2,12 @@
 //!
 //! The canonical record of a sample stands in `testdata/judge/internal/digest/canonical.go`.
 
+use std::collections::BTreeMap;
+
+use tsdb::head::{Exemplar, Head};
 use tsdb::query::{Querier, QueryError, Samples, TimeRange, ValueType};
 use tsdb_format::chunkenc::{CounterResetHint, FloatHistogram, Histogram, Span, SparseHistogram};
+use tsdb_format::labels::Labels;
 
 /// A line for each series that has samples: CRC-32C of the records, samples, first and last time,
 /// labels.
@@ -28,6 +32,22 @@ pub(crate) fn lines(querier: &Querier<'_>) -> Result<Vec<String>, QueryError> {
         }
     }
     Ok(lines)
+}
+
+/// A line for each series that has exemplars: CRC-32C of them as text, how many, labels.
+pub(crate) fn exemplars(head: &Head) -> Vec<String> {
+    let mut series: BTreeMap<Labels, Vec<(i64, String)>> = BTreeMap::new();
+    head.exemplars(|labels, exemplar| {
+        let Exemplar { labels: own, value, time } = exemplar;
+        let text = format!("{time} {:016x} {own}\n", value.to_bits());
+        series.entry(labels.clone()).or_default().push((*time, text));
+    });
+    let line = |(labels, mut list): (Labels, Vec<(i64, String)>)| {
+        list.sort_by_key(|(time, _)| *time);
+        let text: String = list.iter().map(|(_, text)| text.as_str()).collect();
+        format!("exemplars {:08x} {} {labels}", crc32c::crc32c(text.as_bytes()), list.len())
+    };
+    series.into_iter().map(line).collect()
 }
 
 fn canonical(out: &mut Vec<u8>, samples: &Samples<'_>, kind: ValueType) {

@@ -223,6 +223,7 @@ impl Run<'_> {
                 let mut answer = vec![times(db)];
                 let querier = db.querier(TimeRange::ALL).unwrap();
                 answer.extend(digest::lines(&querier.querier()).unwrap());
+                answer.extend(digest::exemplars(db.head()));
                 answer
             }
             other => panic!("{other:?} is no operation of this kind"),
@@ -310,12 +311,11 @@ fn times(db: &Db) -> String {
     let span = |min: i64, max: i64| {
         if min == i64::MAX || max == i64::MIN { "none".to_owned() } else { format!("{min}..{max}") }
     };
-    let stats = head.stats();
     format!(
         "ok head={} ooo={} series={}",
         span(head.min_time(), head.max_time()),
-        span(stats.min_ooo_time, stats.max_ooo_time),
-        stats.series
+        span(head.min_ooo_time(), head.max_ooo_time()),
+        head.num_series()
     )
 }
 
@@ -329,8 +329,8 @@ fn matcher([name, operator, value]: &[String; 3]) -> Matcher {
     let operator = match operator.as_str() {
         "=" => MatchOp::Equal,
         "!=" => MatchOp::NotEqual,
-        "=~" => MatchOp::Regexp,
-        _ => MatchOp::NotRegexp,
+        "=~" => MatchOp::Regex,
+        _ => MatchOp::NotRegex,
     };
     Matcher::new(name, operator, value).unwrap()
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(program: &Program, dir: &Path, copies: &Path) -> Option<Vec<An
     Some(answers)
 }
 
-/// What 3.15 reads of the data directory, of a copy: a line for each series, exemplars left out.
+/// What 3.15 reads of the data directory, of a copy: a line for each series.
 pub(crate) fn digest(dir: &Path, options: &str) -> Option<Vec<String>> {
     let mut command = judge::command("digest-dir")?;
     command.arg("--options").arg(options).arg(dir);
@@ -40,7 +40,7 @@ pub(crate) fn digest(dir: &Path, options: &str) -> Option<Vec<String>> {
 }
 
 fn series_lines(text: &str) -> Vec<String> {
-    let kept = |line: &&str| !line.starts_with("exemplars ") && !line.starts_with("head ");
+    let kept = |line: &&str| !line.starts_with("head ");
     text.lines().filter(kept).map(str::to_owned).collect()
 }
 
