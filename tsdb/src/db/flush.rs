@@ -170,7 +170,18 @@ impl Shared {
             threads: self.options.compact.threads.max(1),
             cancel: &self.cancel,
         };
-        Ok(flush(view, &options)?.block)
+        let flushed = flush(view, &options)?;
+        let ledger = flushed.ledger;
+        tracing::info!(
+            mint,
+            maxt,
+            samples_in = ledger.samples_in,
+            samples_out = ledger.samples_out,
+            deleted = ledger.tombstoned,
+            out_of_range = ledger.out_of_range,
+            "flushed the head"
+        );
+        Ok(flushed.block)
     }
 
     /// Writes a block and serves it.

@@ -37,6 +37,7 @@ mod error;
 mod exemplars;
 pub(crate) mod flush;
 mod gc;
+#[expect(clippy::module_inception, reason = "the type of that name is in it")]
 mod head;
 mod histogram_check;
 mod history;

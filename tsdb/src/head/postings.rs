@@ -16,6 +16,9 @@ use roaring::RoaringBitmap;
 
 use super::symbols::{SymbolText, Symbols, long, short};
 
+/// Pairs of symbols by their numbers, in segments that never move.
+type PairSegments = Arc<Vec<Arc<Vec<(u32, u32)>>>>;
+
 const SEGMENT_PAIRS: usize = 1 << 10;
 /// The longest list that is kept as it is.
 const FEW_MAX: usize = 24;
@@ -24,7 +27,7 @@ const FEW_MAX: usize = 24;
 #[derive(Clone, Default)]
 pub(super) struct LabelText {
     pub(super) symbols: SymbolText,
-    pairs: Arc<Vec<Arc<Vec<(u32, u32)>>>>,
+    pairs: PairSegments,
 }
 
 impl LabelText {
@@ -112,7 +115,7 @@ impl List {
 #[derive(Default)]
 pub(super) struct Postings {
     symbols: Symbols,
-    pairs: Arc<Vec<Arc<Vec<(u32, u32)>>>>,
+    pairs: PairSegments,
     pair_count: usize,
     lists: Vec<List>,
     table: HashTable<(u32, u32)>,
@@ -267,7 +270,7 @@ impl Postings {
     fn push_pair(&mut self, pair: (u32, u32)) -> u32 {
         let id = self.pair_count;
         let pairs = Arc::make_mut(&mut self.pairs);
-        if id % SEGMENT_PAIRS == 0 {
+        if id.is_multiple_of(SEGMENT_PAIRS) {
             pairs.push(Arc::new(Vec::with_capacity(SEGMENT_PAIRS)));
         }
         if let Some(segment) = pairs.last_mut() {

@@ -55,6 +55,7 @@ pub(super) struct Shared {
     pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
     /// Buffers of appenders that are done.
+    #[expect(clippy::vec_box, reason = "an appender takes one without moving what is in it")]
     scratch: Mutex<Vec<Box<Scratch>>>,
 }
 

@@ -61,7 +61,7 @@ impl SymbolText {
     fn push(&mut self, text: &str) -> u32 {
         let id = self.len();
         let segments = Arc::make_mut(&mut self.segments);
-        if id % SEGMENT_SYMBOLS == 0 {
+        if id.is_multiple_of(SEGMENT_SYMBOLS) {
             if let Some(full) = segments.last_mut() {
                 let full = Arc::make_mut(full);
                 full.text.shrink_to_fit();
@@ -176,11 +176,6 @@ impl Symbols {
         (0u32..).zip(&self.uses).filter(|(_, uses)| **uses > 0).map(|(id, _)| id)
     }
 
-    /// How many strings there are.
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-
     pub(super) fn memory_bytes(&self) -> usize {
         self.text.memory_bytes() + self.table.allocation_size() + self.uses.capacity() * 4
     }
@@ -230,10 +225,10 @@ mod tests {
         assert_eq!(symbols.find("name5"), None);
         assert_eq!(symbols.find("name4"), Some(4));
         assert_eq!(symbols.text().get(8), Some("name8"));
-        assert_eq!(symbols.len(), 2000 - 768);
+        assert_eq!(symbols.table.len(), 2000 - 768);
         let again = symbols.acquire("new", true);
         assert!(again < 1024);
         assert_eq!(symbols.text().get(again), Some("new"));
-        assert_eq!(symbols.used().count(), symbols.len());
+        assert_eq!(symbols.used().count(), symbols.table.len());
     }
 }

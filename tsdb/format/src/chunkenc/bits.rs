@@ -67,7 +67,7 @@ impl<'a> BitReader<'a> {
     pub(crate) fn go_to(&mut self, bit: usize) {
         *self = Self::new(self.data, BitPosition::at_byte(bit >> 3));
         self.refill();
-        self.consume(bit as u32 & 7);
+        self.consume(bit_in_byte(bit));
     }
 
     /// Tops the word up to at least [`REFILLED_BITS`], or to all that is left.
@@ -276,6 +276,13 @@ impl PutBits for BitWriter {
         self.word = value;
         self.used = spilled;
     }
+}
+
+/// Which bit of its byte the bit of this number is, from the front.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "less than 8")]
+pub(crate) fn bit_in_byte(bit: usize) -> u32 {
+    (bit & 7) as u32
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ impl OpenFloats {
     #[must_use]
     pub fn new(is_xor2: bool) -> Self {
         let header_bytes = if is_xor2 { xor2::HEADER_BYTES } else { xor::HEADER_BYTES };
+        #[expect(clippy::cast_possible_truncation, reason = "a header is a few bytes")]
+        let used = header_bytes as u8 * 8;
         Self {
             word: 0,
             t: 0,
@@ -81,7 +83,7 @@ impl OpenFloats {
             window: Window::NONE,
             samples: 0,
             words: 0,
-            used: header_bytes as u8 * 8,
+            used,
             flags: if is_xor2 { XOR2 } else { 0 },
         }
     }
@@ -161,7 +163,9 @@ impl OpenFloats {
         let stale = if bits == STALE_NAN_BITS { STALE } else { 0 };
         self.flags = self.flags & !STALE | stale;
         self.word = words.word;
-        self.used = words.used as u8;
+        #[expect(clippy::cast_possible_truncation, reason = "bits of one word")]
+        let used = words.used as u8;
+        self.used = used;
         self.words = words.count;
         self.samples += 1;
     }

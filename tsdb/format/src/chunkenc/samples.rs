@@ -36,8 +36,8 @@ impl FloatSamples {
         if has_st {
             self.start_timestamps.resize(self.timestamps.len(), 0);
         }
-        self.timestamps.extend_from_slice(&other.timestamps[range.clone()]);
-        self.values.extend_from_slice(&other.values[range.clone()]);
+        self.timestamps.extend_from_slice(other.timestamps.get(range.clone()).unwrap_or_default());
+        self.values.extend_from_slice(other.values.get(range.clone()).unwrap_or_default());
         if has_st {
             let sts = other.start_timestamps.get(range).unwrap_or_default();
             self.start_timestamps.extend_from_slice(sts);
@@ -48,14 +48,14 @@ impl FloatSamples {
     /// Keeps the samples whose timestamp is wanted.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(i64) -> bool) {
         let mut kept = 0;
-        for at in 0..self.timestamps.len() {
-            if !is_wanted(self.timestamps[at]) {
+        for at in 0..self.len() {
+            if !self.timestamps.get(at).is_some_and(|&t| is_wanted(t)) {
                 continue;
             }
-            self.timestamps[kept] = self.timestamps[at];
-            self.values[kept] = self.values[at];
-            if let Some(&st) = self.start_timestamps.get(at) {
-                self.start_timestamps[kept] = st;
+            self.timestamps.swap(kept, at);
+            self.values.swap(kept, at);
+            if at < self.start_timestamps.len() {
+                self.start_timestamps.swap(kept, at);
             }
             kept += 1;
         }

@@ -17,7 +17,7 @@
 //!
 //! There are no start timestamps. Times wrap around instead of overflowing.
 
-use super::bits::{BitPosition, BitReader, BitWriter, PutBits};
+use super::bits::{BitPosition, BitReader, BitWriter, PutBits, bit_in_byte};
 use super::samples::FloatSamples;
 use super::varbit::{fits_signed, sign_extend_up};
 use super::xor_value::{Window, XorValue};
@@ -226,7 +226,8 @@ pub(crate) fn decode_all(
     let start = out.timestamps.len();
     out.timestamps.resize(start + rest, 0);
     out.values.resize(start + rest, 0.0);
-    let (timestamps, values) = (&mut out.timestamps[start..], &mut out.values[start..]);
+    let timestamps = out.timestamps.get_mut(start..).unwrap_or_default();
+    let values = out.values.get_mut(start..).unwrap_or_default();
     let decoded = state.fill(&mut reader, timestamps, values).and_then(|()| {
         let eof = || (rest, DecodeError::eof(data.len() as u64));
         if rest == claimed { Ok(()) } else { Err(eof()) }
@@ -278,7 +279,7 @@ impl XorDecoder {
         for (t_out, value_out) in timestamps.iter_mut().zip(values) {
             let begin = *bit >> 3;
             let Some(ahead) = data.get(begin..).and_then(|rest| rest.first_chunk()) else { break };
-            let mut at = *bit as u32 & 7;
+            let mut at = bit_in_byte(*bit);
             let mut word = load(ahead, at);
             if word >> 62 == 0 {
                 at += 2;

@@ -35,6 +35,7 @@ impl Window {
 
     /// The window of `width` bits in front of `trailing` zeros.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "counts of bits of one word")]
     pub(crate) fn of(width: u32, trailing: u32) -> Self {
         Self { leading: (64 - width - trailing) as u8, trailing: trailing as u8 }
     }

@@ -101,6 +101,7 @@ pub fn decode_head_chunk(bytes: &[u8]) -> Result<HeadChunkRecord<'_>, DecodeErro
             DecodeErrorKind::TooLarge { what: Quantity::ChunkLength, found: data_bytes, limit };
         return Err(DecodeError::new(FIXED_BYTES as u64, kind));
     }
+    #[expect(clippy::cast_possible_truncation, reason = "checked above")]
     let (data, crc) = behind.split_at_checked(data_bytes as usize).ok_or_else(eof)?;
     let crc = crc.first_chunk().map(|crc| u32::from_be_bytes(*crc)).ok_or_else(eof)?;
     let covered_bytes = FIXED_BYTES + field_bytes + data.len();

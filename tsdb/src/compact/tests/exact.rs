@@ -95,7 +95,7 @@ fn one_long_chunk(dir: &Path) -> PathBuf {
     let id = Ulid::from_parts(1_700_000_000_000, 1);
     let segment_bytes_max = SEGMENT_BYTES_MAX;
     let options = BuildOptions { vfs: os_vfs(dir), dest: dir, id, segment_bytes_max };
-    let mut block = BlockBuilder::create(options, ["__name__", "up"].into_iter()).unwrap();
+    let mut block = BlockBuilder::create(options, ["__name__", "up"]).unwrap();
     let (min_time, max_time) = (time(0), time(499));
     let (encoding, data) = (Encoding::Xor, appender.bytes());
     block.add_chunk(NewChunk { encoding, min_time, max_time, samples: 500, data }).unwrap();

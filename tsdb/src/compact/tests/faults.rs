@@ -125,7 +125,7 @@ impl Scene {
         let mut names = Vec::new();
         for source in sources {
             let name = source.file_name().unwrap().to_str().unwrap().to_owned();
-            Tree::of(&source).unwrap().write_to_new(&dir.path().join(&name));
+            Tree::of(source).unwrap().write_to_new(&dir.path().join(&name));
             names.push(name);
         }
         let before = Tree::of(dir.path()).unwrap();

@@ -202,7 +202,7 @@ fn parents_are_not_counted_beside_their_child() {
     let size = |dirs: &[PathBuf]| -> u64 { dirs.iter().map(|dir| dir_bytes(dir)).sum() };
     let head = head_bytes(root.path());
     let child = merge(root.path(), &dirs[2..]);
-    let needed: u64 = head + size(&dirs[..2]) + size(&[child.clone()]);
+    let needed: u64 = head + size(&dirs[..2]) + size(std::slice::from_ref(&child));
     // Prometheus counts all six here, and deletes the oldest good blocks.
     db.set_retention(Retention::unlimited().bytes_max(needed)).unwrap();
     assert_eq!(db.reload().unwrap().beyond_retention, []);

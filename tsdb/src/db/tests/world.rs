@@ -236,7 +236,7 @@ impl Model {
                 appender.rollback().map_err(Failure::Head)
             }
             Op::Delete { series, mint, maxt } => self.delete(db, *series, *mint, *maxt),
-            Op::Flush => Ok(drop(db.flush()?)),
+            Op::Flush => db.flush().map(drop).map_err(Failure::from),
             Op::Compact => {
                 let compacted = db.compact()?;
                 match compacted.failed.into_iter().next() {
@@ -244,8 +244,8 @@ impl Model {
                     None => Ok(()),
                 }
             }
-            Op::Reload => Ok(drop(db.reload()?)),
-            Op::CleanTombstones => Ok(drop(db.clean_tombstones()?)),
+            Op::Reload => db.reload().map(drop).map_err(Failure::from),
+            Op::CleanTombstones => db.clean_tombstones().map(drop).map_err(Failure::from),
             Op::Close | Op::Kill => Ok(()),
         }
     }

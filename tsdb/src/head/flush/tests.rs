@@ -38,8 +38,11 @@ fn chunk(times: impl IntoIterator<Item = i64>) -> Vec<(i64, f64)> {
     times.into_iter().map(|t| (t, t as f64 * 1.5)).collect()
 }
 
-/// The chunks of each series: times, and data.
-fn chunks_in(block: &Block) -> Vec<Vec<((i64, i64), Encoding, Vec<u8>)>> {
+/// A chunk: times, and data.
+type Chunk = ((i64, i64), Encoding, Vec<u8>);
+
+/// The chunks of each series.
+fn chunks_in(block: &Block) -> Vec<Vec<Chunk>> {
     let querier = Querier::new([block]);
     let mut set = querier.select(&[], TimeRange::ALL).expect("postings");
     let (mut chunks, mut all) = (RawChunks::new(), Vec::new());

@@ -68,8 +68,7 @@ fn refusals_are_those_of_prometheus() {
 #[test]
 fn labels_are_checked() {
     let limits = HeadLimits::default().series_max(2).labels_max(3);
-    let mut options = HeadOptions::default();
-    options.limits = limits;
+    let options = HeadOptions { limits, ..HeadOptions::default() };
     let fixture = Fixture::new(options);
     let mut appender = fixture.head.appender();
     let mut append = |pairs: &[(&str, &str)]| {

@@ -90,6 +90,7 @@ pub(crate) struct Append {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub(crate) enum Op {
     Begin {
         appender: usize,

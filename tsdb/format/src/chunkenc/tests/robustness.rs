@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use crate::chunkenc::bits::PutBits;
 use crate::chunkenc::{
     ChunkAppender, ChunkDecoder, Encoding, FloatSamples, Histogram, Span, ValueType, decode_floats,
     num_samples,

@@ -56,8 +56,7 @@ fn speed() {
     wal.close().unwrap();
     for threads in [1, 2, 2] {
         let (cancel, progress) = (CancelToken::new(), ReplayProgress::new());
-        let mut options = HeadOptions::default();
-        options.threads = threads;
+        let options = HeadOptions { threads, ..HeadOptions::default() };
         let (start, cpu) = (Instant::now(), cpu_seconds());
         let (head, replayed) =
             Head::open(dir.vfs(), dir.path(), i64::MIN, options, &cancel, &progress).unwrap();
