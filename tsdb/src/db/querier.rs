@@ -97,11 +97,7 @@ impl DbQuerier {
     ///
     /// # Errors
     /// As [`Querier::label_values`].
-    pub fn label_values(
-        &self,
-        name: &str,
-        matchers: &[Matcher],
-    ) -> Result<Vec<&str>, QueryError> {
+    pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<&str>, QueryError> {
         self.querier().label_values(name, matchers, self.range)
     }
 }

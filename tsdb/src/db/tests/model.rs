@@ -54,7 +54,7 @@ fn run(seed: u64) {
                 drop(db);
                 db = open(&vfs, &dir, &options).unwrap_or_else(|error| panic!("{error:?}\n{when}"));
             }
-            op => model.apply(&db, op).unwrap_or_else(|error: Failure| panic!("{error}\n{when}")),
+            op => model.apply(&db, op).unwrap_or_else(|error: Failure| panic!("{error:?}\n{when}")),
         }
         assert!(db.problems().is_empty(), "{:?}\n{when}", db.problems());
         model.check(&db.querier(TimeRange::ALL).unwrap(), &when);
