@@ -319,7 +319,7 @@ fn times(db: &Db) -> String {
     format!(
         "ok head={} ooo={} series={}",
         span(head.min_time(), head.max_time()),
-        span(stats.min_ooo_time, stats.max_ooo_time),
+        span(stats.head_min_ooo_time, stats.head_max_ooo_time),
         stats.series
     )
 }
