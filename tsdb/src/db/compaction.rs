@@ -16,17 +16,19 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tsdb_format::meta::Ulid;
+use tsdb_format::meta::{BlockMeta, Ulid};
 
+use super::block_set::min_valid_time;
 use super::error::DbError;
 use super::reload::Layout;
 use super::shared::Shared;
 use super::yielding::YieldingVfs;
 use crate::block::publish::{PublishError, SourceFingerprint, delete_blocks};
+use crate::block::read_meta;
 use crate::compact::planner::PlanKind;
 use crate::compact::{
     CompactError, CompactOptions, Compactor, DirectoryCompactor, Dispute, Merged, NextCompaction,
-    Standing,
+    Standing, merged_meta,
 };
 
 /// Sources that change under a compaction are compacted anew this often.
@@ -64,6 +66,11 @@ impl Shared {
         let mut changed = 0;
         while let Some(next) = directory.next(&self.dir, &standing)? {
             self.check_open()?;
+            let early = self.into_the_head(&next);
+            if !early.is_empty() {
+                standing.hold(early, "the head still has samples of its time");
+                continue;
+            }
             match self.compact_one(&directory, &next) {
                 Ok(block) => compacted.blocks.extend(block),
                 Err(DbError::Compact(error)) if is_fatal(&error) => return Err(error.into()),
@@ -85,6 +92,24 @@ impl Shared {
             }
         }
         Ok(compacted)
+    }
+
+    /// Blocks of the plan that must wait: out-of-order ones that reach into what the head alone has in
+    /// order. Merged with whole blocks, their end would count as that of whole ones
+    /// ([`super::block_set::min_valid_time`]), and at the next start what the log has before it would
+    /// be dropped.
+    fn into_the_head(&self, next: &NextCompaction) -> Vec<Ulid> {
+        let metas: Vec<BlockMeta> =
+            next.sources.iter().filter_map(|dir| read_meta(dir).ok()).collect();
+        if metas.is_empty() {
+            return Vec::new();
+        }
+        let end = min_valid_time([&merged_meta(Ulid::nil(), &metas.iter().collect::<Vec<_>>())]);
+        let from = self.head.min_time();
+        if end <= from {
+            return Vec::new();
+        }
+        metas.iter().filter(|meta| meta.max_time > from).map(|meta| meta.ulid).collect()
     }
 
     /// Stands back for flushes, and stops with the database.

@@ -218,7 +218,7 @@ pub(super) fn dir_bytes(dir: &Path) -> u64 {
 }
 
 /// Size of the filesystem that `dir` is on; 0 if it does not say.
-fn disk_bytes(dir: &Path) -> u64 {
+pub(super) fn disk_bytes(dir: &Path) -> u64 {
     match rustix::fs::statvfs(dir) {
         Ok(stat) => stat.f_blocks.saturating_mul(stat.f_frsize),
         Err(error) => {

@@ -250,9 +250,14 @@ fn seed() -> u64 {
 }
 
 fn stop_everywhere(scene: &Scene) {
+    stop_at(scene, 1);
+}
+
+/// At one effect of `every`, from one that the seed says.
+fn stop_at(scene: &Scene, every: usize) {
     let seed = seed();
     let mut images = 0;
-    for at in 0.. {
+    for at in (seed as usize % every..).step_by(every) {
         let (dir, vfs) = scene.stage(Fault { at, kind: FaultKind::Stop });
         let outcome = scene.run(&vfs, dir.path());
         assert!(outcome.is_err() || !vfs.fault_fired(), "stop at effect {at}");
@@ -262,7 +267,10 @@ fn stop_everywhere(scene: &Scene) {
         scene.recover(&tree, &what);
         if !vfs.fault_fired() {
             // What was refused (a directory that is there already) counts as an attempt only.
-            assert!((scene.effects..scene.effects + SLACK).contains(&at), "{at} effects");
+            assert!(
+                (scene.effects..scene.effects + SLACK.max(every)).contains(&at),
+                "{at} effects"
+            );
             break;
         }
         for image in vfs.images(usize::MAX, seed) {
@@ -274,14 +282,19 @@ fn stop_everywhere(scene: &Scene) {
         }
     }
     eprintln!("{:?}: {} effects, {images} images", scene.job, scene.effects);
-    assert!(images > 10 * scene.effects, "a crash has many outcomes");
+    assert!(images * every > 10 * scene.effects, "a crash has many outcomes");
 }
 
 fn fail_everywhere(scene: &Scene) {
+    fail_at(scene, 1);
+}
+
+/// At one effect of `every`, from one that the seed says.
+fn fail_at(scene: &Scene, every: usize) {
     let seed = seed();
     for kind in FaultKind::AT_EFFECTS.into_iter().filter(|kind| *kind != FaultKind::Stop) {
         let mut fired = 0;
-        for at in 0..scene.effects + SLACK {
+        for at in (seed as usize % every..scene.effects + SLACK).step_by(every) {
             let (dir, vfs) = scene.stage(Fault { at, kind });
             let outcome = scene.run(&vfs, dir.path());
             let what = format!("{kind:?} at effect {at} of {}", scene.effects);
@@ -303,7 +316,11 @@ fn fail_everywhere(scene: &Scene) {
 }
 
 fn fail_every_read(scene: &Scene) {
-    for at in 0..scene.reads {
+    fail_reads(scene, 1);
+}
+
+fn fail_reads(scene: &Scene, every: usize) {
+    for at in (0..scene.reads).step_by(every) {
         let (dir, vfs) = scene.stage(Fault { at, kind: FaultKind::ReadError });
         let outcome = scene.run(&vfs, dir.path());
         let Err(error) = outcome else { panic!("read {at} of {} failed unnoticed", scene.reads) };
@@ -377,26 +394,32 @@ fn streamed(job: Job) -> Scene {
     scene
 }
 
+/// A streaming scene has many effects: one of this many is tried, each with `TSDB_FAULTS_EVERY=1`.
+fn streaming_every() -> usize {
+    let every = std::env::var("TSDB_FAULTS_EVERY").ok().and_then(|text| text.parse().ok());
+    every.unwrap_or(16)
+}
+
 #[test]
 fn streaming_merge_stopped_at_every_effect() {
-    stop_everywhere(&streamed(Job::Merge));
+    stop_at(&streamed(Job::Merge), streaming_every());
 }
 
 #[test]
 fn streaming_merge_failing_at_every_effect() {
     let scene = streamed(Job::Merge);
-    fail_everywhere(&scene);
-    fail_every_read(&scene);
+    fail_at(&scene, streaming_every());
+    fail_reads(&scene, streaming_every());
 }
 
 #[test]
 fn streaming_directory_stopped_at_every_effect() {
-    stop_everywhere(&streamed(Job::Directory));
+    stop_at(&streamed(Job::Directory), streaming_every());
 }
 
 /// A block that can't be read is left out, and the other one rewritten for its tombstones: what
 /// failing reads do is seen by the merge alone.
 #[test]
 fn streaming_directory_failing_at_every_effect() {
-    fail_everywhere(&streamed(Job::Directory));
+    fail_at(&streamed(Job::Directory), streaming_every());
 }

@@ -11,7 +11,7 @@ use super::world::{open, options, os_vfs};
 use crate::block::lock::{DataDirLock, LockError};
 use crate::block::{read_meta, verify::Verifier};
 use crate::compact::{BuiltBlock, CancelToken, CompactOptions, Compactor};
-use crate::db::reload::{dir_bytes, head_bytes};
+use crate::db::reload::{dir_bytes, disk_bytes, head_bytes};
 use crate::db::{Db, DbError, DbQuerier, ReadOnlyDb, Retention};
 use crate::generate::{GenerateOptions, generate};
 use crate::head::HeadOptions;
@@ -216,10 +216,11 @@ fn parents_are_not_counted_beside_their_child() {
 fn the_share_of_the_disk_overrides_bytes() {
     let (root, _) = directory(2);
     let db = open_db(root.path());
-    // All of the disk is more than these blocks have; a byte is less.
+    // All of the disk is more than these blocks have; a hundred bytes of it are less.
     db.set_retention(Retention::unlimited().bytes_max(1).percentage_max(100.0)).unwrap();
     assert_eq!(db.reload().unwrap().beyond_retention, []);
-    db.set_retention(Retention::unlimited().percentage_max(1e-9)).unwrap();
+    let hundred_bytes = 100.0 * 100.0 / disk_bytes(root.path()) as f64;
+    db.set_retention(Retention::unlimited().percentage_max(hundred_bytes)).unwrap();
     assert_eq!(db.reload().unwrap().beyond_retention.len(), 2);
     let refused = db.set_retention(Retention::unlimited().percentage_max(101.0));
     assert!(matches!(refused, Err(DbError::Options(_))));

@@ -14,7 +14,7 @@ use crate::wal::SyncPolicy;
 
 /// `TSDB_CRASH_RUNS` for more: how many (program, effect, fault) are tried in each test.
 /// `TSDB_CRASH_SEED` for the first program.
-const RUNS: u64 = 250;
+const RUNS: u64 = 40;
 const STEPS: usize = 60;
 /// Images of each power cut: the extreme ones come first.
 const IMAGES: usize = 6;
@@ -172,7 +172,9 @@ fn around(sim: &SimVfs, at: usize) -> String {
             _ => None,
         })
     };
-    let window = effects.iter().enumerate().skip(at.saturating_sub(3)).take(6);
+    // `TSDB_CRASH_EFFECTS` for how many are told.
+    let many = number("TSDB_CRASH_EFFECTS").unwrap_or(8) as usize;
+    let window = effects.iter().enumerate().skip(at.saturating_sub(many / 2)).take(many);
     let text = window.map(|(number, effect)| match effect {
         Effect::Write { file, offset, bytes } => {
             format!("{number}: write {} at {offset} of {:?}", bytes.len(), path_of(*file))
@@ -208,7 +210,9 @@ fn reopen(root: &Path, options: &DbOptions, mut model: Model, all: bool, story: 
         Op::Compact,
     ];
     for op in &later {
-        model.apply(&db, op).unwrap_or_else(|error| panic!("{op:?} afterwards: {error}\n{story}"));
+        model
+            .apply(&db, op)
+            .unwrap_or_else(|error| panic!("{op:?} afterwards: {error:?}\n{story}"));
     }
     model.check(&db.querier(TimeRange::ALL).unwrap(), story);
     db.close().unwrap_or_else(|error| fail(&error));

@@ -7,5 +7,6 @@ mod crash;
 mod crash_blocks;
 mod metrics;
 mod model;
+mod regression;
 mod threads;
 mod world;

@@ -10,19 +10,21 @@ use crate::query::TimeRange;
 use crate::wal::SyncPolicy;
 
 /// `TSDB_MODEL_RUNS` for more of them, `TSDB_MODEL_SEED` for the first one.
-const RUNS: u64 = 60;
+const RUNS: u64 = 20;
 const STEPS: usize = 120;
 
 struct When<'a> {
     seed: u64,
     step: usize,
     ops: &'a [Op],
+    /// What the last opening has read.
+    replayed: String,
 }
 
 impl fmt::Display for When<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, step, .. } = self;
-        write!(f, "seed {seed}, step {step}: {:?}", self.ops.get(self.step))
+        let Self { seed, step, replayed, .. } = self;
+        write!(f, "seed {seed}, step {step}: {:?}; {replayed}", self.ops.get(self.step))
     }
 }
 
@@ -43,7 +45,7 @@ fn run(seed: u64) {
     let mut db = open(&vfs, &dir, &options).unwrap();
     let mut model = Model::default();
     for (step, op) in ops.iter().enumerate() {
-        let when = When { seed, step, ops: &ops };
+        let mut when = When { seed, step, ops: &ops, replayed: format!("{:?}", db.replayed()) };
         match op {
             Op::Close => {
                 db.close().unwrap_or_else(|error| panic!("{error:?}\n{when}"));
@@ -54,8 +56,9 @@ fn run(seed: u64) {
                 drop(db);
                 db = open(&vfs, &dir, &options).unwrap_or_else(|error| panic!("{error:?}\n{when}"));
             }
-            op => model.apply(&db, op).unwrap_or_else(|error: Failure| panic!("{error}\n{when}")),
+            op => model.apply(&db, op).unwrap_or_else(|error: Failure| panic!("{error:?}\n{when}")),
         }
+        when.replayed = format!("{:?}", db.replayed());
         assert!(db.problems().is_empty(), "{:?}\n{when}", db.problems());
         model.check(&db.querier(TimeRange::ALL).unwrap(), &when);
     }

@@ -202,26 +202,7 @@ pub(super) struct Model {
 }
 
 /// How a step failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    Db(DbError),
-    Head(HeadError),
-}
-
-impl From<DbError> for Failure {
-    fn from(error: DbError) -> Self {
-        Self::Db(error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Db(error) => write!(f, "{error:?}"),
-            Self::Head(error) => write!(f, "{error:?}"),
-        }
-    }
-}
+pub(super) type Failure = Box<DbError>;
 
 impl Model {
     /// Does a step, but for closing and killing, and learns from the answer.
@@ -233,10 +214,13 @@ impl Model {
                 for place in places {
                     append_one(&mut appender, *place).ok();
                 }
-                appender.rollback().map_err(Failure::Head)
+                appender.rollback().map_err(failure)
             }
             Op::Delete { series, mint, maxt } => self.delete(db, *series, *mint, *maxt),
-            Op::Flush => db.flush().map(drop).map_err(Failure::from),
+            Op::Flush => {
+                db.flush()?;
+                Ok(())
+            }
             Op::Compact => {
                 let compacted = db.compact()?;
                 match compacted.failed.into_iter().next() {
@@ -244,8 +228,14 @@ impl Model {
                     None => Ok(()),
                 }
             }
-            Op::Reload => db.reload().map(drop).map_err(Failure::from),
-            Op::CleanTombstones => db.clean_tombstones().map(drop).map_err(Failure::from),
+            Op::Reload => {
+                db.reload()?;
+                Ok(())
+            }
+            Op::CleanTombstones => {
+                db.clean_tombstones()?;
+                Ok(())
+            }
             Op::Close | Op::Kill => Ok(()),
         }
     }
@@ -275,7 +265,7 @@ impl Model {
             }
             Err(error) => {
                 self.maybe.extend(taken.difference(&self.certain).copied().collect::<Vec<_>>());
-                Err(Failure::Head(error))
+                Err(failure(error))
             }
         }
     }
@@ -324,6 +314,10 @@ impl Model {
         self.maybe.append(&mut self.deleted);
         self.check(querier, when);
     }
+}
+
+fn failure(error: HeadError) -> Failure {
+    Box::new(error.into())
 }
 
 fn append_one(

@@ -223,7 +223,6 @@ impl Run<'_> {
                 let mut answer = vec![times(db)];
                 let querier = db.querier(TimeRange::ALL).unwrap();
                 answer.extend(digest::lines(&querier.querier()).unwrap());
-                answer.extend(digest::exemplars(db.head()));
                 answer
             }
             other => panic!("{other:?} is no operation of this kind"),
@@ -311,11 +310,12 @@ fn times(db: &Db) -> String {
     let span = |min: i64, max: i64| {
         if min == i64::MAX || max == i64::MIN { "none".to_owned() } else { format!("{min}..{max}") }
     };
+    let stats = head.stats();
     format!(
         "ok head={} ooo={} series={}",
         span(head.min_time(), head.max_time()),
-        span(head.min_ooo_time(), head.max_ooo_time()),
-        head.num_series()
+        span(stats.head_min_ooo_time, stats.head_max_ooo_time),
+        stats.series
     )
 }
 
@@ -329,8 +329,8 @@ fn matcher([name, operator, value]: &[String; 3]) -> Matcher {
     let operator = match operator.as_str() {
         "=" => MatchOp::Equal,
         "!=" => MatchOp::NotEqual,
-        "=~" => MatchOp::Regex,
-        _ => MatchOp::NotRegex,
+        "=~" => MatchOp::Regexp,
+        _ => MatchOp::NotRegexp,
     };
     Matcher::new(name, operator, value).unwrap()
 }
