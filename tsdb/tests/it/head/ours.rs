@@ -315,7 +315,7 @@ fn times(db: &Db) -> String {
         "ok head={} ooo={} series={}",
         span(head.min_time(), head.max_time()),
         span(stats.head_min_ooo_time, stats.head_max_ooo_time),
-        stats.series
+        stats.head_series
     )
 }
 
@@ -329,8 +329,8 @@ fn matcher([name, operator, value]: &[String; 3]) -> Matcher {
     let operator = match operator.as_str() {
         "=" => MatchOp::Equal,
         "!=" => MatchOp::NotEqual,
-        "=~" => MatchOp::Regexp,
-        _ => MatchOp::NotRegexp,
+        "=~" => MatchOp::Regex,
+        _ => MatchOp::NotRegex,
     };
     Matcher::new(name, operator, value).unwrap()
 }
