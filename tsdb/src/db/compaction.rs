@@ -66,7 +66,7 @@ impl Shared {
         let mut changed = 0;
         while let Some(next) = directory.next(&self.dir, &standing)? {
             self.check_open()?;
-            let early = self.into_the_head(&next);
+            let early = self.reaching_into_the_head(&next);
             if !early.is_empty() {
                 standing.hold(early, "the head still has samples of its time");
                 continue;
@@ -98,7 +98,7 @@ impl Shared {
     /// order. Merged with whole blocks, their end would count as that of whole ones
     /// ([`super::block_set::min_valid_time`]), and at the next start what the log has before it would
     /// be dropped.
-    fn into_the_head(&self, next: &NextCompaction) -> Vec<Ulid> {
+    fn reaching_into_the_head(&self, next: &NextCompaction) -> Vec<Ulid> {
         let metas: Vec<BlockMeta> =
             next.sources.iter().filter_map(|dir| read_meta(dir).ok()).collect();
         if metas.is_empty() {
