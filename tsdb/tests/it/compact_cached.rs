@@ -122,5 +122,8 @@ fn of_sources_that_are_cached_in_part_the_rest_is_not_pulled_in() {
     let stats = sources.merge();
     assert!(stats.read_from_cache_bytes >= halves / 2, "{stats:?} of {halves}");
     assert!(stats.read_direct_bytes >= sources.bytes() / 3, "{stats:?}");
-    assert_eq!(sources.cached(), before);
+    // Nothing is pulled in. Of what was there, the kernel itself may have reclaimed a few pages.
+    for (after, before) in sources.cached().into_iter().zip(before) {
+        assert!(after <= before && after + before / 20 >= before, "{after} of {before} pages");
+    }
 }

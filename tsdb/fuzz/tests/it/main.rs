@@ -51,6 +51,7 @@ smoke! {
     chunk_float_histogram_st 100,
     reencode 100,
     segment 100,
+    head_chunks 100,
     symbols 100,
     series 100,
     postings 100,
