@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, STALE_NAN_BITS};
 use tsdb_format::labels::Labels;
-use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId, append_series};
+use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId};
 
 use super::append::AnyHistogram;
 use super::batch::{Kind, Queued, QueuedHistogram, Scratch};
@@ -192,8 +192,9 @@ impl<'h> Appender<'h> {
             return self.append_histogram(found, labels, sample, marker);
         }
         let bounds = self.bounds;
-        let found =
-            self.reserve(found, labels, |slot| slot.order_of_float(sample.time, value, &bounds))?;
+        let found = self.reserve(found, labels, sample.time, |slot| {
+            slot.order_of_float(sample.time, value, &bounds)
+        })?;
         let sample = FloatSample { id: id_of(found, &sample), value };
         self.scratch.batch_for_float(found.slot).floats.push(Queued { slot: found.slot, sample });
         Ok(found.series_ref.into())
@@ -207,8 +208,9 @@ impl<'h> Appender<'h> {
         value: AnyHistogram<'_>,
     ) -> Result<HeadSeriesRef, AppendError> {
         let bounds = self.bounds;
-        let found = self
-            .reserve(found, labels, |slot| slot.order_of_histogram(sample.time, value, &bounds))?;
+        let found = self.reserve(found, labels, sample.time, |slot| {
+            slot.order_of_histogram(sample.time, value, &bounds)
+        })?;
         let (slot, id) = (found.slot, id_of(found, &sample));
         let kind = match value {
             AnyHistogram::Int(value) if value.uses_custom_buckets() => Kind::CustomHistogram,
@@ -228,16 +230,21 @@ impl<'h> Appender<'h> {
         Ok(found.series_ref.into())
     }
 
-    /// Asks under the page's lock whether a series takes a sample, and if so, sees to it that the
+    /// Asks under the page's lock whether a series takes a sample at `t`, and if so, sees to it that the
     /// series stays, and that its labels are logged before the sample is.
     fn reserve(
         &mut self,
         mut found: Found,
         labels: &Labels,
+        t: i64,
         order: impl Fn(&Slot<'_>) -> Result<Order, AppendError>,
     ) -> Result<Found, AppendError> {
         loop {
-            self.see(found.slot);
+            if found.is_new {
+                // It is nobody else's yet, and open appenders keep it.
+                return self.bounds.order_of_first(t).map(|_| found);
+            }
+            self.head.see(&mut self.directory, found.slot);
             let Some(page) = self.directory.page(found.slot) else {
                 return Err(AppendError::UnknownSeries);
             };
@@ -249,7 +256,9 @@ impl<'h> Appender<'h> {
                 found = self.create(labels)?;
                 continue;
             }
-            order(&slot)?;
+            let order = order(&slot);
+            self.observe_late(t, &order);
+            order?;
             if slot.cold.is_doomed {
                 slot.cold.is_doomed = false;
                 slot.publish();
@@ -258,9 +267,20 @@ impl<'h> Appender<'h> {
                 // Who made it has not committed yet, and may do so later.
                 slot.cold.promised_by = self.id;
                 drop(inner);
-                self.log_labels(found, labels);
+                self.scratch.log_labels(found, &self.head.labels_of(found.slot));
             }
             return Ok(found);
+        }
+    }
+
+    fn observe_late(&self, t: i64, order: &Result<Order, AppendError>) {
+        let is_late = match order {
+            Ok(order) => *order == Order::OutOf,
+            Err(refused) => refused.is_about_order(),
+        };
+        if is_late {
+            let by_ms = self.bounds.head_max_time.saturating_sub(t);
+            self.head.late_by_seconds.observe(by_ms as f64 / 1000.0);
         }
     }
 
@@ -276,21 +296,17 @@ impl<'h> Appender<'h> {
     }
 
     fn create(&mut self, labels: &Labels) -> Result<Found, AppendError> {
-        let found = self.head.find_or_create(labels, &mut self.scratch.memo, self.id)?;
+        let known = (&mut self.scratch.memo, &mut self.directory);
+        let found = self.head.find_or_create(labels, known, self.id)?;
         if found.is_new {
-            self.log_labels(found, labels);
+            self.scratch.log_new(found, labels);
         }
         Ok(found)
     }
 
     fn find(&mut self, series: Option<HeadSeriesRef>, labels: &Labels) -> Option<Found> {
         let by_ref = series.and_then(|series| self.find_ref(series));
-        by_ref.or_else(|| self.head.find(labels, &mut self.scratch.memo)).inspect(|found| {
-            let found = *found;
-            if self.directory.page(found.slot).is_none() {
-                self.directory = self.head.directory();
-            }
-        })
+        by_ref.or_else(|| self.head.find(labels, (&mut self.scratch.memo, &mut self.directory)))
     }
 
     fn find_ref(&mut self, series: HeadSeriesRef) -> Option<Found> {
@@ -299,19 +315,6 @@ impl<'h> Appender<'h> {
             self.directory.slot(series.get())
         })?;
         Some(Found { slot, series_ref: series.get(), is_new: false })
-    }
-
-    /// Makes sure that the directory has the page of a slot.
-    fn see(&mut self, slot: u32) {
-        if self.directory.page(slot).is_none() {
-            self.directory = self.head.directory();
-        }
-    }
-
-    fn log_labels(&mut self, found: Found, labels: &Labels) {
-        let count = present(labels).count();
-        append_series(&mut self.scratch.series, found.series_ref.into(), count, present(labels));
-        self.scratch.logs.push(found.slot);
     }
 
     /// Begins with a sample at `t`, which may be the head's first.

@@ -83,6 +83,13 @@ pub enum AppendError {
     },
 }
 
+impl AppendError {
+    /// Whether a sample came too late.
+    pub(super) fn is_about_order(&self) -> bool {
+        matches!(self, Self::OutOfOrderSample | Self::OutOfBounds | Self::TooOldSample)
+    }
+}
+
 /// A head could not be opened, written to or truncated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +103,13 @@ pub enum HeadError {
     /// `chunks_head` could not be read or written.
     #[error(transparent)]
     ChunkFiles(#[from] ChunkFilesError),
+    /// Samples of a commit that came out of order are not logged, or not as durably as was asked for:
+    /// a restart may lose them. What came in order is in the log and in the head.
+    #[error("out-of-order samples are not logged")]
+    OutOfOrderNotLogged {
+        /// Why.
+        source: WalError,
+    },
     /// Something could not be read.
     #[error("cannot read {}", path.display())]
     Read {

@@ -100,10 +100,11 @@ impl Shared {
             let last_ref = late.map_or(HeadChunkRef::default(), |(last_ref, _)| last_ref);
             let dropped = self.drop_chunks(mint, last_ref);
             remains = Some(dropped);
-            // Until the log has nothing before this it may have samples of those that go.
+            // Up to here the log may have samples of those that go; before it blocks have them. As in
+            // 3.15, so that checkpoints keep the same series.
             let min_time = self.times.min.load(Ordering::Acquire);
             let oldest = Some(dropped.min_time).filter(|oldest| *oldest != i64::MAX);
-            let kept = oldest.map_or(min_time, |oldest| oldest.max(min_time));
+            let kept = oldest.unwrap_or(min_time);
             todo.doomed = Some((kept, self.registry.mark()));
             self.sweep_if_past(todo, except);
         }
@@ -182,12 +183,12 @@ impl Shared {
                     continue;
                 }
                 self.counters.stale_series.add(-i64::from(slot.cold.is_stale));
-                let chunk_number = slot.cold.chunk_number.wrapping_add(1);
-                let cold = std::mem::replace(slot.cold, Cold { chunk_number, ..Cold::free() });
-                slot.publish();
-                index.forget(number, &cold.labels);
-                Directory::set_slot(&mut directory, cold.series_ref, None);
-                pairs.extend(cold.labels.iter().copied());
+                let labels = inner.labels(number);
+                index.forget(number, labels);
+                pairs.extend(labels.iter().copied());
+                let cold = inner.take_series(number);
+                page.slot(&mut inner, number).publish();
+                directory.forget(cold.series_ref);
                 slots.insert(number);
                 dropped.push(cold.series_ref);
             }
@@ -196,7 +197,7 @@ impl Shared {
             return;
         }
         index.postings.remove(&slots, &pairs);
-        index.sweeps += 1;
+        index.swept();
         Directory::drop_empty(&mut directory);
         let mark = self.registry.mark();
         for slot in &slots {

@@ -5,18 +5,21 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
+use prometheus_client::metrics::histogram::Histogram;
 use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
 
 use super::batch::Scratch;
 use super::chunk_files::ChunkFiles;
-use super::counters::Counters;
+use super::counters::{Counters, late_by_seconds};
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
 use super::gc::Collection;
 use super::index::Index;
+use super::late_log::BrokenLog;
 use super::ooo::OooEncoding;
 use super::options::HeadOptions;
+use super::order::LabelOrder;
 use super::queue::Queue;
 use super::registry::Registry;
 use super::store::Directory;
@@ -24,8 +27,8 @@ use crate::compact::FloatEncoding;
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
-/// The state of a head. Locks are taken in the order of the fields: `gate`, `index`, `directory`,
-/// then a page, then the rest, of which nobody holds two.
+/// The state of a head. Locks are taken in the order of the fields: `gate`, `order`, `index`,
+/// `directory`, then a page, then the rest, of which nobody holds two.
 pub(super) struct Shared {
     pub(super) options: HeadOptions,
     pub(super) vfs: Arc<dyn Vfs>,
@@ -34,6 +37,8 @@ pub(super) struct Shared {
     /// Held to read while a commit changes memory, to write while a view gets its number: so a view
     /// stands between commits.
     gate: RwLock<()>,
+    /// All series by their labels, as it was last asked for.
+    pub(super) order: Mutex<Arc<LabelOrder>>,
     index: RwLock<Index>,
     directory: RwLock<Arc<Directory>>,
     pub(super) registry: Registry,
@@ -42,8 +47,12 @@ pub(super) struct Shared {
     /// Out-of-order chunks up to this one are in blocks.
     pub(super) late_truncated: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
+    /// Held while labels of series are logged.
+    series_logging: Mutex<()>,
     /// The log of samples that came out of order; `None` unless such are taken.
     pub(super) wbl: RwLock<Option<Wal>>,
+    /// What is to be done about that log if it breaks.
+    pub(super) late_log: Mutex<BrokenLog>,
     pub(super) files: ChunkFiles,
     pub(super) queue: Queue,
     pub(super) exemplars: Exemplars,
@@ -54,6 +63,8 @@ pub(super) struct Shared {
     /// Held by who truncates; what it could not take yet.
     pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
+    /// By how much samples were late, taken or not.
+    pub(super) late_by_seconds: Histogram,
     /// Buffers of appenders that are done.
     #[expect(clippy::vec_box, reason = "an appender takes one without moving what is in it")]
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -128,19 +139,23 @@ impl Shared {
             dir,
             gate: RwLock::default(),
             index: RwLock::default(),
+            order: Mutex::default(),
             directory: RwLock::default(),
             registry: Registry::default(),
             times: Times::default(),
             last_ref: AtomicU64::new(0),
             late_truncated: AtomicU64::new(0),
             wal: RwLock::default(),
+            series_logging: Mutex::default(),
             wbl: RwLock::default(),
+            late_log: Mutex::default(),
             files,
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
             collection: Mutex::default(),
             counters: Counters::default(),
+            late_by_seconds: late_by_seconds(),
             scratch: Mutex::default(),
         }
     }
@@ -198,6 +213,14 @@ impl Shared {
         self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Makes sure that `directory` has the page of a slot that somebody else may have made.
+    #[inline]
+    pub(super) fn see(&self, directory: &mut Arc<Directory>, slot: u32) {
+        if directory.page(slot).is_none() {
+            *directory = self.directory();
+        }
+    }
+
     pub(super) fn directory_mut(&self) -> RwLockWriteGuard<'_, Arc<Directory>> {
         self.directory.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -205,6 +228,11 @@ impl Shared {
     /// The log to write to; `None` once the head is closed.
     pub(super) fn wal(&self) -> RwLockReadGuard<'_, Option<Wal>> {
         self.wal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while labels of series are logged, so that each is once.
+    pub(super) fn series_logging(&self) -> MutexGuard<'_, ()> {
+        self.series_logging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The log of samples that came out of order.

@@ -1,9 +1,11 @@
 //! All that came out of order for a series.
 
+use tsdb_format::chunkenc::ChunkIterator;
 use tsdb_format::head_chunks::HeadChunk;
 use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 
 use super::{OooChunk, OooEncoding, OooScratch};
+use crate::compact::EncodedChunk;
 use crate::head::chunk_files::{ChunkFiles, ChunkFilesError, LoadedChunk};
 use crate::head::sample::SampleValue;
 
@@ -24,6 +26,9 @@ pub(crate) struct OooWriter<'w> {
     pub(crate) encoding: OooEncoding,
     /// How many samples a chunk takes.
     pub(crate) cap: usize,
+    /// Whether the log is replayed: a chunk that becomes full may be in a file already, under another
+    /// reference than the one that the log's marker names.
+    pub(crate) is_replay: bool,
     /// Memory for encoding.
     pub(crate) scratch: &'w mut OooScratch,
 }
@@ -83,7 +88,7 @@ impl OooSeries {
         series_ref: HeadSeriesRef,
         writer: &mut OooWriter<'_>,
     ) -> Result<(), ChunkFilesError> {
-        let OooWriter { files, encoding, scratch, .. } = writer;
+        let OooWriter { files, encoding, scratch, is_replay, .. } = writer;
         scratch.refs.clear();
         let Some(open) = &mut self.open else { return Ok(()) };
         let all = (i64::MIN, i64::MAX);
@@ -91,6 +96,11 @@ impl OooSeries {
         let OooScratch { encoded, refs, .. } = &mut **scratch;
         for chunk in &encoded.chunks {
             let data = encoded.arena.get(chunk.range.clone()).unwrap_or_default();
+            if *is_replay && let Some(chunk_ref) = find(&self.chunks, files, chunk, data)? {
+                refs.push(chunk_ref);
+                open.forget(chunk.samples as usize);
+                continue;
+            }
             let written = files.write(&HeadChunk {
                 series_ref,
                 min_time: chunk.min_time,
@@ -115,9 +125,41 @@ impl OooSeries {
         Ok(())
     }
 
-    /// Forgets the open chunk: its samples are in chunks that were loaded.
+    /// Forgets the open chunk.
+    #[cfg(test)]
     pub(crate) fn forget_open(&mut self) {
         self.open = None;
+    }
+
+    /// Forgets those samples of the open chunk that are in the loaded chunk `mapped`, or, if that is
+    /// 0, in any. Those of a chunk that can't be read stay.
+    pub(crate) fn forget_mapped(&mut self, mapped: HeadChunkRef, files: &ChunkFiles) {
+        let Self { open, chunks } = self;
+        let Some(filled) = open else { return };
+        let meant = if mapped == HeadChunkRef::default() {
+            &**chunks
+        } else {
+            let from = chunks.partition_point(|chunk| chunk.chunk_ref < mapped);
+            let behind = chunks.partition_point(|chunk| chunk.chunk_ref <= mapped);
+            chunks.get(from..behind).unwrap_or_default()
+        };
+        for chunk in meant {
+            let Some((min_time, max_time)) = filled.times() else { break };
+            if chunk.max_time < min_time || max_time < chunk.min_time {
+                continue;
+            }
+            match times_of(chunk, files) {
+                Ok(times) => filled.forget_times(&times),
+                Err(error) => tracing::warn!(
+                    chunk_ref = %chunk.chunk_ref,
+                    error = &error as &dyn std::error::Error,
+                    "an out-of-order chunk can't be read; the log's samples stand in for it",
+                ),
+            }
+        }
+        if filled.times().is_none() {
+            *open = None;
+        }
     }
 
     /// Forgets the chunks up to `last`, inclusive, which are in a block. How many there were.
@@ -148,4 +190,36 @@ impl OooSeries {
         let chunks = self.chunks.iter().map(|chunk| (chunk.min_time, chunk.max_time));
         open.into_iter().chain(chunks).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
+}
+
+/// Where a chunk is that a run before this one wrote, whose marker was not logged.
+fn find(
+    chunks: &[LoadedChunk],
+    files: &ChunkFiles,
+    chunk: &EncodedChunk,
+    data: &[u8],
+) -> Result<Option<HeadChunkRef>, ChunkFilesError> {
+    let EncodedChunk { encoding, min_time, max_time, samples, .. } = *chunk;
+    for known in chunks {
+        let is_alike = (known.min_time, known.max_time) == (min_time, max_time)
+            && known.encoding == encoding
+            && u32::from(known.samples) == samples;
+        if is_alike && *files.chunk(known.chunk_ref)? == *data {
+            return Ok(Some(known.chunk_ref));
+        }
+    }
+    Ok(None)
+}
+
+/// The times of a chunk's samples, ascending.
+fn times_of(chunk: &LoadedChunk, files: &ChunkFiles) -> Result<Vec<i64>, ChunkFilesError> {
+    let chunk_ref = chunk.chunk_ref;
+    let data = files.chunk(chunk_ref)?;
+    let damaged = |source| ChunkFilesError::Damaged { chunk_ref, source };
+    let mut samples = ChunkIterator::new(chunk.encoding, &data).map_err(damaged)?;
+    let mut times = Vec::with_capacity(chunk.samples.into());
+    while samples.next().map_err(damaged)?.is_some() {
+        times.push(samples.timestamp());
+    }
+    Ok(times)
 }

@@ -76,6 +76,13 @@ pub enum Effect {
         /// Whether that failed: what was not durable before is lost, though a later sync succeeds.
         failed: bool,
     },
+    /// A file was synced that is not written to any more.
+    SyncFile {
+        /// Its path.
+        path: PathBuf,
+        /// As for [`Effect::Sync`].
+        failed: bool,
+    },
     /// A directory was created.
     CreateDir {
         /// Its path.
@@ -305,6 +312,21 @@ impl Vfs for SimVfs {
         };
         self.effect(effect, || fs::rename(from, to))
             .map_err(|source| VfsError::new(Operation::Rename, from, source))
+    }
+
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        let error = |source| VfsError::new(Operation::Finish, path, source);
+        let mut state = self.lock();
+        let relative = self.relative(path).map_err(error)?;
+        let effect = Effect::SyncFile { path: relative.clone(), failed: false };
+        let admitted = state.plan.admit(&effect);
+        if admitted.is_ok() {
+            fs::metadata(path).map_err(error)?;
+            state.effects.push(effect);
+        } else if state.plan.failed_sync() {
+            state.effects.push(Effect::SyncFile { path: relative, failed: true });
+        }
+        admitted.map_err(error)
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
