@@ -13,7 +13,17 @@ use crate::units::{parse_bytes, parse_duration_ms, parse_segment_bytes};
 /// bounded memory, past the page cache, with every sample accounted for.
 #[derive(Debug, Parser)]
 #[command(name = "tsdb-compact", version, max_term_width = 100)]
-#[command(after_help = "Exit codes:
+#[command(after_help = "Examples:
+  tsdb-compact list /var/lib/prometheus
+  tsdb-compact plan /var/lib/prometheus
+  tsdb-compact compact /var/lib/prometheus --enable-feature=use-uncached-io
+  tsdb-compact merge data/01HF... data/01HG... --output merged
+  tsdb-compact verify merged
+  tsdb-compact query merged 'up{job=\"node\"}' --count
+
+`tsdb-compact COMMAND --help` has more of them.
+
+Exit codes:
   0    done, and nothing wrong was found
   1    a finding, or a compaction that failed; the others were done
   2    wrong usage: unknown or contradicting flags, a path that does not exist or is of another
@@ -99,7 +109,8 @@ pub(crate) struct WriteArgs {
     /// Memory of all stages together: 48MiB, 1GiB, ...
     #[arg(long, value_name = "BYTES", default_value = "48MiB", value_parser = parse_bytes)]
     pub(crate) memory_budget: u64,
-    /// Worker threads; all cores if not given. The output does not depend on it.
+    /// Worker threads; all cores if not given, one for each 3 MiB of the memory budget at most. The
+    /// output does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Length at which a chunk segment file ends.

@@ -38,12 +38,12 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().map_err(|_| invalid())?;
     let unit = text[digits..].trim_start().to_ascii_lowercase();
-    let shift = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
+    let shift = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
         _ => return Err(invalid()),
     };
     number.checked_mul(1 << shift).ok_or_else(invalid)
@@ -170,7 +170,10 @@ mod tests {
         assert_eq!(parse_bytes("48MiB"), Ok(48 << 20));
         assert_eq!(parse_bytes("1GB"), Ok(1 << 30));
         assert_eq!(parse_bytes("512"), Ok(512));
-        for wrong in ["", "MiB", "1x", "99999999999TB", "1.5MB"] {
+        assert_eq!((parse_bytes("5B"), parse_bytes("5 k")), (Ok(5), Ok(5 << 10)));
+        let wrong =
+            ["", "MiB", "1x", "99999999999TB", "1.5MB", "5bbb", "5iii", "5i", "5ib", "5kbb"];
+        for wrong in wrong {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
     }

@@ -39,6 +39,7 @@ use super::planner::{ExcludeFilter, GroupPlan, NoCompact, PlanBlock, Planner, pl
 use crate::block::leftovers;
 use crate::block::lock::DataDirLock;
 use crate::block::publish::delete_blocks;
+use crate::vfs::error_chain;
 
 /// How a data directory is compacted.
 pub struct DirectoryCompactor<'a> {
@@ -141,7 +142,7 @@ impl<'a> DirectoryCompactor<'a> {
             };
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
-            let result = self.compactor.merge(&sources, dir);
+            let result = self.compactor.merge_then(&sources, dir, &mut || Ok(lock.check()?));
             let mut tried = DirectoryCompaction::new(group.clone(), sources, result);
             let ended = match &tried.result {
                 Ok(merged) => {
@@ -155,11 +156,11 @@ impl<'a> DirectoryCompactor<'a> {
                     tried.culprit = blame.culprit();
                     tried.is_marked = blame.is_lasting();
                     if let Blame::Marked(block) = &blame {
-                        marks.insert(block.meta.ulid, &block.dir, error.to_string());
+                        marks.insert(block.meta.ulid, &block.dir, error_chain(error));
                         self.store(&marks, dir, report);
                     }
                     let ids = blame.held(&group.plan.blocks);
-                    held.extend(ids.into_iter().map(|id| (id, error.to_string())));
+                    held.extend(ids.into_iter().map(|id| (id, error_chain(error))));
                     Ok(())
                 }
             };
@@ -209,7 +210,7 @@ impl<'a> DirectoryCompactor<'a> {
             }
         };
         for dispute in &disputes {
-            hold_family(&dispute.child, &dispute.to_string());
+            hold_family(&dispute.child, &dispute_text(dispute));
         }
         report.disputes = disputes;
         lock.check()?;
@@ -229,7 +230,11 @@ impl<'a> DirectoryCompactor<'a> {
     }
 
     /// Deletes what was merged, now that the child is durable.
-    fn delete_sources(&self, merged: &Merged, lock: &DataDirLock) -> Result<(), CompactError> {
+    pub(super) fn delete_sources(
+        &self,
+        merged: &Merged,
+        lock: &DataDirLock,
+    ) -> Result<(), CompactError> {
         lock.check()?;
         merged.delete_sources(self.compactor.vfs().as_ref())
     }
@@ -253,7 +258,20 @@ fn hold_undeleted(
 }
 
 fn undeleted_reason(error: &CompactError) -> String {
-    format!("not everything that one block was made of could be deleted: {error}")
+    let why = error_chain(error);
+    format!("not everything that one block was made of could be deleted: {why}")
+}
+
+/// A dispute, with the causes of what could not be read.
+fn dispute_text(dispute: &Dispute) -> String {
+    match &dispute.doubt {
+        Doubt::Content(error) => {
+            let (child, parent) = (dispute.child.display(), dispute.parent.display());
+            let why = error_chain(error.as_ref());
+            format!("{child} names {parent} as its parent, but {why}")
+        }
+        _ => dispute.to_string(),
+    }
 }
 
 /// The planned blocks' directories, by minimum time; equal ones by name, as Prometheus reads them.
