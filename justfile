@@ -30,13 +30,18 @@ bench SIZE="middle" *ARGS:
     @mkdir -p benches/out
     cargo run --release -p tsdb-peer-bench -- --size {{SIZE}} --out benches/out/peer-{{SIZE}}.json {{ARGS}}
 
+# the head and the database against Prometheus 3.15's: smoke, small, middle or large
+bench-head SIZE="middle" *ARGS:
+    @mkdir -p benches/out
+    cargo run --release -p tsdb-head-bench -- --size {{SIZE}} --out benches/out/head-{{SIZE}}.json {{ARGS}}
+
 # uncached I/O against fio, BufWriter and Prometheus's direct writer, on the disk of DIR
 bench-io DIR SIZE="middle" *ARGS:
     @mkdir -p benches/out
     cargo build --release -p tsdb-compact
     cargo run --release -p uncached-io-bench -- --dir {{DIR}} --size {{SIZE}} --out benches/out/uncached-{{SIZE}}.json {{ARGS}}
 
-# the long forms of random tests and of fuzzing; what they say goes to benches/out
+# the long forms of random tests and of fuzzing; what they say goes to benches/results
 long SETS="500" SECONDS="120":
     bash benches/long {{SETS}} {{SECONDS}}
 
