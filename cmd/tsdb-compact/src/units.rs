@@ -1,5 +1,7 @@
 //! Durations, sizes and times as Prometheus and people write them.
 
+pub(crate) use tsdb::vfs::display_bytes;
+
 /// A duration in Prometheus's syntax (`15d`, `2h30m`, `250ms`), in milliseconds.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     const UNITS: [(&str, i64); 7] = [
@@ -56,18 +58,6 @@ pub(crate) fn parse_segment_bytes(text: &str) -> Result<u64, String> {
         bytes if bytes > 1 << 32 => Err("chunk references reach no further than 4GiB".to_owned()),
         bytes => Ok(bytes),
     }
-}
-
-/// A number of bytes for people: `563.2 MiB`.
-pub(crate) fn display_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// A count with separators for people: `1,234,567`.

@@ -242,7 +242,8 @@ impl<'h> Appender<'h> {
         loop {
             if found.is_new {
                 // It is nobody else's yet, and open appenders keep it.
-                return self.bounds.order_of_first(t).map(|_| found);
+                self.admit(t, self.bounds.order_of_first(t))?;
+                return Ok(found);
             }
             self.head.see(&mut self.directory, found.slot);
             let Some(page) = self.directory.page(found.slot) else {
@@ -256,9 +257,7 @@ impl<'h> Appender<'h> {
                 found = self.create(labels)?;
                 continue;
             }
-            let order = order(&slot);
-            self.observe_late(t, &order);
-            order?;
+            self.admit(t, order(&slot))?;
             if slot.cold.is_doomed {
                 slot.cold.is_doomed = false;
                 slot.publish();
@@ -273,8 +272,9 @@ impl<'h> Appender<'h> {
         }
     }
 
-    fn observe_late(&self, t: i64, order: &Result<Order, AppendError>) {
-        let is_late = match order {
+    /// Passes a refusal on. By how much a sample at `t` came late is told either way.
+    fn admit(&self, t: i64, order: Result<Order, AppendError>) -> Result<(), AppendError> {
+        let is_late = match &order {
             Ok(order) => *order == Order::OutOf,
             Err(refused) => refused.is_about_order(),
         };
@@ -282,6 +282,7 @@ impl<'h> Appender<'h> {
             let by_ms = self.bounds.head_max_time.saturating_sub(t);
             self.head.late_by_seconds.observe(by_ms as f64 / 1000.0);
         }
+        order.map(drop)
     }
 
     fn find_or_create(

@@ -84,8 +84,7 @@ impl Appender<'_> {
         let gate = self.head.commit_gate();
         let mut batches = take(&mut self.scratch.done);
         batches.push(take(&mut self.scratch.batch));
-        let mut commit = Commit::new(self.head, &self.directory, self.bounds);
-        commit.takes_late = takes_late;
+        let mut commit = Commit::new(self.head, &self.directory, self.bounds, takes_late);
         for batch in &mut batches {
             commit.add(batch);
         }
@@ -158,7 +157,7 @@ impl Shared {
 }
 
 impl<'c> Commit<'c> {
-    pub(super) fn new(head: &'c Shared, directory: &'c Directory, bounds: Bounds) -> Self {
+    fn new(head: &'c Shared, directory: &'c Directory, bounds: Bounds, takes_late: bool) -> Self {
         Self {
             head,
             directory,
@@ -172,7 +171,7 @@ impl<'c> Commit<'c> {
             stale_series: 0,
             chunks_created: 0,
             late: None,
-            takes_late: true,
+            takes_late,
             is_late_refused: false,
         }
     }

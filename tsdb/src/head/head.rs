@@ -12,7 +12,7 @@ use tsdb_format::labels::Labels;
 
 use super::appender::Appender;
 use super::chunk_files::{ChunkFiles, ChunkFilesError, ChunkFilesOptions};
-use super::counters::{HeadStats, TimedWork};
+use super::counters::HeadStats;
 use super::error::HeadError;
 use super::options::HeadOptions;
 use super::page::PAGE_SLOTS;
@@ -390,11 +390,8 @@ impl Shared {
             head_active_appenders: self.registry.appenders() as u64,
             head_appenders_created_total: counters.appenders_created.get(),
             head_truncations_total: counters.truncations.get(),
-            head_gc_duration: TimedWork::of(&counters.collections, &counters.collection_nanos),
-            wal_truncate_duration: TimedWork::of(
-                &counters.wal_truncations,
-                &counters.wal_truncation_nanos,
-            ),
+            head_gc_duration: counters.collections.get(),
+            wal_truncate_duration: counters.wal_truncations.get(),
             checkpoint_creations_total: counters.checkpoints.get(),
             checkpoint_creations_failed_total: counters.checkpoints_failed.get(),
             checkpoint_deletions_total: counters.checkpoint_deletions.get(),

@@ -77,7 +77,7 @@ mod xxhash;
 pub use appender::Appender;
 pub use chunk_files::{ChunkFilesError, ChunkFilesRepair};
 pub use commit::Committed;
-pub use counters::{HeadStats, TimedWork};
+pub use counters::HeadStats;
 pub use error::{AppendError, HeadError};
 pub use head::Head;
 pub use histogram_check::HistogramError;
@@ -91,3 +91,5 @@ pub use tsdb_format::record::{HeadSeriesRef, MetricType};
 pub(crate) use units::Chunks;
 pub use view::HeadView;
 pub(crate) use view_series::HeadSeries;
+
+pub use crate::timing::TimedWork;

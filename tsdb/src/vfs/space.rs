@@ -1,6 +1,5 @@
 //! Whether what is about to be written fits.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +11,9 @@ pub enum SpaceError {
     #[error(
         "{} has {} free, but {} are needed: free {}, or write to another filesystem",
         path.display(),
-        Bytes(*free_bytes),
-        Bytes(*needed_bytes),
-        Bytes(needed_bytes.saturating_sub(*free_bytes))
+        display_bytes(*free_bytes),
+        display_bytes(*needed_bytes),
+        display_bytes(needed_bytes.saturating_sub(*free_bytes))
     )]
     TooLittle {
         /// The directory that was to be written to.
@@ -35,22 +34,19 @@ pub enum SpaceError {
 }
 
 /// A number of bytes as people read it: `563.2 MiB`.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        let mut value = self.0 as f64 / 1024.0;
-        if value < 1.0 {
-            return write!(f, "{} B", self.0);
-        }
-        let mut units = UNITS.iter();
-        while value >= 1024.0 && units.len() > 1 {
-            value /= 1024.0;
-            units.next();
-        }
-        write!(f, "{value:.1} {}", units.next().copied().unwrap_or_default())
+#[must_use]
+pub fn display_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = bytes as f64 / 1024.0;
+    if value < 1.0 {
+        return format!("{bytes} B");
     }
+    let mut units = UNITS.iter();
+    while value >= 1024.0 && units.len() > 1 {
+        value /= 1024.0;
+        units.next();
+    }
+    format!("{value:.1} {}", units.next().copied().unwrap_or_default())
 }
 
 /// Bytes that an unprivileged process may still write to the filesystem of `path`. What only root
@@ -91,13 +87,13 @@ mod tests {
         };
         assert_eq!(*needed_bytes, u64::MAX);
         let text = error.to_string();
-        assert!(text.contains(&Bytes(*free_bytes).to_string()), "{text}");
+        assert!(text.contains(&display_bytes(*free_bytes)), "{text}");
         assert!(text.contains("but 16.0 EiB are needed"), "{text}");
     }
 
     #[test]
     fn bytes_are_readable() {
-        let shown = [0, 1023, 1024, 13_414, 563 << 20].map(|bytes| Bytes(bytes).to_string());
+        let shown = [0, 1023, 1024, 13_414, 563 << 20].map(display_bytes);
         assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "13.1 KiB", "563.0 MiB"]);
     }
 

@@ -247,8 +247,7 @@ impl Wal {
             (state.segment.number, state.segment.file.clone())
         };
         self.stop_background();
-        let finished = self.shared.counters.fsync(|| file.finish());
-        self.shared.synced(number, finished)?;
+        self.shared.sync(number, || file.finish())?;
         self.shared.lock().map(drop)
     }
 
@@ -291,10 +290,7 @@ impl Wal {
                 // It only ends before the log does if it panicked, which is told elsewhere.
                 let _ = segments.send((segment.number, segment.file.clone()));
             }
-            None => {
-                let finished = self.shared.counters.fsync(|| segment.file.finish());
-                self.shared.synced(segment.number, finished)?;
-            }
+            None => self.shared.sync(segment.number, || segment.file.finish())?,
         }
         segment.file = create(&**vfs, dir, number)?;
         segment.number = number;
@@ -377,22 +373,25 @@ impl Shared {
             (files, state.commits)
         };
         for (number, file) in files {
-            let synced = self.counters.fsync(|| file.sync());
-            self.synced(number, synced)?;
+            self.sync(number, || file.sync())?;
         }
         *synced = commits;
         Ok(())
     }
 
     fn finish(&self, (number, full): &Numbered) -> Result<(), WalError> {
-        let finished = self.counters.fsync(|| full.finish());
-        self.synced(*number, finished)?;
+        self.sync(*number, || full.finish())?;
         self.lock()?.full.retain(|(_, file)| !Arc::ptr_eq(file, full));
         Ok(())
     }
 
-    /// Passes on how a sync went. If it failed, whoever opens the log next must not trust the file.
-    fn synced(&self, number: u32, outcome: Result<(), VfsError>) -> Result<(), WalError> {
+    /// Syncs a segment. If that fails, whoever opens the log next must not trust the file.
+    fn sync(
+        &self,
+        number: u32,
+        sync: impl FnOnce() -> Result<(), VfsError>,
+    ) -> Result<(), WalError> {
+        let outcome = self.counters.fsyncs.time(sync);
         if outcome.is_err() {
             note_unsynced(&*self.vfs, &segment_path(&self.dir, number));
         }

@@ -46,3 +46,5 @@ pub use repair::{Repair, repair};
 pub use segments::{SegmentId, checkpoint_dir, last_checkpoint, segment_path, segments};
 pub use stats::WalStats;
 pub use tsdb_format::wal::Compression;
+
+pub use crate::timing::TimedWork;

@@ -241,8 +241,7 @@ impl Shared {
             }
         }
         self.check_policy()?;
-        let unaligned = Alignment { mem_align: 1, offset_align: 1, read_offset_align: 1 };
-        self.read_blocks(offset_bytes, len_bytes, buf, unaligned)
+        self.read_blocks(offset_bytes, len_bytes, buf, UNALIGNED)
     }
 
     /// A direct read, and what it shows about the page cache where that is not known yet. Inside,
@@ -262,8 +261,7 @@ impl Shared {
             Ok(before) => before,
             Err(reason) => {
                 self.leave_direct(reason)?;
-                let unaligned = Alignment { mem_align: 1, offset_align: 1, read_offset_align: 1 };
-                return self.read_blocks(offset_bytes, len_bytes, buf, unaligned).map(Ok);
+                return self.read_blocks(offset_bytes, len_bytes, buf, UNALIGNED).map(Ok);
             }
         };
         let read = self.read_blocks(offset_bytes, len_bytes, buf, alignment);
@@ -385,6 +383,9 @@ impl Shared {
         }
     }
 }
+
+/// That of reads through the page cache.
+const UNALIGNED: Alignment = Alignment { mem_align: 1, offset_align: 1, read_offset_align: 1 };
 
 /// A file, and how it is read.
 struct Opened {

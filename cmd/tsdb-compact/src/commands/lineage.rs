@@ -15,7 +15,10 @@ pub(crate) fn print_superseded(superseded: &[Superseded]) {
 
 /// The same, as `--json` has it.
 pub(crate) fn superseded_json(superseded: &[Superseded]) -> Vec<serde_json::Value> {
-    let json = |pair: &Superseded| serde_json::json!({ "path": path_json(&pair.parent), "by": path_json(&pair.child) });
+    let json = |pair: &Superseded| {
+        let (parent, child) = (path_json(&pair.parent), path_json(&pair.child));
+        serde_json::json!({ "path": parent, "by": child })
+    };
     superseded.iter().map(json).collect()
 }
 

@@ -210,7 +210,7 @@ impl<'a> DirectoryCompactor<'a> {
             }
         };
         for dispute in &disputes {
-            hold_family(&dispute.child, &dispute_text(dispute));
+            hold_family(&dispute.child, &error_chain(dispute));
         }
         report.disputes = disputes;
         lock.check()?;
@@ -260,18 +260,6 @@ fn hold_undeleted(
 fn undeleted_reason(error: &CompactError) -> String {
     let why = error_chain(error);
     format!("not everything that one block was made of could be deleted: {why}")
-}
-
-/// A dispute, with the causes of what could not be read.
-fn dispute_text(dispute: &Dispute) -> String {
-    match &dispute.doubt {
-        Doubt::Content(error) => {
-            let (child, parent) = (dispute.child.display(), dispute.parent.display());
-            let why = error_chain(error.as_ref());
-            format!("{child} names {parent} as its parent, but {why}")
-        }
-        _ => dispute.to_string(),
-    }
 }
 
 /// The planned blocks' directories, by minimum time; equal ones by name, as Prometheus reads them.

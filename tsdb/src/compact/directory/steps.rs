@@ -18,7 +18,7 @@ use super::blame::{Blame, blame};
 use super::failed::FailedMarks;
 use super::scan::{self, Listing};
 use super::superseded::{self, Dispute};
-use super::{DirectoryCompactor, Held, dispute_text, source_dirs};
+use super::{DirectoryCompactor, Held, source_dirs};
 use crate::block::publish::SourceFingerprint;
 use crate::compact::compactor::Compactor;
 use crate::compact::error::CompactError;
@@ -89,7 +89,7 @@ impl DirectoryCompactor<'_> {
             let mut dirs: Vec<&Path> = family.map(|pair| pair.parent.as_path()).collect();
             dirs.extend([dispute.child.as_path(), dispute.parent.as_path()]);
             let blocks = listing.blocks.iter().filter(|block| dirs.contains(&block.dir.as_path()));
-            standing.hold(blocks.map(|block| block.meta.ulid), &dispute_text(dispute));
+            standing.hold(blocks.map(|block| block.meta.ulid), &error_chain(dispute));
         }
         Ok(Proven { superseded, disputes })
     }

@@ -15,6 +15,13 @@ use crate::{chill, cold_file, direct_io, disk_dir, pattern, strictly_direct};
 const LEN: usize = 3 << 20;
 const PIECE: usize = 64 << 10;
 
+/// With the feature each is [`Policy::Required`].
+const POLICIES: &[Policy] = if cfg!(feature = "forcedirectio") {
+    &[Policy::Required]
+} else {
+    &[Policy::Prefer, Policy::Required]
+};
+
 /// Every page of such a file is cached, whichever way it is read.
 #[test]
 fn a_file_in_memory_is_read_with_that_for_a_reason() {
@@ -77,7 +84,7 @@ fn direct_reads_that_are_cached_are_found_out() {
     let dir = disk_dir();
     let Some(io) = direct_io(dir.path()) else { return };
     let path = cold_file(&io, dir.path(), LEN).canonicalize().unwrap();
-    for policy in [Policy::Prefer, Policy::Required] {
+    for &policy in POLICIES {
         let reader = unreported(policy, &path);
         assert!(reader.mode().is_direct(), "nothing is known yet");
         let_it_cache(&path);
@@ -100,7 +107,7 @@ fn direct_reads_that_are_not_cached_go_on() {
     let dir = disk_dir();
     let Some(io) = direct_io(dir.path()) else { return };
     let path = cold_file(&io, dir.path(), LEN).canonicalize().unwrap();
-    for policy in [Policy::Prefer, Policy::Required] {
+    for &policy in POLICIES {
         let reader = unreported(policy, &path);
         for _ in 0..6 {
             read_cold(&reader, &path).unwrap();
@@ -116,7 +123,7 @@ fn what_cannot_be_measured_is_not_believed() {
     let path = cold_file(&io, dir.path(), LEN).canonicalize().unwrap();
     let blind = [rule(SYS_CACHESTAT, libc::EPERM), rule(libc::SYS_mincore, libc::EPERM)];
     let reason = FallbackReason::Unmeasurable(Errno(libc::EPERM));
-    for policy in [Policy::Prefer, Policy::Required] {
+    for &policy in POLICIES {
         let reader = unreported(policy, &path);
         let read = refusing(&blind, || read_cold(&reader, &path));
         match policy {
