@@ -386,6 +386,10 @@ fn device_of(dir: &Path) -> Result<u64, Error> {
 fn dir_of(path: &Path) -> PathBuf {
     // As many links as Linux follows.
     const LINKS_MAX: usize = 40;
+    // What is no file is refused for that, wherever it is.
+    if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return parent_of(path).to_owned();
+    }
     let mut path = Cow::Borrowed(path);
     for _ in 0..LINKS_MAX {
         let Ok(named) = std::fs::read_link(&path) else { break };
