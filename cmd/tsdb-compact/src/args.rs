@@ -92,16 +92,23 @@ pub(crate) enum UncachedIo {
     Required,
 }
 
-/// How output is written.
+/// How output goes to the disk.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Writing")]
-pub(crate) struct WriteArgs {
+pub(crate) struct UncachedArgs {
     /// Comma separated feature names; `use-uncached-io` means --uncached-io=required.
     #[arg(long, value_delimiter = ',', value_name = "FEATURE", value_parser = ["use-uncached-io"])]
     pub(crate) enable_feature: Vec<String>,
     /// Whether sources, chunks and index go past the page cache.
     #[arg(long, value_enum, value_name = "WHEN")]
     pub(crate) uncached_io: Option<UncachedIo>,
+}
+
+/// How output is written.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Writing")]
+pub(crate) struct WriteArgs {
+    #[command(flatten)]
+    pub(crate) uncached: UncachedArgs,
     /// What writes, instead of what is found out to be best; `probe` shows what works, and how fast.
     /// The output does not depend on it.
     #[arg(long, value_name = "ENGINE", value_parser = engine_parser())]
@@ -156,20 +163,22 @@ pub(crate) struct PlanningArgs {
         value_parser = parse_duration_ms
     )]
     pub(crate) min_block_duration_ms: i64,
-    /// The longest block range; a tenth of the retention time, or 31d, if not given.
+    /// The longest block range; if not given or 0, a tenth of the retention time, 31d at most.
     #[arg(
         long = "storage.tsdb.max-block-duration",
         value_name = "DURATION",
         value_parser = parse_duration_ms
     )]
     pub(crate) max_block_duration_ms: Option<i64>,
-    /// Retention time of the Prometheus that the blocks belong to; nothing is deleted by it.
+    /// Retention time of the Prometheus that the blocks belong to, 0 if it has none; nothing is
+    /// deleted by it.
     #[arg(
         long = "storage.tsdb.retention.time",
         value_name = "DURATION",
+        default_value = "15d",
         value_parser = parse_duration_ms
     )]
-    pub(crate) retention_ms: Option<i64>,
+    pub(crate) retention_ms: i64,
     /// Merge blocks that overlap in time.
     #[arg(
         long = "storage.tsdb.allow-overlapping-compaction",

@@ -15,13 +15,13 @@ use tsdb::compact::{CancelToken, CompactOptions, Compactor, MEMORY_BUDGET_BYTES_
 use tsdb::vfs::{FallbackReason, Io, OsVfs, Policy};
 use uncached_io::IoOptions;
 
-use crate::args::{FloatChunkEncoding, PlanningArgs, UncachedIo, WriteArgs};
+use crate::args::{FloatChunkEncoding, PlanningArgs, UncachedArgs, UncachedIo, WriteArgs};
 use crate::errors::{advice_on_io, chain};
 use crate::output::{UsageError, complain};
 use crate::units::display_bytes;
 
 /// The policy that the flags ask for.
-pub(crate) fn policy(args: &WriteArgs) -> Result<Policy, UsageError> {
+pub(crate) fn policy(args: &UncachedArgs) -> Result<Policy, UsageError> {
     let feature = args.enable_feature.iter().any(|feature| feature == "use-uncached-io");
     match (feature, args.uncached_io) {
         (true, Some(UncachedIo::Off | UncachedIo::Prefer)) => Err(UsageError(
@@ -65,7 +65,7 @@ pub(crate) fn compactor(
 ) -> anyhow::Result<(Compactor, Io)> {
     let mut options = options(args)?;
     options.ownership = ownership;
-    let policy = policy(args)?;
+    let policy = policy(&args.uncached)?;
     let io = probe(dest, policy, io_options(args, policy)?)?;
     let vfs = Arc::new(OsVfs::new(io.clone()));
     let cancel = CancelToken::new();
@@ -131,7 +131,7 @@ pub(crate) fn reader() -> Compactor {
 /// A compactor for a dry run of writing to `dest`. What the run itself would be refused for want of
 /// uncached I/O is refused here; whoever may only look at `dest` is told the rest all the same.
 pub(crate) fn rehearsal(args: &WriteArgs, dest: &Path) -> anyhow::Result<Compactor> {
-    let (policy, options) = (policy(args)?, options(args)?);
+    let (policy, options) = (policy(&args.uncached)?, options(args)?);
     let io_options = io_options(args, policy)?;
     match Io::probe_with(dest, policy, io_options) {
         Ok(io) => warn(dest, policy, &io_options, &io),
@@ -194,13 +194,8 @@ pub(crate) fn cancel_on_signal(cancel: &CancelToken) -> anyhow::Result<()> {
 
 /// The planner that the flags describe.
 pub(crate) fn planner(args: &PlanningArgs) -> Result<LeveledPlanner, UsageError> {
-    let max = args.max_block_duration_ms.unwrap_or_else(|| max_block_range_ms(args.retention_ms));
-    if max < args.min_block_duration_ms {
-        return Err(UsageError(
-            "--storage.tsdb.max-block-duration is below --storage.tsdb.min-block-duration"
-                .to_owned(),
-        ));
-    }
+    let given = args.max_block_duration_ms.filter(|max| *max != 0);
+    let max = given.unwrap_or_else(|| max_block_range_ms(Some(args.retention_ms)));
     let planner = LeveledPlanner::new(capped_block_ranges(args.min_block_duration_ms, max))
         .map_err(|error| UsageError(error.to_string()))?;
     Ok(planner.enable_overlapping(args.allow_overlapping))

@@ -107,6 +107,10 @@ pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {
     if NotAFile::cause_of(error).is_some() {
         return Some("take it away; if a file of a block should be there, restore the block");
     }
+    // EMFILE, for which the standard library has no name.
+    if error.raw_os_error() == Some(24) {
+        return Some("this process may have too few files open at a time; raise `ulimit -n`");
+    }
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             Some("run as the user who owns the directory, or grant access to it")

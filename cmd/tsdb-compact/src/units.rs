@@ -15,6 +15,9 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     ];
     let invalid = || format!("not a duration such as 2h, 15d or 1h30m: {text:?}");
     let (mut rest, mut total, mut from) = (text, 0i64, 0);
+    if rest == "0" {
+        return Ok(0);
+    }
     if rest.is_empty() {
         return Err(invalid());
     }

@@ -241,6 +241,10 @@ fn holder_of(file: &File, proc: &Path) -> io::Result<Option<LockHolder>> {
             break;
         }
     }
+    // A lock that was inherited outlives the process that took it.
+    if holder.is_some_and(|pid| !proc.join(pid.to_string()).exists()) {
+        holder = processes(proc).find(|pid| has_open(proc, *pid, wanted)).or(holder);
+    }
     Ok(holder.map(|pid| LockHolder { pid, command: command_of(proc, pid) }))
 }
 
@@ -263,6 +267,12 @@ fn parse_flock(line: &str) -> Option<FlockLine> {
     let minor = u32::from_str_radix(place.next()?, 16).ok()?;
     let inode = place.next()?.parse().ok()?;
     Some(FlockLine { pid, major, minor, inode })
+}
+
+fn processes(proc: &Path) -> impl Iterator<Item = u32> {
+    let own = std::process::id();
+    let names = fs::read_dir(proc).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok()).filter(move |pid| *pid != own)
 }
 
 fn has_open(proc: &Path, pid: u32, wanted: (u64, u64)) -> bool {

@@ -16,8 +16,24 @@ use crate::block::publish::SourceFingerprint;
 use crate::block::{META_BYTES_MAX, OpenError, segment_paths};
 use crate::vfs::{Operation, VfsError, read_file};
 
-/// Files of the sources that are open at a time.
-const OPEN_FILES_MAX: usize = 64;
+/// Files of the sources that are open at a time, at most.
+const OPEN_FILES_MAX: u64 = 64;
+/// Files that a process has open beside them: what it writes, queues of the kernel, the terminal.
+const OTHER_FILES: u64 = 32;
+/// With fewer it would open a file for each read.
+const OPEN_FILES_MIN: u64 = 4;
+
+/// Files of the sources that may be open at a time: half of what the process may have open beside the
+/// others, because an embedder has files too.
+fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    files_within(limit.unwrap_or(u64::MAX))
+}
+
+fn files_within(limit: u64) -> usize {
+    let share = limit.saturating_sub(OTHER_FILES) / 2;
+    usize::try_from(share.clamp(OPEN_FILES_MIN, OPEN_FILES_MAX)).unwrap_or(usize::MAX)
+}
 
 /// Blocks that are about to be merged.
 pub(super) struct OpenSources {
@@ -28,7 +44,7 @@ pub(super) struct OpenSources {
 impl Compactor {
     /// Opens the blocks in `dirs`, which have to belong together.
     pub(super) fn open_sources(&self, dirs: &[PathBuf]) -> Result<OpenSources, CompactError> {
-        let pool = Arc::new(FilePool::new(Arc::clone(self.vfs()), dirs.to_vec(), OPEN_FILES_MAX));
+        let pool = Arc::new(FilePool::new(Arc::clone(self.vfs()), dirs.to_vec(), open_files_max()));
         let mut opened = OpenSources { sources: Vec::new(), fingerprints: Vec::new() };
         for (number, dir) in dirs.iter().enumerate() {
             self.cancel_token().check()?;
@@ -127,6 +143,12 @@ pub(super) fn segment_lengths(dir: &Path) -> Result<Vec<u64>, CompactError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_are_open_leave_room_for_others() {
+        let within = [0, 24, 72, 100, 256, 1 << 20, u64::MAX].map(files_within);
+        assert_eq!(within, [4, 4, 20, 34, 64, 64, 64]);
+    }
 
     #[test]
     fn segments_are_what_prometheus_counts_as_such() {

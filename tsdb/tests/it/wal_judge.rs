@@ -183,7 +183,7 @@ fn checkpoints_keep_what_those_of_prometheus_keep() {
             let wal = WalOptions::default().compression(Compression::None);
             let options = CheckpointOptions::new(mint_ms, version, wal);
             let unknown = LogContent::default();
-            let keep = |series: HeadSeriesRef| series.get() % 2 == 0;
+            let keep = |series: HeadSeriesRef| series.get().is_multiple_of(2);
             let stats = checkpoint(&vfs, &ours, to, &options, &unknown, keep).unwrap();
             let shares = [stats.series, stats.samples, stats.tombstones, stats.exemplars];
             for (met, share) in met.iter_mut().zip(shares) {

@@ -188,6 +188,8 @@ fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_j
         "inDoubt": disputes_json(&report.disputes),
         "undeleted": undeleted_json(report.undeleted.as_ref()),
         "removed": paths_json(report.swept.removed.iter().map(|gone| &gone.path)),
+        "alive": paths_json(&report.swept.alive),
+        "undecided": paths_json(&report.swept.undecided),
         "stuck": paths_json(report.swept.stuck.iter().map(|stuck| &stuck.path)),
         "marksError": report.unwritten_marks.as_ref().map(|error| chain(error)),
     })

@@ -12,10 +12,10 @@ use tsdb::generate::{Encoding, GenerateError, GenerateOptions, generate};
 use tsdb::vfs::{OsVfs, Vfs};
 use uncached_io::IoOptions;
 
-use crate::args::{GlobalArgs, UncachedIo};
-use crate::engine::{cancel_on_signal, policy_of, probe};
+use crate::args::{GlobalArgs, UncachedArgs};
+use crate::engine::{cancel_on_signal, policy, probe};
 use crate::errors::chain;
-use crate::output::{Outcome, Table, UsageError, path_json, print_json, say};
+use crate::output::{EndedEarly, Outcome, Table, UsageError, path_json, print_json, say};
 use crate::paths::output_dir;
 use crate::units::{
     display_bytes, display_count, display_time, parse_duration_ms, parse_segment_bytes,
@@ -91,9 +91,8 @@ pub(crate) struct GenerateArgs {
         value_parser = parse_segment_bytes
     )]
     segment_size: u64,
-    /// Whether the blocks are written past the page cache.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = UncachedIo::Off)]
-    uncached_io: UncachedIo,
+    #[command(flatten)]
+    uncached: UncachedArgs,
 }
 
 /// Chunk encodings by name.
@@ -124,8 +123,9 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     let options = options(args);
     // Before the directory is made: wrong flags leave nothing behind.
     options.validate().map_err(|error| UsageError(error.to_string()))?;
+    let policy = policy(&args.uncached)?;
     let _output = output_dir(&args.output)?;
-    let io = probe(&args.output, policy_of(args.uncached_io), IoOptions::default())?;
+    let io = probe(&args.output, policy, IoOptions::default())?;
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(io));
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;
@@ -145,15 +145,24 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
                 chain(&error)
             );
         }
+        Err(GenerateError::Write(error)) => {
+            if !global.json && !blocks.is_empty() {
+                print_blocks(&blocks, started)?;
+            }
+            return Err(EndedEarly { error, document: blocks_json(&blocks) }.into());
+        }
         Err(error) => return Err(error.into()),
     }
     if global.json {
-        let blocks: Vec<serde_json::Value> = blocks.iter().map(block_json).collect();
-        print_json(&serde_json::json!({ "blocks": blocks }))?;
+        print_json(&blocks_json(&blocks))?;
     } else {
         print_blocks(&blocks, started)?;
     }
     Ok(Outcome::Done)
+}
+
+fn blocks_json(blocks: &[BuiltBlock]) -> serde_json::Value {
+    serde_json::json!({ "blocks": blocks.iter().map(block_json).collect::<Vec<_>>() })
 }
 
 fn options(args: &GenerateArgs) -> GenerateOptions {

@@ -10,6 +10,7 @@ mod failures;
 mod fixtures;
 mod memory;
 mod paths;
+mod planning;
 mod sandboxes;
 mod streams;
 mod transcripts;

@@ -121,3 +121,19 @@ fn holders_are_found_where_devices_differ_and_waiters_are_not_holders() {
     assert_eq!(find(&posix, file.path()), None);
     assert_eq!(find("nonsense\n\n1: FLOCK\n", file.path()), None);
 }
+
+#[test]
+fn of_a_lock_that_outlived_its_process_the_one_that_inherited_it_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let inode = file.as_file().metadata().unwrap().ino();
+    let device = file.as_file().metadata().unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let locks = format!("1: FLOCK  ADVISORY  WRITE 4710 {major:x}:{minor:x}:{inode} 0 EOF\n");
+    let find = |open: &Path| {
+        let proc = fake_proc(&locks, open);
+        holder_of(file.as_file(), proc.path()).unwrap().unwrap().to_string()
+    };
+    assert_eq!(find(file.path()), "prometheus (process 4711)");
+    let other = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(find(other.path()), "process 4710", "nobody else is known");
+}

@@ -199,4 +199,6 @@ fn a_group_of_too_many_chunks_is_foreseen() {
     };
     let chunks = need_bytes / 16;
     assert!(Shares::divide(least_bytes << 20, 2, 2).long.group_chunks_max >= chunks << 20);
+    // The README says so, of the default.
+    assert_eq!(Shares::divide(48 << 20, 2, 2).long.group_chunks_max, 688_128);
 }
