@@ -26,7 +26,6 @@ fn plain_appends_have_the_outcomes_of_prometheus() {
     try_programs(Allowed::default());
 }
 
-/// Some programs still give a late block whose index differs in a byte (seed 42, its program 4).
 #[test]
 fn flushed_blocks_are_equal_to_the_byte() {
     try_programs(Allowed { deletes: true, flushes: true, ..Allowed::default() });
