@@ -68,6 +68,7 @@ impl Head {
         let segment = wbl.next_segment()?;
         let Some(last_ref) = shared.write_open_late_chunks()? else {
             wbl.truncate(segment)?;
+            shared.late_refs().clear();
             return Ok(None);
         };
         let (min_time, max_time) = shared.late_times(last_ref);
@@ -85,6 +86,8 @@ impl Head {
         if let Some(wbl) = &*shared.wbl() {
             wbl.truncate(flush.segment)?;
         }
+        // What a replay brought of other references is in blocks now.
+        shared.late_refs().clear();
         Ok(truncated)
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use prometheus_client::metrics::histogram::Histogram;
 use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
@@ -60,6 +60,9 @@ pub(super) struct Shared {
     pub(super) tombstones: RwLock<HashMap<u32, Vec<Interval>>>,
     /// Series that were dropped, and up to when the log may have samples of them.
     pub(super) wal_expiries: Mutex<HashMap<HeadSeriesRef, i64>>,
+    /// References by which some of what is out of order is known, of series that go on under another
+    /// one, until it is flushed.
+    late_refs: Mutex<HashSet<HeadSeriesRef>>,
     /// Held by who truncates; what it could not take yet.
     pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
@@ -153,6 +156,7 @@ impl Shared {
             queue: Queue::default(),
             tombstones: RwLock::default(),
             wal_expiries: Mutex::default(),
+            late_refs: Mutex::default(),
             collection: Mutex::default(),
             counters: Counters::default(),
             late_by_seconds: late_by_seconds(),
@@ -242,6 +246,10 @@ impl Shared {
 
     pub(super) fn expiries(&self) -> MutexGuard<'_, HashMap<HeadSeriesRef, i64>> {
         self.wal_expiries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn late_refs(&self) -> MutexGuard<'_, HashSet<HeadSeriesRef>> {
+        self.late_refs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn take_scratch(&self) -> Box<Scratch> {

@@ -143,6 +143,7 @@ impl Shared {
             directory.slot(series.get()).is_some()
                 || self.directory().slot(series.get()).is_some()
                 || self.expiries().get(&series).is_some_and(|until| *until >= mint)
+                || self.late_refs().contains(&series)
         })
         .inspect_err(|_| counters.checkpoints_failed.add(1))?;
         wal.truncate(to + 1)?;

@@ -70,15 +70,15 @@ impl LoadedFiles {
         self.chunks.get(start..end).unwrap_or_default()
     }
 
-    /// Whether a series has a chunk out of order at this very place.
-    pub(crate) fn has_out_of_order(
+    /// The chunk out of order that a series has at this very place.
+    pub(crate) fn out_of_order(
         &self,
         series_ref: HeadSeriesRef,
         chunk_ref: HeadChunkRef,
-    ) -> bool {
+    ) -> Option<&LoadedChunk> {
         let own = self.of(series_ref);
-        let at = own.binary_search_by_key(&chunk_ref, |chunk| chunk.chunk_ref);
-        at.is_ok_and(|at| own.get(at).is_some_and(|chunk| chunk.is_out_of_order))
+        let at = own.binary_search_by_key(&chunk_ref, |chunk| chunk.chunk_ref).ok()?;
+        own.get(at).filter(|chunk| chunk.is_out_of_order)
     }
 
     /// All series that have chunks.

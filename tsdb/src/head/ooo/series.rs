@@ -52,6 +52,18 @@ impl OooSeries {
         self.chunks.sort_unstable_by_key(|chunk| chunk.chunk_ref);
     }
 
+    /// Whether this chunk was adopted or written.
+    pub(crate) fn has(&self, chunk_ref: HeadChunkRef) -> bool {
+        self.chunks.binary_search_by_key(&chunk_ref, |chunk| chunk.chunk_ref).is_ok()
+    }
+
+    /// Forgets the chunks in files, but for those that were written in order. How many these were.
+    pub(crate) fn forget_adopted(&mut self) -> usize {
+        let before = self.chunks.len();
+        self.chunks.retain(|chunk| !chunk.is_out_of_order);
+        before - self.chunks.len()
+    }
+
     /// Inserts a sample. A full chunk is written first; if that fails it is told to the log, the
     /// chunk grows on, and the next insertion tries again.
     pub(crate) fn insert<'w>(
@@ -131,17 +143,18 @@ impl OooSeries {
         self.open = None;
     }
 
-    /// Forgets those samples of the open chunk that are in the loaded chunk `mapped`, or, if that is
-    /// 0, in any. Those of a chunk that can't be read stay.
-    pub(crate) fn forget_mapped(&mut self, mapped: HeadChunkRef, files: &ChunkFiles) {
+    /// Forgets those samples of the open chunk that are in the loaded chunk `mapped`, or, without
+    /// one, in any. Those of a chunk that can't be read stay.
+    pub(crate) fn forget_mapped(&mut self, mapped: Option<HeadChunkRef>, files: &ChunkFiles) {
         let Self { open, chunks } = self;
         let Some(filled) = open else { return };
-        let meant = if mapped == HeadChunkRef::default() {
-            &**chunks
-        } else {
-            let from = chunks.partition_point(|chunk| chunk.chunk_ref < mapped);
-            let behind = chunks.partition_point(|chunk| chunk.chunk_ref <= mapped);
-            chunks.get(from..behind).unwrap_or_default()
+        let meant = match mapped {
+            None => &**chunks,
+            Some(mapped) => {
+                let from = chunks.partition_point(|chunk| chunk.chunk_ref < mapped);
+                let behind = chunks.partition_point(|chunk| chunk.chunk_ref <= mapped);
+                chunks.get(from..behind).unwrap_or_default()
+            }
         };
         for chunk in meant {
             let Some((min_time, max_time)) = filled.times() else { break };

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
+use tsdb_format::record::HeadSeriesRef;
 
 use super::refs::Refs;
+use crate::head::chunk_files::LoadedChunk;
 use crate::wal::Position;
 
 /// A batch ends once it has so many bytes.
@@ -25,13 +26,14 @@ pub(super) struct Batch {
 pub(super) enum Item {
     /// Take the samples of a record; where it stands.
     Record(Range<usize>, Position),
-    /// A series begins again, with the chunks of this reference.
-    Begin { slot: u32, series_ref: HeadSeriesRef },
+    /// A series begins again, with the chunks of this reference. `is_duplicate`: it has another one,
+    /// and goes on under that.
+    Begin { slot: u32, series_ref: HeadSeriesRef, is_duplicate: bool },
     /// A series was dropped.
     Drop { slot: u32 },
-    /// What a series' open out-of-order chunk holds may be in this chunk of a file, or, if it is 0, in
-    /// any.
-    Mapped { slot: u32, chunk_ref: HeadChunkRef },
+    /// What a series' open out-of-order chunk holds may be in this chunk of a file, or, without one,
+    /// in any that the series has.
+    Mapped { slot: u32, chunk: Option<LoadedChunk> },
 }
 
 impl Batch {

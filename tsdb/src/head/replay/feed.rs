@@ -106,9 +106,9 @@ impl<H: ReplayHead> Feed<'_, H> {
             let is_late = |chunk: &LoadedChunk| chunk.is_out_of_order;
             if is_duplicate && self.loaded.of(series_ref).iter().any(is_late) {
                 // When a block has these does not follow from what the log has.
-                self.head.keep_in_checkpoints(series_ref, i64::MAX);
+                self.head.keep_until_late_flush(series_ref);
             }
-            batch.items.push(Item::Begin { slot, series_ref });
+            batch.items.push(Item::Begin { slot, series_ref, is_duplicate });
         }
         Ok(())
     }
@@ -196,8 +196,9 @@ impl<H: ReplayHead> Feed<'_, H> {
                 continue;
             };
             let is_first = chunk_ref == HeadChunkRef::default();
-            if is_first || self.loaded.has_out_of_order(series_ref, chunk_ref) {
-                batch.items.push(Item::Mapped { slot, chunk_ref });
+            let chunk = self.loaded.out_of_order(series_ref, chunk_ref).copied();
+            if is_first || chunk.is_some() {
+                batch.items.push(Item::Mapped { slot, chunk });
             } else {
                 self.replayed.markers_without_chunk += 1;
             }

@@ -22,6 +22,11 @@
 //! those of the name that was read last, and reads the rest from the log again. Samples that are not
 //! newer than the loaded chunks are in them: a file is durable before chunks are written behind it.
 //!
+//! Of the chunks out of order those of the name that was read last are kept, as in 3.15: what the
+//! first one had is in blocks, or it would not have been dropped. Those that were written under it
+//! since are named by markers of the write-behind log, which begins where the last flush ended; they
+//! are taken up then. 3.15 loses them.
+//!
 //! A marker of the write-behind log says that what stands in front of it went to a chunk. That chunk
 //! may be lost, since files are not synced with each commit, and another chunk may stand in its place;
 //! and a flush writes chunks without a marker. So samples are held against the chunk one by one, and

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
 use tsdb_format::labels::Labels;
-use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use super::target::{Created, ReplayHead, Replaying};
@@ -133,6 +133,10 @@ impl ReplayHead for Filled {
         *kept = until.max(*kept);
     }
 
+    fn keep_until_late_flush(&self, series_ref: HeadSeriesRef) {
+        self.shared.late_refs().insert(series_ref);
+    }
+
     fn extend_times(&self, min: i64, max: i64) {
         self.shared.times.extend(min, max);
     }
@@ -215,6 +219,18 @@ impl Replaying for FilledPage<'_> {
         overlapping.len() as u64
     }
 
+    fn forget_late(&mut self, slot: u32) {
+        let Self { shared, page, inner, .. } = self;
+        let slot = &mut page.slot(inner, slot);
+        if let Some(late) = &mut slot.cold.out_of_order {
+            shared.counters.chunks_removed.add(late.forget_adopted() as i64);
+            if late.is_empty() {
+                slot.cold.out_of_order = None;
+            }
+        }
+        slot.publish();
+    }
+
     fn forget(&mut self, slot: u32) {
         let Self { shared, page, inner, .. } = self;
         let slot = &mut page.slot(inner, slot);
@@ -267,10 +283,21 @@ impl Replaying for FilledPage<'_> {
         inserted.is_inserted
     }
 
-    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef) {
-        if let Some(late) = &mut self.inner.cold_mut(slot).out_of_order {
-            late.forget_mapped(chunk_ref, &self.shared.files);
+    fn forget_mapped(&mut self, slot: u32, chunk: Option<&LoadedChunk>) -> bool {
+        let Self { shared, page, inner, .. } = self;
+        let slot = &mut page.slot(inner, slot);
+        let late = slot.cold.out_of_order.get_or_insert_default();
+        let is_new = chunk.is_some_and(|chunk| !late.has(chunk.chunk_ref));
+        if let Some(chunk) = chunk.filter(|_| is_new) {
+            late.adopt(std::slice::from_ref(chunk));
+            shared.counters.chunks_created.add(1);
         }
+        late.forget_mapped(chunk.map(|chunk| chunk.chunk_ref), &shared.files);
+        if late.is_empty() {
+            slot.cold.out_of_order = None;
+        }
+        slot.publish();
+        is_new
     }
 }
 
@@ -302,7 +329,7 @@ fn insert_chunks(slot: &mut Slot<'_>, chunks: &[LoadedChunk], overlapping: &mut 
             }
             cold.chunks.insert(at, closed(chunk));
         } else {
-            overlapping.push(LoadedChunk { is_out_of_order: true, ..*chunk });
+            overlapping.push(*chunk);
         }
     }
 }

@@ -145,6 +145,9 @@ pub struct Replayed {
     pub overlapping_chunks: u64,
     /// Markers whose chunk is not there: their samples were inserted again.
     pub markers_without_chunk: u64,
+    /// Out-of-order chunks of another reference of their series that a marker names, so that no block
+    /// has them yet. 3.15 loses these.
+    pub late_chunks_of_other_refs: u64,
     /// Repairs of the logs.
     pub log_repairs: Vec<Repair>,
     /// What of `chunks_head` was set aside.

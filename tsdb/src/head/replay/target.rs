@@ -1,7 +1,7 @@
 //! What a replay needs of the head that it fills.
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
-use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use crate::head::chunk_files::LoadedChunk;
@@ -60,6 +60,10 @@ pub(crate) trait ReplayHead: Sync {
     /// samples under it.
     fn keep_in_checkpoints(&self, series_ref: HeadSeriesRef, until: i64);
 
+    /// Checkpoints are to keep the series record of this reference until all that is out of order now
+    /// is in blocks: some of it is known by this reference.
+    fn keep_until_late_flush(&self, series_ref: HeadSeriesRef);
+
     /// Samples from `min` to `max` were replayed.
     fn extend_times(&self, min: i64, max: i64);
 
@@ -83,6 +87,9 @@ pub(crate) trait Replaying {
     /// those out of order, so that nothing is lost; how many these were.
     fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) -> u64;
 
+    /// Forgets the chunks out of order that were adopted so far.
+    fn forget_late(&mut self, slot: u32);
+
     /// Forgets all samples of a series.
     fn forget(&mut self, slot: u32);
 
@@ -101,7 +108,7 @@ pub(crate) trait Replaying {
     /// Inserts a sample out of order. `false`: the open chunk has one of its time.
     fn insert(&mut self, slot: u32, times: (i64, i64), value: SampleValue<'_>) -> bool;
 
-    /// Forgets those samples of the open out-of-order chunk that are in the loaded chunk `chunk_ref`,
-    /// or, if that is 0, in any.
-    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef);
+    /// Forgets those samples of the open out-of-order chunk that are in the loaded chunk `chunk`, or,
+    /// without one, in any that the series has. Whether `chunk` had to be adopted first.
+    fn forget_mapped(&mut self, slot: u32, chunk: Option<&LoadedChunk>) -> bool;
 }

@@ -101,6 +101,7 @@ struct Done {
     unknown_schemas: u64,
     loaded_chunks: u64,
     overlapping_chunks: u64,
+    late_chunks_of_other_refs: u64,
     /// Times of the samples that were not in loaded chunks, or that were inserted.
     times: (i64, i64),
     /// The greatest reference of samples that were passed over.
@@ -121,6 +122,7 @@ impl Default for Done {
             unknown_schemas: 0,
             loaded_chunks: 0,
             overlapping_chunks: 0,
+            late_chunks_of_other_refs: 0,
             times: (i64::MAX, i64::MIN),
             last_ref: HeadSeriesRef::default(),
         }
@@ -168,11 +170,16 @@ impl<E> WorkerEnd<E> {
         replayed.unknown_schemas += done.unknown_schemas;
         replayed.loaded_chunks += done.loaded_chunks;
         replayed.overlapping_chunks += done.overlapping_chunks;
+        replayed.late_chunks_of_other_refs += done.late_chunks_of_other_refs;
         if RefTable::is_plausible(done.last_ref) {
             head.raise_last_ref(done.last_ref);
         }
         for (series_ref, until) in &self.expiries {
-            head.keep_in_checkpoints(*series_ref, *until);
+            match self.log {
+                Log::Wal => head.keep_in_checkpoints(*series_ref, *until),
+                // When a block has what came out of order does not follow from what the log has.
+                Log::Wbl => head.keep_until_late_flush(*series_ref),
+            }
         }
     }
 }
@@ -222,12 +229,11 @@ impl<'w, H: ReplayHead> Worker<'w, H> {
                         return Err(Failed);
                     }
                 }
-                Item::Begin { slot, series_ref } => state.begin(*slot, *series_ref, memory),
-                Item::Drop { slot } => state.drop_series(*slot, memory),
-                Item::Mapped { slot, chunk_ref } if state.share.has(slot / PAGE_SLOTS) => {
-                    state.head.page(*slot, memory).forget_mapped(*slot, *chunk_ref);
+                Item::Begin { slot, series_ref, is_duplicate } => {
+                    state.begin((*slot, *series_ref), *is_duplicate, memory);
                 }
-                Item::Mapped { .. } => {}
+                Item::Drop { slot } => state.drop_series(*slot, memory),
+                Item::Mapped { slot, chunk } => state.mapped(*slot, chunk.as_ref(), memory),
             }
         }
         if let Err(error) = state.head.write_full(memory) {
@@ -262,7 +268,12 @@ impl<H: ReplayHead> State<'_, H> {
     }
 
     /// A series begins again with the chunks that were loaded for a reference.
-    fn begin(&mut self, slot: u32, series_ref: HeadSeriesRef, memory: &mut H::Worker) {
+    fn begin(
+        &mut self,
+        (slot, series_ref): (u32, HeadSeriesRef),
+        is_duplicate: bool,
+        memory: &mut H::Worker,
+    ) {
         let page_number = slot / PAGE_SLOTS;
         if !self.share.has(page_number) {
             return;
@@ -274,6 +285,11 @@ impl<H: ReplayHead> State<'_, H> {
         self.out_of_order.extend(of_ref.iter().filter(|chunk| chunk.is_out_of_order));
         let (in_order, out_of_order) = (&*self.in_order, &*self.out_of_order);
         let mut page = self.head.page(slot, memory);
+        if is_duplicate {
+            // It had been dropped, so that blocks have these. Those that were written later, after
+            // another start, the late log names.
+            page.forget_late(slot);
+        }
         self.done.overlapping_chunks += page.adopt(slot, in_order, out_of_order);
         drop(page);
         let floor = &mut self.floors.page(page_number)[(slot % PAGE_SLOTS) as usize];
@@ -284,6 +300,18 @@ impl<H: ReplayHead> State<'_, H> {
             self.head.extend_times(first.min_time, last);
         }
         for chunk in out_of_order {
+            self.head.extend_out_of_order_times(chunk.min_time, chunk.max_time);
+        }
+    }
+
+    /// Samples that came out of order went to a chunk of a file.
+    fn mapped(&mut self, slot: u32, chunk: Option<&LoadedChunk>, memory: &mut H::Worker) {
+        if !self.share.has(slot / PAGE_SLOTS) {
+            return;
+        }
+        let is_adopted = self.head.page(slot, memory).forget_mapped(slot, chunk);
+        if let Some(chunk) = chunk.filter(|_| is_adopted) {
+            self.done.late_chunks_of_other_refs += 1;
             self.head.extend_out_of_order_times(chunk.min_time, chunk.max_time);
         }
     }
@@ -334,10 +362,8 @@ impl<H: ReplayHead> State<'_, H> {
     /// The log has a sample under a reference that the series is not logged by any more.
     #[cold]
     fn seen_under(&mut self, id: SampleId) {
-        // When a block has what came out of order does not follow from what the log has.
-        let seen = if self.log == Log::Wal { id.timestamp_ms } else { i64::MAX };
-        let until = self.expiries.entry(id.series_ref).or_insert(seen);
-        *until = seen.max(*until);
+        let until = self.expiries.entry(id.series_ref).or_insert(id.timestamp_ms);
+        *until = id.timestamp_ms.max(*until);
     }
 
     /// Floats of the write-ahead log. Samples of neighbouring series stand next to each other, so a

@@ -39,6 +39,31 @@ impl FaultKind {
         [Self::Stop, Self::DeviceError, Self::DiskFull, Self::ShortWrite, Self::FailingSync];
 }
 
+/// What was attempted, as far as it matters to faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    Sync,
+    /// Bytes are written: at least two, so that there is a half.
+    Write,
+    /// Something else that takes room.
+    Create,
+    /// A file goes, which makes room.
+    Remove,
+    Other,
+}
+
+impl Attempt {
+    fn of(effect: &Effect) -> Self {
+        match effect {
+            effect if is_sync(effect) => Self::Sync,
+            Effect::Write { bytes, .. } if bytes.len() > 1 => Self::Write,
+            effect if needs_room(effect) => Self::Create,
+            Effect::RemoveFile { .. } => Self::Remove,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The error of everything after [`FaultKind::Stop`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the process was stopped by the test")]
@@ -48,7 +73,7 @@ pub struct Stopped;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     fault: Option<Fault>,
-    attempts: usize,
+    attempts: Vec<Attempt>,
     reads: usize,
     fired: bool,
     stopped: bool,
@@ -73,6 +98,25 @@ impl Plan {
         self.reads
     }
 
+    /// Where a fault of this kind would have struck, of all that was attempted.
+    pub(super) fn strikable(&self, kind: FaultKind) -> Vec<usize> {
+        let at = |number: &usize| match self.attempts.get(*number..) {
+            Some([attempt, rest @ ..]) => match kind {
+                FaultKind::Stop | FaultKind::DeviceError => true,
+                FaultKind::ShortWrite => *attempt == Attempt::Write,
+                FaultKind::FailingSync => *attempt == Attempt::Sync,
+                // It is full from there on, and strikes what needs room next.
+                FaultKind::DiskFull => std::iter::once(attempt)
+                    .chain(rest)
+                    .find(|next| !matches!(next, Attempt::Sync | Attempt::Other))
+                    .is_some_and(|next| *next != Attempt::Remove),
+                FaultKind::ReadError => false,
+            },
+            _ => false,
+        };
+        (0..self.attempts.len()).filter(at).collect()
+    }
+
     /// Whether what [`Plan::admit`] refused last was a sync that has failed.
     pub(super) fn failed_sync(&self) -> bool {
         self.failed_sync
@@ -81,12 +125,12 @@ impl Plan {
     /// Whether only half of the next effect's bytes get written.
     pub(super) fn is_short(&self) -> bool {
         !self.stopped
-            && self.fault == Some(Fault { at: self.attempts, kind: FaultKind::ShortWrite })
+            && self.fault == Some(Fault { at: self.attempts.len(), kind: FaultKind::ShortWrite })
     }
 
     /// That half was written; the device fails now.
     pub(super) fn fail_short(&mut self) -> io::Error {
-        self.attempts += 1;
+        self.attempts.push(Attempt::Write);
         self.fired = true;
         Errno::IO.into()
     }
@@ -95,8 +139,8 @@ impl Plan {
     pub(super) fn admit(&mut self, effect: &Effect) -> io::Result<()> {
         self.failed_sync = false;
         self.refuse_stopped()?;
-        let now = self.attempts;
-        self.attempts += 1;
+        let now = self.attempts.len();
+        self.attempts.push(Attempt::of(effect));
         match self.fault.filter(|fault| fault.at == now).map(|fault| fault.kind) {
             Some(FaultKind::Stop) => {
                 self.fired = true;

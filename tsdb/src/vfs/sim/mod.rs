@@ -176,6 +176,13 @@ impl SimVfs {
         self.lock().effects.len()
     }
 
+    /// The numbers of the effects so far that a fault of this kind would strike: a write that is to
+    /// be a short one has to be a write. None for [`FaultKind::ReadError`].
+    #[must_use]
+    pub fn strikable(&self, kind: FaultKind) -> Vec<usize> {
+        self.lock().plan.strikable(kind)
+    }
+
     /// How many reads there were so far.
     #[must_use]
     pub fn read_count(&self) -> usize {

@@ -235,3 +235,30 @@ fn images_that_are_mixed_are_the_same_images() {
     };
     assert_eq!(sorted(plain), sorted(mixed));
 }
+
+/// A fault is drawn of the effects that it strikes: each of them does, and no other.
+#[test]
+fn faults_strike_where_it_is_said_that_they_do() {
+    let run = |fault: Option<Fault>| {
+        let (dir, vfs) = sim();
+        fault.into_iter().for_each(|fault| vfs.inject(fault));
+        let path = |name: &str| dir.path().join(name);
+        write_file(&vfs, &path("a"), b"content", None).ok();
+        vfs.sync_dir(dir.path()).ok();
+        // Not there: attempted, and no effect.
+        vfs.remove_file(&path("b")).ok();
+        vfs.create_dir(&path("c")).ok();
+        vfs.rename(&path("a"), &path("c/a")).ok();
+        vfs
+    };
+    let whole = run(None);
+    for kind in FaultKind::AT_EFFECTS {
+        let strikable = whole.strikable(kind);
+        assert!(!strikable.is_empty(), "{kind:?}");
+        for at in 0..10 {
+            let fired = run(Some(Fault { at, kind })).fault_fired();
+            assert_eq!(fired, strikable.contains(&at), "{kind:?} at {at}, of {strikable:?}");
+        }
+    }
+    assert!(whole.strikable(FaultKind::ReadError).is_empty());
+}

@@ -21,6 +21,15 @@ use super::program::{Append, Op, Options, OwnedExemplar, OwnedMetadata, OwnedVal
 /// What became of an operation, and the lines that belong to it.
 pub(crate) type Answer = Vec<String>;
 
+/// What ours made of a program.
+pub(crate) struct Ran {
+    /// What became of each operation.
+    pub(crate) answers: Vec<Answer>,
+    /// The first opening at which ours has late samples that 3.15 has lost, see
+    /// [`Replayed::late_chunks_of_other_refs`](tsdb::head::Replayed::late_chunks_of_other_refs).
+    pub(crate) lost_by_theirs: Option<usize>,
+}
+
 /// Carries out `program` in `dir`; blocks are copied into `copies`. `done` is told each operation's
 /// number behind it.
 pub(crate) fn run(
@@ -28,7 +37,7 @@ pub(crate) fn run(
     dir: &Path,
     copies: &Path,
     mut done: impl FnMut(usize),
-) -> Vec<Answer> {
+) -> Ran {
     let mut run = Run {
         program,
         dir: dir.to_owned(),
@@ -40,10 +49,14 @@ pub(crate) fn run(
         answers: Vec::new(),
     };
     let mut db = run.open();
+    let mut lost_by_theirs = None;
     while run.answers.len() < program.ops.len() {
         run.until_reopened(&db, &mut done);
         if let Some(op) = program.ops.get(run.answers.len()) {
             db = run.reopen(db, matches!(op, Op::Kill));
+            if db.replayed().late_chunks_of_other_refs > 0 {
+                lost_by_theirs = lost_by_theirs.or(Some(run.answers.len()));
+            }
             let times = times(&db);
             run.answers.push(vec![times]);
             done(run.answers.len());
@@ -52,7 +65,7 @@ pub(crate) fn run(
             break;
         }
     }
-    run.answers
+    Ran { answers: run.answers, lost_by_theirs }
 }
 
 /// The options of a database that does nothing by itself.

@@ -26,15 +26,12 @@ fn plain_appends_have_the_outcomes_of_prometheus() {
     try_programs(Allowed::default());
 }
 
-/// Some programs still give a late block whose index differs in a byte (seed 42, its program 4).
 #[test]
 fn flushed_blocks_are_equal_to_the_byte() {
     try_programs(Allowed { deletes: true, flushes: true, ..Allowed::default() });
 }
 
 #[test]
-#[ignore = "late chunks of a series that was dropped and came again are served after a restart, until \
-            a flush; 3.15 forgets them, flushed or not (seeds 1 and 42)"]
 fn what_is_replayed_goes_on_as_in_prometheus() {
     try_programs(Allowed {
         deletes: true,
@@ -54,6 +51,8 @@ struct Compared {
     blocks: usize,
     /// Blocks of what came out of order.
     late_blocks: usize,
+    /// Programs that end where 3.15 loses late samples.
+    cut_off: usize,
 }
 
 fn try_programs(allowed: Allowed) {
@@ -76,8 +75,9 @@ fn try_programs(allowed: Allowed) {
         }
     }
     say(&format!("equal: {compared:?}"));
-    let Compared { operations, series, blocks, late_blocks } = compared;
+    let Compared { operations, series, blocks, late_blocks, cut_off } = compared;
     assert!(operations > 0 && series > 0, "nothing was compared");
+    assert!(cut_off * 2 <= count, "{cut_off} of {count} programs were cut off");
     assert!(!allowed.flushes || blocks > 0, "nothing was flushed");
     // About every second program has late samples.
     assert!(!allowed.flushes || late_blocks > 0 || count < 20, "nothing late was flushed");
@@ -89,7 +89,19 @@ fn compare(program: &mut Program, compared: &mut Compared) -> Option<Result<(), 
     let dirs = ["theirs", "their-blocks", "ours", "our-blocks"].map(|name| work.path().join(name));
     let [their_dir, their_blocks, our_dir, our_blocks] = &dirs;
     let theirs = theirs::run(program, their_dir, their_blocks)?;
-    let ours = ours::run(program, our_dir, our_blocks, |_| {});
+    let ours::Ran { answers: ours, lost_by_theirs } =
+        ours::run(program, our_dir, our_blocks, |_| {});
+    if let Some(at) = lost_by_theirs {
+        // A series was dropped, came again under another reference, went on under the first one after
+        // a restart, and was opened once more: chunks of late samples that were written under the
+        // first reference since are lost by 3.15, though no block has them. From here on there is
+        // nothing to compare.
+        let count = program.ops.len();
+        say(&format!("3.15 loses late samples at operation {at} of {count}"));
+        program.ops.truncate(at);
+        compared.cut_off += 1;
+        return compare(program, compared);
+    }
     assert_eq!(ours.len(), theirs.len());
     compared.operations += theirs.len();
     Some(compare_answers(program, &ours, &theirs, compared).and_then(|()| {

@@ -44,9 +44,9 @@ fn a_chunk_can_be_read_from_the_moment_it_is_written() {
     assert_eq!(all(&again, &loaded), wanted);
     assert_eq!(again.next_file(), file + 1);
     let (chunk_ref, _) = wanted.iter().find(|(_, chunk)| chunk.is_out_of_order).unwrap();
-    assert!(loaded.has_out_of_order(4.into(), *chunk_ref));
-    assert!(!loaded.has_out_of_order(1.into(), *chunk_ref));
-    assert!(!loaded.has_out_of_order(1.into(), wanted[0].0));
+    assert!(loaded.out_of_order(4.into(), *chunk_ref).is_some());
+    assert!(loaded.out_of_order(1.into(), *chunk_ref).is_none());
+    assert!(loaded.out_of_order(1.into(), wanted[0].0).is_none());
 }
 
 #[test]

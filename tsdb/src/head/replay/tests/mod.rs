@@ -244,7 +244,47 @@ fn another_reference_of_a_series_is_the_same_series() {
     assert_eq!((replayed.series, replayed.duplicate_series), (2, 1));
     assert_eq!((replayed.floats, replayed.histograms, replayed.out_of_order), (6, 1, 2));
     let expiries: Vec<_> = model.expiries.lock().unwrap().clone().into_iter().collect();
-    assert_eq!(expiries, [(7, i64::MAX)], "checkpoints keep it as long as the other log needs it");
+    assert_eq!(expiries, [(7, 60)], "checkpoints keep it as long as the log needs it");
+    let late_refs: Vec<u64> = model.late_refs.lock().unwrap().iter().copied().collect();
+    assert_eq!(late_refs, [7], "and as long as the other log does");
+}
+
+/// It had been dropped: blocks have its late chunks. After a restart it goes on under its first
+/// reference, and late chunks of that are new ones; the log has their markers.
+#[test]
+fn late_chunks_of_the_first_reference_are_those_that_markers_name() {
+    let dir = Dir::new();
+    let data = one_sample(10);
+    let refs = dir.files(&[
+        chunk(1, (1, 2), &data, true),
+        chunk(7, (3, 4), &data, true),
+        chunk(1, (5, 6), &data, true),
+        chunk(1, (7, 8), &data, true),
+    ]);
+    dir.log("wal", &[series(&[(1, "a")]), series(&[(7, "a")])]);
+    dir.log(
+        "wbl",
+        &[
+            samples(&[(7, 3, 1.0), (7, 4, 1.0)]),
+            markers(&[(7, refs[1])]),
+            samples(&[(1, 5, 1.0), (1, 6, 1.0)]),
+            markers(&[(1, refs[2])]),
+            // Written by a flush that did not end: no marker, and its samples are here.
+            samples(&[(1, 7, 1.0), (1, 8, 1.0)]),
+            markers(&[(1, HeadChunkRef::default())]),
+            samples(&[(1, 9, 1.0)]),
+        ],
+    );
+    let (model, replayed) = dir.replay();
+    let all = model.all();
+    let a = &all[&name("a")];
+    let chunks: Vec<_> = a.late_chunks.iter().map(|chunk| chunk.chunk_ref).collect();
+    assert_eq!(chunks, [refs[1], refs[2]]);
+    assert_eq!(a.late.keys().copied().collect::<Vec<_>>(), [7, 8, 9]);
+    assert_eq!((replayed.duplicate_series, replayed.late_chunks_of_other_refs), (1, 1));
+    // As in 3.15 the oldest time is that of a chunk that was passed over.
+    assert_eq!(*model.late_times.lock().unwrap(), Some((1, 9)));
+    assert!(model.late_refs.lock().unwrap().contains(&7));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! A head that only remembers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard};
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
-use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use super::super::target::{Created, PAGE_SLOTS, ReplayHead, Replaying};
@@ -54,6 +54,7 @@ pub(super) struct Model {
     pages: [Mutex<HashMap<u32, Series>>; 8],
     pub(super) last_ref: Mutex<u64>,
     pub(super) expiries: Mutex<BTreeMap<u64, i64>>,
+    pub(super) late_refs: Mutex<BTreeSet<u64>>,
     pub(super) times: Mutex<Option<(i64, i64)>>,
     pub(super) late_times: Mutex<Option<(i64, i64)>>,
 }
@@ -133,6 +134,10 @@ impl ReplayHead for Model {
         *kept = until.max(*kept);
     }
 
+    fn keep_until_late_flush(&self, series_ref: HeadSeriesRef) {
+        self.late_refs.lock().unwrap().insert(series_ref.get());
+    }
+
     fn extend_times(&self, min: i64, max: i64) {
         extend(&self.times, min, max);
     }
@@ -174,6 +179,10 @@ impl Replaying for Page<'_> {
         0
     }
 
+    fn forget_late(&mut self, slot: u32) {
+        self.of(slot).late_chunks.clear();
+    }
+
     fn forget(&mut self, slot: u32) {
         let series = self.of(slot);
         let series_ref = series.series_ref;
@@ -212,11 +221,14 @@ impl Replaying for Page<'_> {
         is_new
     }
 
-    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef) {
+    fn forget_mapped(&mut self, slot: u32, chunk: Option<&LoadedChunk>) -> bool {
         let Series { late, late_chunks, .. } = self.of(slot);
-        let is_first = chunk_ref == HeadChunkRef::default();
-        for chunk in late_chunks.iter().filter(|chunk| is_first || chunk.chunk_ref == chunk_ref) {
+        let is_this = |other: &LoadedChunk| chunk.is_none_or(|c| c.chunk_ref == other.chunk_ref);
+        let new = chunk.filter(|_| !late_chunks.iter().any(is_this));
+        late_chunks.extend(new.copied());
+        for chunk in late_chunks.iter().filter(|chunk| is_this(chunk)) {
             late.retain(|time, _| !(chunk.min_time..=chunk.max_time).contains(time));
         }
+        new.is_some()
     }
 }
