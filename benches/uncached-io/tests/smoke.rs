@@ -89,7 +89,11 @@ fn random_reads_are_done_in_each_way_at_each_limit() {
         }
         let cached = run_in(&report, &case, "direct, with the crate's read cache");
         let hits = cached["hit_share"].as_f64().unwrap();
-        assert!((0.8 * share..=1.05 * share).contains(&hits), "{hits} of the reads hit{case}");
+        // On a busy machine there are few reads, so chance has its part.
+        let reads = cached["calls"]["count"].as_f64().unwrap();
+        let chance = 4.0 * (share * (1.0 - share) / reads).sqrt();
+        let expected = 0.8 * share - chance..=1.05 * share + chance;
+        assert!(expected.contains(&hits), "{hits} of {reads} reads hit{case}");
         assert!(run_in(&report, &case, "direct")["hit_share"].is_null());
     }
     let markdown = std::fs::read_to_string(dir.path().join("out.md")).unwrap();

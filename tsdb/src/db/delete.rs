@@ -53,6 +53,7 @@ impl Shared {
         let _no_flush = self.lock_flushing();
         let _layout = self.lock_layout();
         self.check_lock()?;
+        self.head.check_log()?;
         let mut deleted = Deleted::default();
         let mut blocks = self.blocks.get().to_vec();
         for loaded in &mut blocks {

@@ -27,7 +27,7 @@ use super::view::HeadView;
 use crate::compact::CancelToken;
 use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
-use crate::wal::{Wal, WalStats};
+use crate::wal::{Wal, WalError, WalStats};
 
 /// The part of a database that takes samples: what came in since the last block.
 pub struct Head {
@@ -186,6 +186,18 @@ impl Head {
     /// The log can't be written to; nothing is deleted then.
     pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64, HeadError> {
         self.shared.delete(matchers, range)
+    }
+
+    /// Whether the write-ahead log still takes what is done. One that broke may hold samples of which
+    /// memory knows nothing, of a commit that failed: what were said of them would not hold.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn check_log(&self) -> Result<(), HeadError> {
+        match &*self.shared.wal() {
+            Some(wal) if wal.is_broken() => Err(WalError::Broken.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Drops what is before `mint`, for which blocks stand: from memory, files and log. Views that

@@ -89,5 +89,8 @@ fn reading_directly_leaves_cached_pages_of_others_alone() {
     let reader = io.open(&path).unwrap();
     assert_eq!(reader.read_at(5, LEN, &mut buf).unwrap(), &pattern(LEN)[5..]);
     drop(reader);
-    assert_eq!(cached(&path).unwrap().cached, before.cached);
+    // A page or two may make room for others meanwhile.
+    let after = cached(&path).unwrap().cached;
+    assert!(after <= before.cached, "{after} of {}: it cached some", before.cached);
+    assert!(after >= before.cached * 9 / 10, "{after} of {} are left", before.cached);
 }
