@@ -14,12 +14,21 @@ use crate::wal::SyncPolicy;
 
 /// `TSDB_CRASH_RUNS` for more: how many (program, effect, fault) are tried in each test.
 /// `TSDB_CRASH_SEED` for the first program; with `TSDB_CRASH_AT` that one is tried at this effect only.
-const RUNS: u64 = 340;
+/// Past the page cache the same programs do the same, but slower.
+const RUNS: u64 = if cfg!(feature = "forcedirectio") { 30 } else { 340 };
 /// So many of them are of the same program.
 const RUNS_OF_A_PROGRAM: u64 = 10;
 const STEPS: usize = 30;
 /// Images of each power cut: the extreme ones, then some drawn of all.
 const IMAGES: usize = 4;
+
+/// In memory where that can be had: what a power cut takes is simulated, and nothing is really synced.
+fn scratch() -> tempfile::TempDir {
+    let in_memory = Path::new("/dev/shm");
+    let dir =
+        if cfg!(feature = "forcedirectio") { None } else { tempfile::tempdir_in(in_memory).ok() };
+    dir.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
 
 struct Story<'a> {
     seed: u64,
@@ -114,7 +123,7 @@ struct Outcome {
 
 /// The effects of a program that such a fault would strike.
 fn strikable(seed: u64, sync: SyncPolicy, kind: FaultKind) -> Vec<usize> {
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch();
     let sim = SimVfs::new(root.path()).unwrap();
     let mut model = Model::default();
     run(&sim, root.path(), &program(seed, STEPS), &options(sync), &mut model);
@@ -150,7 +159,7 @@ fn run(sim: &SimVfs, root: &Path, ops: &[Op], options: &DbOptions, model: &mut M
 fn strike_once(seed: u64, fault: Fault, sync: SyncPolicy, promise: Promise) -> Outcome {
     let ops = program(seed, STEPS);
     let options = options(sync);
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch();
     let sim = SimVfs::new(root.path()).unwrap();
     sim.inject(fault);
     let mut model = Model::default();
@@ -161,7 +170,7 @@ fn strike_once(seed: u64, fault: Fault, sync: SyncPolicy, promise: Promise) -> O
     let drawn = seed ^ (fault.at as u64) << 20;
     for image in sim.images(sim.effect_count(), drawn).mixed(drawn).take(IMAGES) {
         story.image = image.to_string();
-        let fresh = tempfile::tempdir().unwrap();
+        let fresh = scratch();
         image.tree().write_to(fresh.path()).unwrap();
         reopen(fresh.path(), &options, model.clone(), promise == Promise::All, &story);
         images += 1;
