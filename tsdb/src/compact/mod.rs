@@ -35,6 +35,7 @@ mod all_series;
 mod batch;
 mod block_builder;
 mod budget;
+mod chunk_stats;
 mod compactor;
 mod directory;
 mod dry_run;
@@ -89,6 +90,7 @@ mod window;
 pub use block_builder::BuiltBlock;
 pub(crate) use block_builder::{BlockBuilder, BuildOptions, NewChunk};
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
+pub use chunk_stats::{ChunkStats, ExponentialCounts};
 pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
 pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
