@@ -11,6 +11,7 @@ use tsdb::compact::CompactError;
 use super::report::{counted, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, rehearsal};
+use crate::metrics::{Metrics, MetricsArgs};
 use crate::output::{Outcome, print_json, say};
 use crate::paths::{named, nearest_existing, output_dir, require_apart, require_block};
 use crate::progress::ProgressLine;
@@ -30,15 +31,17 @@ without is not.")]
 pub(crate) struct MergeArgs {
     /// Directories of blocks.
     #[arg(value_name = "BLOCK", required = true)]
-    blocks: Vec<PathBuf>,
+    pub(crate) blocks: Vec<PathBuf>,
     /// Directory in which the new block is made; it is created if it is not there.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Say what would be read, written and needed at peak; do nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[command(flatten)]
-    write: WriteArgs,
+    pub(crate) write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
@@ -57,7 +60,14 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
     let (compactor, io) = compactor(&args.write, &args.output, OwnershipRule::IfAllowed)?;
     let started = Instant::now();
     let progress = ProgressLine::start(compactor.progress(), global.no_progress());
+    let metrics = Metrics::start(&args.metrics, &io, compactor.progress())?;
+    metrics.begin(&blocks);
     let merged = compactor.merge(&blocks, &args.output);
+    match &merged {
+        Ok(merged) => metrics.wrote(merged),
+        Err(_) => metrics.failed(),
+    }
+    drop(metrics);
     drop(progress);
     let merged = merged?;
     if global.json {
