@@ -59,7 +59,10 @@ pub(crate) fn rows() -> Vec<Row> {
     vec![
         Row { title: "Page cache", panels: page_cache() },
         Row { title: "Memory", panels: memory() },
-        Row { title: "Work and waiting", panels: work() },
+        Row {
+            title: "Work and waiting",
+            panels: [work(), faults()].into_iter().flatten().collect(),
+        },
         Row { title: "Does it count?", panels: validity() },
         Row { title: "Kubernetes (cAdvisor, by pod)", panels: kubernetes() },
     ]
@@ -240,6 +243,11 @@ fn work() -> Vec<Panel> {
                  (rate(prometheus_tsdb_compaction_duration_seconds_count{$}[@__rate_interval]))",
             ),
         ),
+    ]
+}
+
+fn faults() -> Vec<Panel> {
+    vec![
         panel(
             "Major page faults",
             "Faults that had to read from the disk, in all.",

@@ -255,14 +255,8 @@ impl Compactor {
         let sources = opened.fingerprints;
         if counts.chunks == 0 {
             temp.discard()?;
-            return Ok(Merged {
-                block: None,
-                ledger,
-                bytes_read,
-                output_verified,
-                chunk_stats,
-                sources,
-            });
+            let block = None;
+            return Ok(Merged { block, ledger, bytes_read, output_verified, chunk_stats, sources });
         }
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
