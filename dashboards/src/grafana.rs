@@ -111,7 +111,7 @@ fn variables() -> Vec<Value> {
 fn query_variable(name: &str, label: &str, query: &str, several: bool, current: &str) -> Value {
     let mut variable = json!({
         "name": name, "label": label, "type": "query", "datasource": datasource(),
-        "query": { "query": query, "refId": name }, "definition": query,
+        "query": { "query": query, "refId": name },
         "hide": 0, "refresh": 2, "sort": 1, "multi": several, "includeAll": several, "regex": "",
     });
     variable["current"] = match several {

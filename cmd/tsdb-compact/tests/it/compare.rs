@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::fixtures::{PROGRAM, expect_code, expect_json, generate, program, skip, temp_dir, text};
+use crate::fixtures::{
+    PROGRAM, case, expect_code, expect_json, generate, program, skip, temp_dir, text,
+};
 
 /// Runs of each arm with which a difference can be told from chance, over all rows.
 const RUNS_THAT_TELL: &str = "7";
@@ -163,11 +165,12 @@ fn an_arm_that_is_another_program_is_held_against_samples() {
     assert_eq!(counts, [2000 * 480 * 2; 4]);
 }
 
-/// By 0.15 s of some 0.8: on a machine on which others work as well.
+/// By so much that it shows on a machine on which others work as well; how little is enough is for
+/// the tests of the rows to say.
 #[test]
 fn an_arm_that_is_slower_is_caught() {
     let sandbox = Sandbox::new();
-    let (steady, slower) = (merge_and("sleep 0.6"), merge_and("sleep 0.75"));
+    let (steady, slower) = (merge_and("true"), merge_and("sleep 2"));
     let mut compare = sandbox.compare(&["--runs", RUNS_THAT_TELL]);
     compare.args(["--baseline-cmd", &steady, "--candidate-cmd", &slower]);
     let said = expect_json(&mut compare, 0);
@@ -248,9 +251,11 @@ fn what_is_asked_wrongly_is_told_before_anything_runs() {
     refused(&["--candidate", "--thread=1"], 2, "--thread");
     refused(&["--candidate", "--dry-run"], 2, "can't be part of an arm");
     refused(&["--control", "--candidate=--threads=1"], 2, "cannot be used with");
-    refused(&["--sample-interval", "1ms"], 2, "below the least");
     refused(&["--candidate-cmd", "exit 3"], 1, "the candidate failed at once");
     refused(&["--candidate-cmd", " "], 2, "is empty");
+    let data = sandbox.path("data");
+    let output = expect_code(program().arg("compare").arg(data).arg("--sample-interval=1ms"), 2);
+    assert!(text(&output).contains("below the least"));
     let missing = sandbox.path("missing");
     let output = expect_code(program().arg("compare").arg(&missing), 2);
     assert!(text(&output).contains("does not exist"));
@@ -261,15 +266,15 @@ fn what_is_asked_wrongly_is_told_before_anything_runs() {
 #[test]
 fn conflicting_samples_are_refused_for_other_programs() {
     let dir = temp_dir();
-    let (first, second) = (dir.path().join("a"), dir.path().join("b"));
-    generate(&first, &["--series", "50", "--seed", "1"]);
-    generate(&second, &["--series", "50", "--seed", "1", "--replicas", "2"]);
-    let mut compare = program();
-    compare.arg("compare").arg(&second).arg("-o").arg(dir.path().join("report"));
-    compare.args(["--runs", "1", "--watch-after", "0ms", "--candidate-cmd", &merge_and("true")]);
-    let output = compare.output().unwrap();
+    let compare = |more: &[&str]| {
+        let mut compare = program();
+        compare.arg("compare").arg(case("partial-overlap")).arg("-o").arg(dir.path().join("out"));
+        compare.args(["--runs", "1", "--watch-after", "0ms"]).args(more);
+        compare
+    };
+    let output = expect_code(&mut compare(&["--candidate-cmd", &merge_and("true")]), 2);
     let said = text(&output);
-    let conflicts = said.contains("other samples at equal times");
-    assert_eq!(output.status.code(), Some(if conflicts { 2 } else { 0 }), "{said}");
-    assert!(conflicts, "replicas of the generator disagree at equal milliseconds\n{said}");
+    assert!(said.contains("2,244 other samples at equal times"), "{said}");
+    // Two arms of ours keep the same one.
+    expect_code(&mut compare(&[]), 0);
 }

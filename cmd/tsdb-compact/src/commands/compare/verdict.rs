@@ -36,21 +36,24 @@ impl Verdict {
             sentences.push(format!("Stopped after {done} of {planned} runs; those are kept."));
         }
         sentences.push(validity(report, invalid, before, after));
+        let few = if both { too_few(before, after, report.rows.len()) } else { None };
+        let headline = headline(report, both, invalid, few.is_some());
         if both {
-            sentences.extend(too_few(before, after, report.rows.len()));
+            sentences.extend(few);
             sentences.extend(report.rows.iter().filter_map(sentence));
         }
         let valid = both && invalid == 0;
-        Self { valid, headline: headline(report, both, invalid), sentences }
+        Self { valid, headline, sentences }
     }
 }
 
-fn headline(report: &Report, both: bool, invalid: usize) -> String {
+fn headline(report: &Report, both: bool, invalid: usize, few: bool) -> String {
     if !both {
         return "INVALID: there are no runs to compare".to_owned();
     }
     let changed: Vec<&Row> = report.rows.iter().filter(|row| row.change != Change::None).collect();
     let told = match changed.iter().find(|row| row.key == "cache_peak").or(changed.first()) {
+        None if few => "too few runs to tell a difference from chance".to_owned(),
         None => "no difference".to_owned(),
         Some(row) => {
             let change = percent_change(row).unwrap_or_else(|| "changed".to_owned());
