@@ -133,8 +133,11 @@ impl Appender<'_> {
             for (series, exemplar) in &batch.exemplars {
                 let Some(slot) = self.directory.slot(series.get()) else { continue };
                 let labels = self.head.labels_of(slot);
-                if let Ok(true) = self.head.exemplars.add(&labels, exemplar) {
-                    self.head.counters.exemplars.add(1);
+                let counters = &self.head.counters;
+                match self.head.exemplars.add(&labels, exemplar) {
+                    Ok(is_new) => counters.exemplars.add(i64::from(is_new)),
+                    Err(AppendError::OutOfOrderExemplar) => counters.ooo_exemplars.add(1),
+                    Err(_) => {}
                 }
             }
         }

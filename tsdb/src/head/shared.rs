@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
+use prometheus_client::metrics::histogram::Histogram;
 use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
 
 use super::batch::Scratch;
 use super::chunk_files::ChunkFiles;
-use super::counters::Counters;
+use super::counters::{Counters, late_by_seconds};
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
 use super::gc::Collection;
@@ -54,6 +55,8 @@ pub(super) struct Shared {
     /// Held by who truncates; what it could not take yet.
     pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
+    /// By how much samples were late, taken or not.
+    pub(super) late_by_seconds: Histogram,
     /// Buffers of appenders that are done.
     #[expect(clippy::vec_box, reason = "an appender takes one without moving what is in it")]
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -141,6 +144,7 @@ impl Shared {
             wal_expiries: Mutex::default(),
             collection: Mutex::default(),
             counters: Counters::default(),
+            late_by_seconds: late_by_seconds(),
             scratch: Mutex::default(),
         }
     }

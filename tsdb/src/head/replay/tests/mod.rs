@@ -356,7 +356,8 @@ fn a_marker_without_its_chunk_clears_nothing() {
         assert_eq!(all[&name("b")].late.len(), 1);
         assert_eq!(replayed.markers_without_chunk, if lost { 3 } else { 1 });
         assert_eq!((replayed.out_of_order, replayed.out_of_order_duplicates), (6, 1));
-        assert_eq!(replayed.unknown.mmap_markers, 1);
+        assert_eq!(replayed.unknown_in_wbl.mmap_markers, 1);
+        assert_eq!(replayed.unknown.mmap_markers, 0);
         assert_eq!(*model.late_times.lock().unwrap(), Some((5, 9)));
     }
 }
