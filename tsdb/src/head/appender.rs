@@ -192,10 +192,9 @@ impl<'h> Appender<'h> {
             return self.append_histogram(found, labels, sample, marker);
         }
         let bounds = self.bounds;
-        let found =
-            self.reserve(found, labels, sample.time, |slot| {
-                slot.order_of_float(sample.time, value, &bounds)
-            })?;
+        let found = self.reserve(found, labels, sample.time, |slot| {
+            slot.order_of_float(sample.time, value, &bounds)
+        })?;
         let sample = FloatSample { id: id_of(found, &sample), value };
         self.scratch.batch_for_float(found.slot).floats.push(Queued { slot: found.slot, sample });
         Ok(found.series_ref.into())

@@ -342,7 +342,10 @@ impl Shared {
             head_stale_series: counters.stale_series.get(),
             head_series_created_total: counters.series_created.get(),
             head_series_removed_total: counters.series_removed.get(),
-            head_chunks: counters.chunks_created.get().saturating_sub(counters.chunks_removed.get()),
+            head_chunks: counters
+                .chunks_created
+                .get()
+                .saturating_sub(counters.chunks_removed.get()),
             head_chunks_created_total: counters.chunks_created.get(),
             head_chunks_removed_total: counters.chunks_removed.get(),
             mmap_chunks_total: counters.chunks_mapped.get(),

@@ -8,7 +8,7 @@ use tsdb_format::labels::Labels;
 
 use super::world::{open, options, os_vfs};
 use crate::db::Db;
-use crate::head::{Sample, SampleValue};
+use crate::head::{Replayed, Sample, SampleValue};
 use crate::wal::SyncPolicy;
 
 /// `prometheus_tsdb_` left out: a metric and its type a line, from `tsdb/{db,head,compact,exemplar}.go`
@@ -51,6 +51,9 @@ fn text() -> String {
     options.head.out_of_order_window_ms = 60_000;
     let db = open(&os_vfs(root.path()), root.path(), &options).unwrap();
     append(&db);
+    let mut replayed = Replayed::default();
+    (replayed.unknown.series, replayed.unknown_in_wbl.mmap_markers) = (3, 2);
+    db.shared.metrics.replayed(&replayed);
     db.reload().unwrap();
     db.clean_tombstones().unwrap();
     let mut registry = Registry::default();
@@ -100,6 +103,8 @@ fn values_and_buckets_stand_where_alerts_look_for_them() {
     has("prometheus_tsdb_too_old_samples_total{type=\"float\"} 1");
     has("prometheus_tsdb_sample_ooo_delta_count 2");
     has("prometheus_tsdb_sample_ooo_delta_sum 130.0");
+    has("prometheus_tsdb_wal_replay_unknown_refs_total{type=\"series\"} 3");
+    has("prometheus_tsdb_wbl_replay_unknown_refs_total{type=\"mmap_markers\"} 2");
     has("prometheus_tsdb_isolation_high_watermark 3.0");
     has("prometheus_tsdb_isolation_low_watermark 4.0");
     has("prometheus_tsdb_head_native_histogram_series 0.0");

@@ -119,8 +119,8 @@ pub(crate) fn replay<H: ReplayHead>(
             replayed: Replayed::default(),
             ends: &mut ends,
         };
-        let is_whole = attempt.replay_log(Log::Wal, &mut repairs)?
-            && attempt.replay_wbl(&mut repairs)?;
+        let is_whole =
+            attempt.replay_log(Log::Wal, &mut repairs)? && attempt.replay_wbl(&mut repairs)?;
         if !is_whole {
             files.close()?;
             continue;
