@@ -93,7 +93,6 @@ impl Appender<'_> {
             return Ok(Committed::default());
         }
         self.log()?;
-        self.head.logged(&self.directory, &self.scratch.logs);
         self.add_exemplars();
         let gate = self.head.commit_gate();
         let mut batches = take(&mut self.scratch.done);
@@ -123,7 +122,6 @@ impl Appender<'_> {
             return Ok(());
         }
         self.log()?;
-        self.head.logged(&self.directory, &self.scratch.logs);
         self.scratch.clear();
         Ok(())
     }

@@ -164,6 +164,16 @@ impl Head {
         self.shared.truncate(mint)
     }
 
+    /// The first part of [`Head::truncate`]: memory and files.
+    pub(crate) fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate_memory(mint)
+    }
+
+    /// The rest of [`Head::truncate`], when memory was truncated there.
+    pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), HeadError> {
+        self.shared.truncate_wal(mint).map(drop)
+    }
+
     /// Takes what truncations had to leave because of open views or appenders.
     ///
     /// # Errors

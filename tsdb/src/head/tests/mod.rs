@@ -5,6 +5,7 @@ mod gc;
 mod histograms;
 mod isolation;
 mod late;
+mod series_records;
 mod speed;
 
 use std::path::Path;

@@ -162,11 +162,12 @@ fn what_was_acknowledged_before_a_kill_is_read_by_prometheus() {
         let json = program.options.json().to_string();
         let Some(theirs) = theirs::digest(&work.path().join("data"), &json) else { return };
         let ours = our_digest(&work.path().join("data"), &program.options);
+        if !ours.is_empty() || !theirs.is_empty() {
+            assert_same(&ours, &theirs, &format!("{story}, ours on the left"));
+        }
         // It may have been in the middle of the next operation.
         let states = [done, done + 1].map(|ops| state(&program, ops));
-        for (who, found) in [("3.15", theirs), ("ours", ours)] {
-            assert_between(&found, &states, &format!("{story}, read by {who}"));
-        }
+        assert_between(&samples_of(&ours), &states, &story);
         say(&format!("killed, {story}: {} series as they should be", states[0].len()));
     }
 }
@@ -207,7 +208,13 @@ fn state(program: &Program, ops: usize) -> Vec<String> {
     part.ops.push(Op::State);
     let answers = theirs::run(&part, &work.path().join("data"), &work.path().join("blocks"));
     let answer = answers.unwrap().pop().unwrap();
-    answer.into_iter().skip(1).collect()
+    samples_of(answer.get(1..).unwrap_or_default())
+}
+
+/// The lines without those of exemplars. A ring of exemplars is no log: what is in it depends on what
+/// else was, and a log has only those that no block stands for.
+fn samples_of(lines: &[String]) -> Vec<String> {
+    lines.iter().filter(|line| !line.starts_with("exemplars ")).cloned().collect()
 }
 
 /// That each series is as in one of two states.
