@@ -264,7 +264,7 @@ impl Replaying for FilledPage<'_> {
         let cold = page.slot(inner, slot).cold;
         let series_ref = cold.series_ref.into();
         let late = cold.out_of_order.get_or_insert_default();
-        let mut writer = shared.ooo_writer(scratch);
+        let mut writer = OooWriter { is_replay: true, ..shared.ooo_writer(scratch) };
         let inserted = late.insert(series_ref, times, value, &mut writer);
         shared.counters.chunks_created.add(i64::from(inserted.begun.is_some()));
         inserted.is_inserted
@@ -284,6 +284,6 @@ impl Shared {
         // What can't be written stays in memory.
         let is_kept = files.is_read_only();
         let cap = if is_kept { usize::MAX } else { self.options.out_of_order_cap_max.into() };
-        OooWriter { files, encoding, cap, scratch }
+        OooWriter { files, encoding, cap, is_replay: false, scratch }
     }
 }
