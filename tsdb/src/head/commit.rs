@@ -350,7 +350,8 @@ impl<'c> Commit<'c> {
         let inserted = series.insert(series_ref, times, value, &mut writer);
         if let Some(refs) = inserted.begun {
             late.batch.marker(series_ref, refs);
-            head.counters.chunks_created.add(1);
+            // The new one, and those that the one before it became, which was counted once.
+            head.counters.chunks_created.add(refs.len().max(1) as i64);
         }
         if !inserted.is_inserted {
             self.done.duplicates += 1;

@@ -266,7 +266,8 @@ impl Replaying for FilledPage<'_> {
         let late = cold.out_of_order.get_or_insert_default();
         let mut writer = OooWriter { is_replay: true, ..shared.ooo_writer(scratch) };
         let inserted = late.insert(series_ref, times, value, &mut writer);
-        shared.counters.chunks_created.add(i64::from(inserted.begun.is_some()));
+        let begun = inserted.begun.map_or(0, |refs| refs.len().max(1));
+        shared.counters.chunks_created.add(begun as i64);
         inserted.is_inserted
     }
 
