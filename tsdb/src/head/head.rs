@@ -246,9 +246,11 @@ impl Opening<'_> {
         })?;
         let times = &filled.shared.times;
         times.min_valid.store(min_valid_time, Ordering::Release);
-        // Loaded chunks may reach below.
-        if times.is_initialized() {
-            times.min.fetch_max(min_valid_time, Ordering::AcqRel);
+        // Where there are blocks the head begins at their end, as if it had been truncated there;
+        // loaded chunks may reach below.
+        if min_valid_time > i64::MIN {
+            times.max.fetch_max(min_valid_time, Ordering::AcqRel);
+            times.min.store(min_valid_time, Ordering::Release);
         }
         filled.shared.collect_after_replay();
         Ok((filled.shared, replayed))
