@@ -211,6 +211,11 @@ impl Replaying for FilledPage<'_> {
             cold.last_kind = last.encoding.value_type();
             cold.is_stale = false;
         }
+        // A series goes when blocks have all that came late for it: what an earlier reference has in
+        // files is in them.
+        if let Some(old) = slot.cold.out_of_order.take() {
+            shared.counters.chunks_removed.add(old.chunks().len() as i64);
+        }
         if !out_of_order.is_empty() {
             let late = slot.cold.out_of_order.get_or_insert_default();
             late.adopt(out_of_order);

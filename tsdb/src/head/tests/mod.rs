@@ -5,6 +5,7 @@ mod gc;
 mod histograms;
 mod isolation;
 mod late;
+mod reopened;
 mod series_records;
 mod speed;
 

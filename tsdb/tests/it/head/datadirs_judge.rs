@@ -126,7 +126,7 @@ fn committed_directories_are_read_as_prometheus_reads_them() {
 /// A program that only appends, deletes, flushes: its state is defined behind each operation.
 fn child_program(seed: u64) -> Program {
     let mut random = Random(seed);
-    let allowed = Allowed { deletes: true, flushes: true, ..Allowed::default() };
+    let allowed = Allowed { deletes: true, flushes: true, is_replayed: true, ..Allowed::default() };
     generate(&mut random, allowed, 300)
 }
 

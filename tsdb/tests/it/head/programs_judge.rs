@@ -37,7 +37,13 @@ fn flushed_blocks_are_equal_to_the_byte() {
 #[test]
 #[ignore = "late samples differ from 3.15: not passing yet"]
 fn what_is_replayed_goes_on_as_in_prometheus() {
-    try_programs(Allowed { deletes: true, flushes: true, restarts: true, truncations: false });
+    try_programs(Allowed {
+        deletes: true,
+        flushes: true,
+        restarts: true,
+        is_replayed: true,
+        ..Allowed::default()
+    });
 }
 
 /// What was compared.
