@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::ours::Answer;
 use super::program::Program;
+use crate::fixtures::{file_name, list};
 use crate::judge::{self, say};
 
 /// What 3.15 makes of `program`, with its database in `dir` and its blocks copied to `copies`; `None`
@@ -19,8 +20,8 @@ pub(crate) fn run(program: &mut Program, dir: &Path, copies: &Path) -> Option<Ve
     if let Some(at) = untrimmable(&String::from_utf8_lossy(&output.stderr)) {
         say(&format!("3.15 fails at operation {at} of {}", program.ops.len()));
         program.ops.truncate(at);
-        fs::remove_dir_all(dir).unwrap();
-        let _ = fs::remove_dir_all(copies);
+        remove(dir);
+        remove(copies);
         output = try_run(program, dir, copies)?;
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -47,6 +48,15 @@ fn try_run(program: &Program, dir: &Path, copies: &Path) -> Option<Output> {
         scope.spawn(move || input.write_all(lines.as_bytes()));
         child.wait_with_output().unwrap()
     }))
+}
+
+/// Removes a directory, and those that it was copied to.
+fn remove(dir: &Path) {
+    for path in list(dir.parent().unwrap()) {
+        if file_name(&path).starts_with(file_name(dir)) {
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
 }
 
 /// The operation that failed so.
