@@ -191,6 +191,16 @@ impl Head {
         self.shared.truncate(mint)
     }
 
+    /// The first part of [`Head::truncate`]: memory and files.
+    pub(crate) fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate_memory(mint)
+    }
+
+    /// The rest of [`Head::truncate`], when memory was truncated there.
+    pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), HeadError> {
+        self.shared.truncate_wal(mint).map(drop)
+    }
+
     /// Takes what truncations had to leave because of open views or appenders.
     ///
     /// # Errors
@@ -263,9 +273,11 @@ impl Opening<'_> {
         })?;
         let times = &filled.shared.times;
         times.min_valid.store(min_valid_time, Ordering::Release);
-        // Loaded chunks may reach below.
-        if times.is_initialized() {
-            times.min.fetch_max(min_valid_time, Ordering::AcqRel);
+        // Where there are blocks the head begins at their end, as if it had been truncated there;
+        // loaded chunks may reach below.
+        if min_valid_time > i64::MIN {
+            times.max.fetch_max(min_valid_time, Ordering::AcqRel);
+            times.min.store(min_valid_time, Ordering::Release);
         }
         filled.shared.collect_after_replay();
         Ok((filled.shared, replayed))

@@ -43,6 +43,8 @@ pub(super) struct Shared {
     /// Out-of-order chunks up to this one are in blocks.
     pub(super) late_truncated: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
+    /// Held while labels of series are logged.
+    series_logging: Mutex<()>,
     /// The log of samples that came out of order; `None` unless such are taken.
     pub(super) wbl: RwLock<Option<Wal>>,
     pub(super) files: ChunkFiles,
@@ -137,6 +139,7 @@ impl Shared {
             last_ref: AtomicU64::new(0),
             late_truncated: AtomicU64::new(0),
             wal: RwLock::default(),
+            series_logging: Mutex::default(),
             wbl: RwLock::default(),
             files,
             queue: Queue::default(),
@@ -209,6 +212,11 @@ impl Shared {
     /// The log to write to; `None` once the head is closed.
     pub(super) fn wal(&self) -> RwLockReadGuard<'_, Option<Wal>> {
         self.wal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while labels of series are logged, so that each is once.
+    pub(super) fn series_logging(&self) -> MutexGuard<'_, ()> {
+        self.series_logging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The log of samples that came out of order.

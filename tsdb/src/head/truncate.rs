@@ -40,7 +40,7 @@ impl Shared {
         Ok(truncated)
     }
 
-    fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
+    pub(super) fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
         let mut todo = self.collection.lock().unwrap_or_else(PoisonError::into_inner);
         let was_initialized = self.times.is_initialized();
         if was_initialized && self.times.min.load(Ordering::Acquire) >= mint {
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// Makes a checkpoint of the older part of the log.
-    fn truncate_wal(&self, mint: i64) -> Result<Option<CheckpointStats>, HeadError> {
+    pub(super) fn truncate_wal(&self, mint: i64) -> Result<Option<CheckpointStats>, HeadError> {
         if mint <= self.times.last_wal_truncation.fetch_max(mint, Ordering::AcqRel) {
             return Ok(None);
         }
