@@ -36,7 +36,7 @@ bench-io DIR SIZE="middle" *ARGS:
     cargo build --release -p tsdb-compact
     cargo run --release -p uncached-io-bench -- --dir {{DIR}} --size {{SIZE}} --out benches/out/uncached-{{SIZE}}.json {{ARGS}}
 
-# the long forms of random tests and of fuzzing; what they say goes to benches/out
+# the long forms of random tests and of fuzzing; what they say goes to benches/results
 long SETS="500" SECONDS="120":
     bash benches/long {{SETS}} {{SECONDS}}
 

@@ -102,7 +102,8 @@ pub(crate) struct WriteArgs {
     /// Memory of all stages together: 48MiB, 1GiB, ...
     #[arg(long, value_name = "BYTES", default_value = "48MiB", value_parser = parse_bytes)]
     pub(crate) memory_budget: u64,
-    /// Worker threads; all cores if not given. The output does not depend on it.
+    /// Worker threads; all cores if not given, one for each 3 MiB of the memory budget at most. The
+    /// output does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Length at which a chunk segment file ends.

@@ -16,6 +16,9 @@
 //! | tombstones of all sources | 1/24 | sorted in runs, spilled |
 //! | sorting tombstones, before all else begins | 1/3 | more runs |
 //!
+//! There is one worker for each 3 MiB of the budget at most (16 for the default), whatever the number
+//! of cores, since each has memory of its own: a stack, what it decodes into, the allocator's arena.
+//!
 //! Stacks, code and the allocator's slack are not part of the budget; the bound on the whole
 //! process (64 MiB for the default budget) is that of the cgroup test.
 
@@ -36,6 +39,8 @@ pub(super) struct Shares {
     pub(super) source_window_bytes: usize,
     /// The longest series entry that is decoded whole, in bytes.
     pub(super) entry_bytes_max: usize,
+    /// How many threads copy and re-encode.
+    pub(super) workers: usize,
     /// Memory of one batch.
     pub(super) batch_bytes: usize,
     /// How many batches are under way at a time.
@@ -94,13 +99,17 @@ const PARTS: u64 = 24;
 pub(super) const GROUP_CHUNK_BYTES: u64 = 8 + 4 + 4;
 /// What the buffer of a short run takes.
 const RUN_BUFFER_BYTES: usize = 4 << 10;
+/// What a worker takes of the budget at least, with what it has beside its batches.
+const WORKER_BYTES: u64 = 3 << 20;
 /// How much of the budget the symbol maps get: one part in this many.
 const SYMBOL_MAPS_PART: u64 = 6;
 
 impl Shares {
-    /// Divides `budget_bytes` for a compaction of `sources` blocks by `threads` workers.
+    /// Divides `budget_bytes` for a compaction of `sources` blocks by up to `threads` workers.
     pub(super) fn divide(budget_bytes: u64, sources: usize, threads: usize) -> Self {
         let budget_bytes = budget_bytes.max(MEMORY_BUDGET_BYTES_MIN);
+        let workers_max = usize::try_from(budget_bytes / WORKER_BYTES).unwrap_or(usize::MAX);
+        let workers = threads.clamp(1, workers_max);
         let part = |n: u64| usize::try_from(budget_bytes / n).unwrap_or(usize::MAX);
         let batches_bytes = budget_bytes / PARTS * BATCHES_PARTS;
         let of_batches = |n: usize| usize::try_from(batches_bytes).unwrap_or(usize::MAX) / n;
@@ -108,7 +117,7 @@ impl Shares {
         // With many sources a batch fetches many small runs, each into a buffer of its own: then
         // there are fewer batches, as many as keep those buffers within their share.
         let run_buffers_bytes = sources * RUN_BUFFER_BYTES;
-        let batches = (2 * threads + 2).min(of_batches(run_buffers_bytes.max(1)).max(2));
+        let batches = (2 * workers + 2).min(of_batches(run_buffers_bytes.max(1)).max(2));
         let window_bytes = (part(12) / sources.max(1)).clamp(4 << 10, 512 << 10) & !4095;
         // Each source of a long series has four windows: two of its list, two of its chunks.
         let long_window = (of_batches(8) / (4 * sources.max(1))).clamp(4 << 10, 256 << 10) & !4095;
@@ -126,6 +135,7 @@ impl Shares {
             source_window_bytes: window_bytes,
             // Decoded, it takes three times as much again.
             entry_bytes_max: part(12) / sources.max(1) / 8,
+            workers,
             batch_bytes: of_batches(batches).clamp(64 << 10, 4 << 20),
             batches,
             batches_bytes,

@@ -36,7 +36,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 512 << 20;
 pub struct CompactOptions {
     /// Memory of all stages together, in bytes; [`MEMORY_BUDGET_BYTES`] if not said otherwise.
     pub memory_budget_bytes: u64,
-    /// Worker threads; all cores if not said otherwise. The output does not depend on it.
+    /// Worker threads; all cores if not said otherwise, and one for each 3 MiB of the memory budget
+    /// at most. The output does not depend on it.
     pub threads: usize,
     /// Length at which a segment file ends, in bytes. Chunk references have 32 bits for the offset:
     /// more than 4 GiB counts as 4 GiB.
@@ -202,17 +203,17 @@ impl Compactor {
     /// samples are not accounted for, when a limit, the disk or the budget is too small, or when
     /// it was cancelled. Nothing is published then and nothing left behind.
     pub fn merge(&self, sources: &[PathBuf], dest: &Path) -> Result<Merged, CompactError> {
-        self.merge_then(sources, dest, &mut || {})
+        self.merge_then(sources, dest, &mut || Ok(()))
     }
 
     /// As [`Self::merge`], but calls `before_publish` when the block is written and nothing is left
     /// but to look at the sources once more and to publish; not if no samples are left. Whoever
-    /// changes sources can be kept out from there on.
+    /// changes sources can be kept out from there on. Its error ends the merge.
     pub(crate) fn merge_then(
         &self,
         sources: &[PathBuf],
         dest: &Path,
-        before_publish: &mut dyn FnMut(),
+        before_publish: &mut dyn FnMut() -> Result<(), CompactError>,
     ) -> Result<Merged, CompactError> {
         self.progress.enter(Phase::Open);
         refuse_output_in_source(sources, dest)?;
@@ -264,7 +265,7 @@ impl Compactor {
         if BlockMeta::decode(&json).ok().as_ref() != Some(&meta) {
             return Err(CompactError::Altered { what: AlteredPart::Meta });
         }
-        before_publish();
+        before_publish()?;
         let published = temp.publish(&json, &sources)?;
         self.progress.finish();
         let block = MergedBlock {
@@ -364,7 +365,7 @@ impl Compactor {
     pub(super) fn shares(&self, sources: usize) -> Shares {
         #[cfg(test)]
         if let Some(shares) = self.shares {
-            return shares;
+            return Shares { workers: self.options.threads.max(1), ..shares };
         }
         Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
     }
@@ -375,13 +376,11 @@ impl Compactor {
         temp: &TempBlock,
         meta: &BlockMeta,
     ) -> Result<Populated, CompactError> {
-        let threads = self.options.threads.max(1);
         let pipeline = Pipeline {
             vfs: Arc::clone(&self.vfs),
             sources,
             temp,
             shares: self.shares(sources.len()),
-            threads,
             segment_bytes_max: self.options.segment_bytes_max,
             float_encoding: self.options.float_encoding,
             refuse_out_of_range: self.options.refuse_out_of_range,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tsdb_format::tombstones::Interval;
+
 use super::batch::Batch;
 use super::listing::ListedChunk;
 use super::reencode::EncodedChunks;
@@ -24,6 +26,22 @@ impl Mutations {
     #[inline(always)]
     pub(super) fn feed(&self, _chunk: &mut ListedChunk) -> u32 {
         1
+    }
+
+    /// A chunk of these times is to lose what is deleted of it.
+    #[inline(always)]
+    pub(super) fn trim(&self, _deleted: &mut Vec<Interval>, _times: (i64, i64)) {}
+
+    /// A chunk is no copy of the one before it; true takes it for one.
+    #[inline(always)]
+    pub(super) fn is_taken_for_copy(&self) -> bool {
+        false
+    }
+
+    /// A symbol of a source has got this merged id.
+    #[inline(always)]
+    pub(super) fn map(&self, id: u32) -> u32 {
+        id
     }
 
     /// Chunks have been encoded anew.

@@ -4,7 +4,7 @@
 //!  sources ── symbols ──┐
 //!                       v
 //!            PLAN ──batches──> COPY/RE-ENCODE ──batches──> LAYOUT, INDEX      then postings,
-//!         one thread           `threads` workers           this thread        PROVE, PUBLISH
+//!         one thread           workers                     this thread        PROVE, PUBLISH
 //!             ^                                                  |
 //!             └───────────────── empty batches ──────────────────┘
 //! ```
@@ -49,7 +49,6 @@ pub(super) struct Pipeline<'a> {
     pub(super) sources: &'a [Arc<Source>],
     pub(super) temp: &'a TempBlock,
     pub(super) shares: Shares,
-    pub(super) threads: usize,
     pub(super) segment_bytes_max: u64,
     pub(super) float_encoding: FloatEncoding,
     pub(super) refuse_out_of_range: bool,
@@ -156,7 +155,7 @@ impl Pipeline<'_> {
                 let planned = self.plan(merge, empty_out, planned_in);
                 planned.map_err(|error| error.named(names))
             });
-            for _ in 0..self.threads {
+            for _ in 0..self.shares.workers {
                 let (planned, done, ended) = (planned_out.clone(), done_in.clone(), ended.clone());
                 scope.spawn(move || self.work(names, &planned, &done, &ended));
             }

@@ -15,6 +15,7 @@ use super::error::{CompactError, SourceFault, SourceRule, SummedPart};
 use super::files::{FileKey, FilePool};
 use super::ledger::SeriesBooks;
 use super::long::{LongOptions, PieceSink, merge_long};
+use super::sample_counts::SampleCounts;
 use super::source::Source;
 use super::vertical::VerticalMerge;
 
@@ -120,12 +121,14 @@ impl<'a> Populator<'a> {
         let mut books = SeriesBooks::default();
         for part in batch.parts_of(number) {
             let source = &self.sources[batch.parts[part].source as usize];
+            let mut counted = SampleCounts::default();
             for at in batch.chunks_of(part) {
                 let chunk = batch.chunks[at];
                 let record = locate(batch, source, &self.pool, &chunk).map_err(|error| {
                     error.name(source, &chunk, batch.labels_of(number), self.names)
                 })?;
                 books.fetch(source.number(), &chunk, &record);
+                counted.add(record.encoding, record.samples);
                 books.emit(record.crc, chunk.min_time, chunk.max_time);
                 batch.out.push(OutChunk {
                     min_time: chunk.min_time,
@@ -136,6 +139,7 @@ impl<'a> Populator<'a> {
                     data_len: record.data_len,
                 });
             }
+            source.count(counted);
         }
         Ok(books)
     }

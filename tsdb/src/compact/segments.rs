@@ -266,10 +266,8 @@ impl<'a> BlockWriter<'a> {
 
     #[cold]
     fn mismatch(&self, batch: &Batch, number: usize, what: Mismatch) -> CompactError {
-        let mut parts = batch.parts_of(number);
-        let first = parts.next();
-        let alone = first.filter(|_| parts.next().is_none());
-        let block = alone.and_then(|part| self.sources.get(batch.parts[part].source as usize));
+        let first = batch.parts_of(number).next();
+        let block = first.and_then(|part| self.sources.get(batch.parts[part].source as usize));
         let chunk = first
             .and_then(|part| batch.chunks.get(batch.chunks_of(part).start))
             .map(|chunk| ((chunk.reference >> 32) as u32 + 1, chunk.reference as u32));

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, segment_header};
@@ -13,6 +14,7 @@ use uncached_io::AlignedBuf;
 
 use super::error::{CompactError, CountedPart, SourceError, SourceFault, SourceRule};
 use super::files::{FileKey, FilePool};
+use super::sample_counts::SampleCounts;
 use super::stones::Stones;
 
 const HEADER_BYTES: u64 = INDEX_HEADER_BYTES as u64;
@@ -31,6 +33,8 @@ pub(super) struct Source {
     toc: Toc,
     /// Length in bytes of each segment file, in order.
     segment_bytes: Vec<u64>,
+    counted_floats: AtomicU64,
+    counted_histograms: AtomicU64,
 }
 
 impl Source {
@@ -55,6 +59,8 @@ impl Source {
             index_bytes: 0,
             toc: Toc::default(),
             segment_bytes,
+            counted_floats: AtomicU64::new(0),
+            counted_histograms: AtomicU64::new(0),
         };
         source.read_toc()?;
         source.check_segment_headers()?;
@@ -186,8 +192,7 @@ impl Source {
     /// Each version of Prometheus counts series, chunks and samples of what it writes, a deletion
     /// leaves these counts alone, and so do Thanos and Mimir. A program that doesn't count leaves
     /// all of them out. The number of tombstones is not compared: a crash in the middle of a
-    /// deletion legally leaves the old one; nor is the share of the histograms, which older
-    /// versions don't know.
+    /// deletion legally leaves the old one. Samples are held against it later, when all were read.
     ///
     /// # Errors
     /// When meta.json says something else.
@@ -202,6 +207,20 @@ impl Source {
             }
         }
         Ok(())
+    }
+
+    /// Counts samples of this source that were read for the merge.
+    pub(super) fn count(&self, counts: SampleCounts) {
+        self.counted_floats.fetch_add(counts.floats, Ordering::Relaxed);
+        self.counted_histograms.fetch_add(counts.histograms, Ordering::Relaxed);
+    }
+
+    /// All samples that were counted.
+    pub(super) fn counted(&self) -> SampleCounts {
+        SampleCounts {
+            floats: self.counted_floats.load(Ordering::Relaxed),
+            histograms: self.counted_histograms.load(Ordering::Relaxed),
+        }
     }
 
     /// The statistics in meta.json, if it has any.

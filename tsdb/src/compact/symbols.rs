@@ -365,7 +365,7 @@ pub(super) fn merge_symbols(
                 lengths.push(last.len());
             }
         }
-        maps[id].0.push(table.count - 1);
+        maps[id].0.push(mutations.map(table.count - 1));
         if let Some(offsets) = &mut maps[id].1 {
             offsets.push(u32::try_from(cursor.offset).unwrap_or(u32::MAX));
         }

@@ -20,6 +20,7 @@ use super::ledger::{Ledger, SeriesBooks};
 use super::mutation::Mutations;
 use super::populate::{Record, SeriesNamer, locate};
 use super::reencode::{ChunkInput, EncodedChunks, FloatEncoding, Reencoder, digest_chunk};
+use super::sample_counts::SampleCounts;
 use super::source::Source;
 
 /// Memory that a worker keeps from one series to the next.
@@ -111,17 +112,20 @@ impl<'a> VerticalMerge<'a> {
         self.lists.clear();
         for part in batch.parts_of(number) {
             let next = self.candidates.len() as u32;
+            let source = Arc::clone(&self.sources[batch.parts[part].source as usize]);
+            let mut counted = SampleCounts::default();
             for at in batch.chunks_of(part) {
-                let (chunk, source) = (batch.chunks[at], batch.parts[part].source);
-                let source = Arc::clone(&self.sources[source as usize]);
+                let chunk = batch.chunks[at];
                 let record = locate(batch, &source, pool, &chunk)
                     .map_err(|error| error.name(&source, &chunk, batch.labels_of(number), names))?;
                 books.fetch(source.number(), &chunk, &record);
+                counted.add(record.encoding, record.samples);
                 let ledger = &mut books.ledger;
                 self.admit(batch, &source, part, &chunk, record, ledger).map_err(|fault| {
                     blame(fault, &source, chunk.reference, batch, number, names)
                 })?;
             }
+            source.count(counted);
             self.lists.push(List { next, end: self.candidates.len() as u32 });
         }
         self.merge_lists(batch, number, names, &mut books)?;
@@ -183,6 +187,7 @@ impl<'a> VerticalMerge<'a> {
             deleted
         };
         let input = ChunkInput { encoding: record.encoding, data, min_time, max_time };
+        self.mutations.trim(&mut self.deleted, (min_time, max_time));
         let counts = self.reencoder.trim(input, &self.deleted, &mut self.encoded)?;
         self.mutations.reencode(&mut self.encoded);
         ledger.out_of_range += outside;
@@ -278,7 +283,7 @@ impl<'a> VerticalMerge<'a> {
             }
             let copy = (next.min_time, next.max_time) == (previous.min_time, previous.max_time)
                 && data_of(batch, &next.record) == data_of(batch, &previous.record);
-            if copy {
+            if copy || self.mutations.is_taken_for_copy() {
                 ledger.duplicate += u64::from(next.record.samples);
             } else {
                 self.group.push(at);

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -14,7 +15,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::block_set::LoadedBlock;
-use super::head_metrics::tell_head;
+use super::head_metrics::{tell_head, tell_native_histograms};
+use super::log_metrics::tell_log;
 use super::reload::dir_bytes;
 use super::shared::Shared;
 
@@ -40,6 +42,13 @@ impl Collector for DbCollector {
         tell_blocks(&shared, &mut told)?;
         tell_retention(&shared, &mut told)?;
         tell_head(&shared.head.stats(), &mut told)?;
+        tell_native_histograms(&shared.head, &mut told)?;
+        if let Some(stats) = shared.head.wal_stats() {
+            tell_log("prometheus_tsdb_wal", &stats, &mut told)?;
+        }
+        if let Some(stats) = shared.head.wbl_stats() {
+            tell_log("prometheus_tsdb_out_of_order_wbl", &stats, &mut told)?;
+        }
         tell_sizes(&shared, &mut told)
     }
 }
@@ -53,6 +62,22 @@ impl Teller<'_> {
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let encoder = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value).encode(encoder)
+    }
+
+    /// What Prometheus has as a summary without quantiles, or with such that nobody computes here.
+    pub(super) fn sum_and_count(
+        &mut self,
+        name: &str,
+        help: &str,
+        sum: Duration,
+        count: u64,
+    ) -> fmt::Result {
+        for (suffix, value) in [("sum", sum.as_secs_f64()), ("count", count as f64)] {
+            let name = format!("{name}_{suffix}");
+            let encoder = self.encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
+            ConstGauge::new(value).encode(encoder)?;
+        }
+        Ok(())
     }
 
     /// A counter by the values of one label; `name` as for [`Self::counter`].

@@ -178,7 +178,10 @@ impl Shared {
         ids: &[Ulid],
     ) -> Result<Option<Ulid>, DbError> {
         let mut layout = None;
-        let mut before_publish = || layout = Some(self.lock_layout());
+        let mut before_publish = || {
+            layout = Some(self.lock_layout());
+            Ok(())
+        };
         let merged = self
             .metrics
             .compaction(|| compactor.merge_then(sources, &self.dir, &mut before_publish))?;

@@ -6,7 +6,8 @@
 //!   view        what was committed up to the end of the range
 //!   write       a block of it, past the page cache where that is on
 //!   load        from here on queries find it in the block, too
-//!   truncate    memory, chunk files, write-ahead log
+//!   truncate    memory, chunk files
+//! truncate the write-ahead log, once
 //! if there was one: the same for out-of-order samples, one block for each range
 //! ```
 //!
@@ -57,6 +58,7 @@ impl Shared {
 
     fn flush_into(&self, state: &mut FlushState, flushed: &mut Flushed) -> Result<(), DbError> {
         self.finish_truncation(state)?;
+        self.truncate_log(state)?;
         if !self.head.is_compactable() && !state.out_of_order_due {
             return Ok(());
         }
@@ -70,24 +72,35 @@ impl Shared {
             state.untruncated = Some(maxt);
             self.finish_truncation(state)?;
         }
+        self.truncate_log(state)?;
         self.flush_out_of_order(state, &mut flushed.out_of_order)
     }
 
     /// What is in a block already must not become a second one.
     fn finish_truncation(&self, state: &mut FlushState) -> Result<(), DbError> {
-        let counted = |truncated: Result<(), HeadError>| {
-            self.metrics.truncations_failed.inc_by(u64::from(truncated.is_err()));
-            truncated
-        };
         if let Some(maxt) = state.untruncated {
-            counted(self.head.truncate(maxt).map(drop))?;
-            state.untruncated = None;
+            self.counted(self.head.truncate_memory(maxt).map(drop))?;
+            (state.untruncated, state.untruncated_log) = (None, Some(maxt));
         }
         if let Some(out_of_order) = &state.untruncated_out_of_order {
-            counted(self.head.truncate_out_of_order(out_of_order).map(drop))?;
+            self.counted(self.head.truncate_out_of_order(out_of_order).map(drop))?;
             state.untruncated_out_of_order = None;
         }
         Ok(())
+    }
+
+    /// The log lets go of what blocks have: once, however many blocks a run makes, as in Prometheus.
+    fn truncate_log(&self, state: &mut FlushState) -> Result<(), DbError> {
+        if let Some(maxt) = state.untruncated_log {
+            self.counted(self.head.truncate_log(maxt))?;
+            state.untruncated_log = None;
+        }
+        Ok(())
+    }
+
+    fn counted(&self, truncated: Result<(), HeadError>) -> Result<(), HeadError> {
+        self.metrics.truncations_failed.inc_by(u64::from(truncated.is_err()));
+        truncated
     }
 
     /// The head's part from `mint` to `maxt`, exclusive, as a block; `None` if there is nothing.

@@ -1,15 +1,16 @@
-//! The head's and the logs' metrics.
+//! The head's metrics.
 
 use std::fmt;
 
 use super::collector::Teller;
-use crate::head::HeadStats;
+use crate::head::{Head, HeadStats, TimedWork};
 
 /// Tells what the head counts, under Prometheus's names.
 pub(super) fn tell_head(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     tell_series(stats, told)?;
     tell_chunks(stats, told)?;
     tell_samples(stats, told)?;
+    tell_exemplars(stats, told)?;
     tell_times(stats, told)?;
     tell_work(stats, told)
 }
@@ -69,16 +70,37 @@ fn tell_samples(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     let help = "Total number of appended exemplars";
     let name = "prometheus_tsdb_exemplar_exemplars_appended";
     told.counter(name, help, stats.exemplar_exemplars_appended_total)?;
+    let help = "Total number of exemplars refused as out of order";
+    let name = "prometheus_tsdb_exemplar_out_of_order_exemplars";
+    told.counter(name, help, stats.exemplar_out_of_order_exemplars_total)
+}
+
+fn tell_exemplars(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     let help = "Number of exemplars that are kept";
     let name = "prometheus_tsdb_exemplar_exemplars_in_storage";
-    told.gauge(name, help, stats.exemplar_exemplars_in_storage as f64)
+    told.gauge(name, help, stats.exemplar_exemplars_in_storage as f64)?;
+    let help = "Number of series that such are kept of";
+    let name = "prometheus_tsdb_exemplar_series_with_exemplars_in_storage";
+    told.gauge(name, help, stats.exemplar_series_with_exemplars_in_storage as f64)?;
+    let help = "Time of the exemplar that is kept the longest, in seconds";
+    let name = "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds";
+    told.gauge(name, help, stats.exemplar_last_exemplars_timestamp as f64 / 1000.0)?;
+    let help = "Number of exemplars that can be kept";
+    let name = "prometheus_tsdb_exemplar_max_exemplars";
+    told.gauge(name, help, stats.exemplar_max_exemplars as f64)
 }
 
 fn tell_times(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     let help = "Time of the head's oldest sample, in milliseconds";
     told.gauge("prometheus_tsdb_head_min_time", help, stats.head_min_time as f64)?;
     let help = "Time of the head's newest sample, in milliseconds";
-    told.gauge("prometheus_tsdb_head_max_time", help, stats.head_max_time as f64)
+    told.gauge("prometheus_tsdb_head_max_time", help, stats.head_max_time as f64)?;
+    let help = "Oldest number of an appender or a view that is open, or else the next one";
+    let low = stats.isolation_low_watermark as f64;
+    told.gauge("prometheus_tsdb_isolation_low_watermark", help, low)?;
+    let help = "Last number that an appender or a view was given";
+    let high = stats.isolation_high_watermark as f64;
+    told.gauge("prometheus_tsdb_isolation_high_watermark", help, high)
 }
 
 fn tell_work(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
@@ -91,5 +113,28 @@ fn tell_work(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     let help = "Total number of truncations of the head";
     told.counter("prometheus_tsdb_head_truncations", help, stats.head_truncations_total)?;
     let help = "Total number of checkpoints that were begun";
-    told.counter("prometheus_tsdb_checkpoint_creations", help, stats.checkpoint_creations_total)
+    told.counter("prometheus_tsdb_checkpoint_creations", help, stats.checkpoint_creations_total)?;
+    let help = "Total number of checkpoints that could not be made";
+    let failed = stats.checkpoint_creations_failed_total;
+    told.counter("prometheus_tsdb_checkpoint_creations_failed", help, failed)?;
+    let help = "Total number of times that old checkpoints were to be removed";
+    told.counter("prometheus_tsdb_checkpoint_deletions", help, stats.checkpoint_deletions_total)?;
+    let help = "Total number of times that this failed";
+    let failed = stats.checkpoint_deletions_failed_total;
+    told.counter("prometheus_tsdb_checkpoint_deletions_failed", help, failed)?;
+    let help = "How long garbage collections of the head took";
+    let TimedWork { count, sum, .. } = stats.head_gc_duration;
+    told.sum_and_count("prometheus_tsdb_head_gc_duration_seconds", help, sum, count)?;
+    let help = "How long truncations of the write-ahead log took that made a checkpoint";
+    let TimedWork { count, sum, .. } = stats.wal_truncate_duration;
+    told.sum_and_count("prometheus_tsdb_wal_truncate_duration_seconds", help, sum, count)
+}
+
+/// Tells what looking at every series shows.
+pub(super) fn tell_native_histograms(head: &Head, told: &mut Teller<'_>) -> fmt::Result {
+    let (series, buckets) = head.native_histograms();
+    let help = "Number of series in the head whose last sample is a native histogram";
+    told.gauge("prometheus_tsdb_head_native_histogram_series", help, series as f64)?;
+    let help = "Number of buckets of these histograms";
+    told.gauge("prometheus_tsdb_head_native_histogram_buckets", help, buckets as f64)
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{
     Histogram, NativeHistogramConfig, exponential_buckets,
@@ -16,6 +17,10 @@ use prometheus_client::metrics::histogram::{
 use prometheus_client::registry::Registry;
 
 use crate::compact::CompactError;
+use crate::head::{Replayed, UnknownRefs};
+
+/// A counter by the value of `type`.
+type ByType = Family<[(&'static str, &'static str); 1], Counter>;
 
 const NATIVE_RESET_MIN: Duration = Duration::from_secs(60 * 60);
 
@@ -32,7 +37,10 @@ pub(super) struct DbMetrics {
     pub(super) blocks_bytes: Gauge,
     pub(super) vertical_compactions: Counter,
     pub(super) truncations_failed: Counter,
-    pub(super) wal_corruptions: Counter,
+    wal_corruptions: Counter,
+    mmap_chunk_corruptions: Counter,
+    wal_replay_unknown_refs: ByType,
+    wbl_replay_unknown_refs: ByType,
     /// -1: there is no lock file. 0: one was there. 1: none was there.
     pub(super) clean_start: Gauge,
     pub(super) replay_seconds: Gauge<f64, AtomicU64>,
@@ -56,6 +64,9 @@ impl Default for DbMetrics {
             vertical_compactions: Counter::default(),
             truncations_failed: Counter::default(),
             wal_corruptions: Counter::default(),
+            mmap_chunk_corruptions: Counter::default(),
+            wal_replay_unknown_refs: ByType::default(),
+            wbl_replay_unknown_refs: ByType::default(),
             clean_start: Gauge::default(),
             replay_seconds: Gauge::default(),
             compactions: Counter::default(),
@@ -84,6 +95,15 @@ impl DbMetrics {
         outcome
     }
 
+    /// Counts what a replay came upon.
+    pub(super) fn replayed(&self, replayed: &Replayed) {
+        self.wal_corruptions.inc_by(replayed.log_repairs.len() as u64);
+        let is_damaged = replayed.chunk_files_repair.reason.is_some();
+        self.mmap_chunk_corruptions.inc_by(u64::from(is_damaged));
+        add_unknown(&self.wal_replay_unknown_refs, &replayed.unknown);
+        add_unknown(&self.wbl_replay_unknown_refs, &replayed.unknown_in_wbl);
+    }
+
     /// Takes the time until what it returns is dropped.
     pub(super) fn tombstone_cleanup(&self) -> Timer<'_> {
         Timer { begun: Instant::now(), histogram: &self.tombstone_cleanup_seconds }
@@ -97,6 +117,12 @@ impl DbMetrics {
         registry.register("head_truncations_failed", help, self.truncations_failed.clone());
         let help = "Number of places where the logs were damaged, and repaired";
         registry.register("wal_corruptions", help, self.wal_corruptions.clone());
+        let help = "Number of times the head's chunk files were damaged, and repaired";
+        registry.register("mmap_chunk_corruptions", help, self.mmap_chunk_corruptions.clone());
+        let help = "Number of references in the write-ahead log whose series it does not have";
+        registry.register("wal_replay_unknown_refs", help, self.wal_replay_unknown_refs.clone());
+        let help = "Number of references in the write-behind log whose series nothing has";
+        registry.register("wbl_replay_unknown_refs", help, self.wbl_replay_unknown_refs.clone());
         let help = "-1 without a lock file, 0 if one had been left behind, 1 if none was there";
         registry.register("clean_start", help, self.clean_start.clone());
         let help = "How long the replay of the logs took";
@@ -135,6 +161,22 @@ impl DbMetrics {
         let help = "Duration of rewriting blocks without what is deleted";
         let histogram = self.tombstone_cleanup_seconds.clone();
         registry.register("tombstone_cleanup_seconds", help, histogram);
+    }
+}
+
+/// Types that were not met are not told, as in Prometheus.
+fn add_unknown(to: &ByType, unknown: &UnknownRefs) {
+    let counts = [
+        ("series", unknown.series),
+        ("samples", unknown.samples),
+        ("histograms", unknown.histograms),
+        ("exemplars", unknown.exemplars),
+        ("metadata", unknown.metadata),
+        ("tombstones", unknown.tombstones),
+        ("mmap_markers", unknown.mmap_markers),
+    ];
+    for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+        to.get_or_create(&[("type", name)]).inc_by(count);
     }
 }
 

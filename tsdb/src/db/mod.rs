@@ -55,6 +55,7 @@ mod delete;
 mod error;
 mod flush;
 mod head_metrics;
+mod log_metrics;
 mod metrics;
 mod open;
 mod options;
@@ -254,6 +255,9 @@ impl Db {
     /// Registers the database's metrics, under Prometheus's names.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.shared.metrics.register(registry);
+        let help = "By how many seconds samples came too late to be in order, taken or not";
+        let late = self.shared.head.late_by_seconds().clone();
+        registry.register("prometheus_tsdb_sample_ooo_delta", help, late);
         registry.register_collector(Box::new(collector::DbCollector::new(&self.shared)));
     }
 

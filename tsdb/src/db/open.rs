@@ -79,7 +79,7 @@ pub(super) fn open(
         &opening.progress,
     )?;
     metrics.replay_seconds.set(begun.elapsed().as_secs_f64());
-    metrics.wal_corruptions.inc_by(replayed.log_repairs.len() as u64);
+    metrics.replayed(&replayed);
     sweep::saved_heads(vfs.as_ref(), dir)?;
     let shared = Arc::new(Shared::new(Parts {
         dir: dir.to_owned(),

@@ -61,6 +61,8 @@ pub(super) struct Shared {
 pub(super) struct FlushState {
     /// Up to where the head is in blocks, exclusive, if it could not be truncated there.
     pub(super) untruncated: Option<i64>,
+    /// The same for the log of the head.
+    pub(super) untruncated_log: Option<i64>,
     /// Whether out-of-order samples are still to follow an in-order flush.
     pub(super) out_of_order_due: bool,
     /// What of them is in blocks, if the head could not be truncated so.

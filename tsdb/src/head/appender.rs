@@ -192,8 +192,9 @@ impl<'h> Appender<'h> {
             return self.append_histogram(found, labels, sample, marker);
         }
         let bounds = self.bounds;
-        let found =
-            self.reserve(found, labels, |slot| slot.order_of_float(sample.time, value, &bounds))?;
+        let found = self.reserve(found, labels, sample.time, |slot| {
+            slot.order_of_float(sample.time, value, &bounds)
+        })?;
         let sample = FloatSample { id: id_of(found, &sample), value };
         self.scratch.batch_for_float(found.slot).floats.push(Queued { slot: found.slot, sample });
         Ok(found.series_ref.into())
@@ -207,8 +208,9 @@ impl<'h> Appender<'h> {
         value: AnyHistogram<'_>,
     ) -> Result<HeadSeriesRef, AppendError> {
         let bounds = self.bounds;
-        let found = self
-            .reserve(found, labels, |slot| slot.order_of_histogram(sample.time, value, &bounds))?;
+        let found = self.reserve(found, labels, sample.time, |slot| {
+            slot.order_of_histogram(sample.time, value, &bounds)
+        })?;
         let (slot, id) = (found.slot, id_of(found, &sample));
         let kind = match value {
             AnyHistogram::Int(value) if value.uses_custom_buckets() => Kind::CustomHistogram,
@@ -228,12 +230,13 @@ impl<'h> Appender<'h> {
         Ok(found.series_ref.into())
     }
 
-    /// Asks under the page's lock whether a series takes a sample, and if so, sees to it that the
+    /// Asks under the page's lock whether a series takes a sample at `t`, and if so, sees to it that the
     /// series stays, and that its labels are logged before the sample is.
     fn reserve(
         &mut self,
         mut found: Found,
         labels: &Labels,
+        t: i64,
         order: impl Fn(&Slot<'_>) -> Result<Order, AppendError>,
     ) -> Result<Found, AppendError> {
         loop {
@@ -249,7 +252,9 @@ impl<'h> Appender<'h> {
                 found = self.create(labels)?;
                 continue;
             }
-            order(&slot)?;
+            let order = order(&slot);
+            self.observe_late(t, &order);
+            order?;
             if slot.cold.is_doomed {
                 slot.cold.is_doomed = false;
                 slot.publish();
@@ -261,6 +266,17 @@ impl<'h> Appender<'h> {
                 self.log_labels(found, labels);
             }
             return Ok(found);
+        }
+    }
+
+    fn observe_late(&self, t: i64, order: &Result<Order, AppendError>) {
+        let is_late = match order {
+            Ok(order) => *order == Order::OutOf,
+            Err(refused) => refused.is_about_order(),
+        };
+        if is_late {
+            let by_ms = self.bounds.head_max_time.saturating_sub(t);
+            self.head.late_by_seconds.observe(by_ms as f64 / 1000.0);
         }
     }
 

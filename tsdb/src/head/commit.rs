@@ -93,7 +93,6 @@ impl Appender<'_> {
             return Ok(Committed::default());
         }
         self.log()?;
-        self.head.logged(&self.directory, &self.scratch.logs);
         self.add_exemplars();
         let gate = self.head.commit_gate();
         let mut batches = take(&mut self.scratch.done);
@@ -123,7 +122,6 @@ impl Appender<'_> {
             return Ok(());
         }
         self.log()?;
-        self.head.logged(&self.directory, &self.scratch.logs);
         self.scratch.clear();
         Ok(())
     }
@@ -133,8 +131,11 @@ impl Appender<'_> {
             for (series, exemplar) in &batch.exemplars {
                 let Some(slot) = self.directory.slot(series.get()) else { continue };
                 let labels = self.head.labels_of(slot);
-                if let Ok(true) = self.head.exemplars.add(&labels, exemplar) {
-                    self.head.counters.exemplars.add(1);
+                let counters = &self.head.counters;
+                match self.head.exemplars.add(&labels, exemplar) {
+                    Ok(is_new) => counters.exemplars.add(i64::from(is_new)),
+                    Err(AppendError::OutOfOrderExemplar) => counters.ooo_exemplars.add(1),
+                    Err(_) => {}
                 }
             }
         }
@@ -352,7 +353,8 @@ impl<'c> Commit<'c> {
         let inserted = series.insert(series_ref, times, value, &mut writer);
         if let Some(refs) = inserted.begun {
             late.batch.marker(series_ref, refs);
-            head.counters.chunks_created.add(1);
+            // The new one, and those that the one before it became, which was counted once.
+            head.counters.chunks_created.add(refs.len().max(1) as i64);
         }
         if !inserted.is_inserted {
             self.done.duplicates += 1;

@@ -1,6 +1,9 @@
 //! What a head did, in numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
 
 /// Numbers of a head, named as Prometheus's metrics are, without `prometheus_tsdb_`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,14 +53,47 @@ pub struct HeadStats {
     pub head_appenders_created_total: u64,
     /// Truncations of memory.
     pub head_truncations_total: u64,
+    /// Garbage collections, and how long they took together.
+    pub head_gc_duration: TimedWork,
+    /// Truncations of the write-ahead log that made a checkpoint, and how long they took together.
+    pub wal_truncate_duration: TimedWork,
     /// Checkpoints that were begun.
     pub checkpoint_creations_total: u64,
+    /// Of these, those that failed.
+    pub checkpoint_creations_failed_total: u64,
+    /// Times that old checkpoints were to be removed.
+    pub checkpoint_deletions_total: u64,
+    /// Of these, those that failed.
+    pub checkpoint_deletions_failed_total: u64,
     /// Exemplars that were appended.
     pub exemplar_exemplars_appended_total: u64,
+    /// Exemplars that were out of order when they were committed; Prometheus does not count those
+    /// that are refused before.
+    pub exemplar_out_of_order_exemplars_total: u64,
     /// Exemplars that are stored.
     pub exemplar_exemplars_in_storage: u64,
+    /// Series that have such.
+    pub exemplar_series_with_exemplars_in_storage: u64,
+    /// Time of the one that was stored first, in milliseconds; 0 without one.
+    pub exemplar_last_exemplars_timestamp: i64,
+    /// How many exemplars can be stored.
+    pub exemplar_max_exemplars: u64,
+    /// The oldest number of an appender or a view that is open, or the next one.
+    pub isolation_low_watermark: u64,
+    /// The last number that an appender or a view was given.
+    pub isolation_high_watermark: u64,
     /// Bytes of memory that series, chunks and labels take, about.
     pub memory_bytes: u64,
+}
+
+/// Work that is done now and then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimedWork {
+    /// How often.
+    pub count: u64,
+    /// How long it took, together.
+    pub sum: Duration,
 }
 
 macro_rules! counters {
@@ -71,7 +107,9 @@ macro_rules! counters {
 counters! {
     stale_series, series_created, series_removed, chunks_created, chunks_removed, chunks_mapped,
     floats_appended, histograms_appended, ooo_floats_appended, ooo_histograms_appended,
-    out_of_order, out_of_bound, too_old, appenders_created, truncations, checkpoints, exemplars,
+    out_of_order, out_of_bound, too_old, appenders_created, truncations, checkpoints,
+    checkpoints_failed, checkpoint_deletions, checkpoint_deletions_failed, exemplars,
+    ooo_exemplars, collections, collection_nanos, wal_truncations, wal_truncation_nanos,
 }
 
 /// A number that many add to.
@@ -89,5 +127,41 @@ impl Counter {
 
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Prometheus's bounds: ten minutes to half a day.
+pub(super) fn late_by_seconds() -> Histogram {
+    let bounds = [10, 30, 60, 120, 180, 360, 720].map(|minutes| f64::from(minutes) * 60.0);
+    let native = NativeHistogramConfig::new(1.1)
+        .max_buckets(100)
+        .min_reset_duration(Duration::from_secs(60 * 60));
+    Histogram::new_classic_and_native(bounds, native)
+}
+
+/// Counts what is done until it is dropped, and takes its time.
+#[must_use]
+pub(super) struct Timer<'c> {
+    begun: Instant,
+    count: &'c Counter,
+    nanos: &'c Counter,
+}
+
+impl<'c> Timer<'c> {
+    pub(super) fn new(count: &'c Counter, nanos: &'c Counter) -> Self {
+        Self { begun: Instant::now(), count, nanos }
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.count.add(1);
+        self.nanos.add(i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
+    }
+}
+
+impl TimedWork {
+    pub(super) fn of(count: &Counter, nanos: &Counter) -> Self {
+        Self { count: count.get(), sum: Duration::from_nanos(nanos.get()) }
     }
 }

@@ -83,6 +83,13 @@ pub enum AppendError {
     },
 }
 
+impl AppendError {
+    /// Whether a sample came too late.
+    pub(super) fn is_about_order(&self) -> bool {
+        matches!(self, Self::OutOfOrderSample | Self::OutOfBounds | Self::TooOldSample)
+    }
+}
+
 /// A head could not be opened, written to or truncated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

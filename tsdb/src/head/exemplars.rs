@@ -34,6 +34,15 @@ struct Entry {
     exemplar: Exemplar,
 }
 
+/// What a ring holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) exemplars: usize,
+    pub(super) series: usize,
+    /// Time of the exemplar that was added first, in milliseconds.
+    pub(super) first_time: Option<i64>,
+}
+
 /// What becomes of an exemplar.
 enum Fate {
     Add,
@@ -83,9 +92,21 @@ impl Exemplars {
         }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.lock().entries.iter().flatten().count()
+    /// How many there are, of how many series, and the time of the one that was added first.
+    pub(super) fn stored(&self) -> Stored {
+        let ring = self.lock();
+        let (newer, older) = ring.entries.split_at(ring.next.min(ring.entries.len()));
+        let first = older.iter().chain(newer).flatten().next();
+        Stored {
+            exemplars: ring.entries.iter().flatten().count(),
+            series: ring.series.len(),
+            first_time: first.map(|entry| entry.exemplar.time),
+        }
+    }
+
+    /// How many are kept at most.
+    pub(super) fn max(&self) -> usize {
+        self.max
     }
 
     fn fate(&self, ring: &Ring, series: &Labels, new: &Exemplar) -> Result<Fate, AppendError> {
@@ -182,7 +203,8 @@ mod tests {
         for time in 1..=5 {
             assert_eq!(kept.add(&series, &exemplar(time, 1.0, "a")), Ok(true));
         }
-        assert_eq!((all(&kept), kept.len()), (vec![3, 4, 5], 3));
+        let stored = Stored { exemplars: 3, series: 1, first_time: Some(3) };
+        assert_eq!((all(&kept), kept.stored()), (vec![3, 4, 5], stored));
     }
 
     #[test]

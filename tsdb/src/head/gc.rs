@@ -100,10 +100,11 @@ impl Shared {
             let last_ref = late.map_or(HeadChunkRef::default(), |(last_ref, _)| last_ref);
             let dropped = self.drop_chunks(mint, last_ref);
             remains = Some(dropped);
-            // Until the log has nothing before this it may have samples of those that go.
+            // Up to here the log may have samples of those that go; before it blocks have them. As in
+            // 3.15, so that checkpoints keep the same series.
             let min_time = self.times.min.load(Ordering::Acquire);
             let oldest = Some(dropped.min_time).filter(|oldest| *oldest != i64::MAX);
-            let kept = oldest.map_or(min_time, |oldest| oldest.max(min_time));
+            let kept = oldest.unwrap_or(min_time);
             todo.doomed = Some((kept, self.registry.mark()));
             self.sweep_if_past(todo, except);
         }

@@ -4,15 +4,18 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use prometheus_client::metrics::histogram::Histogram;
+use tsdb_format::chunkenc::ValueType;
 use tsdb_format::labels::Labels;
 
 use super::appender::Appender;
 use super::chunk_files::{ChunkFiles, ChunkFilesError, ChunkFilesOptions};
-use super::counters::HeadStats;
+use super::counters::{HeadStats, TimedWork};
 use super::error::HeadError;
 use super::options::HeadOptions;
+use super::page::PAGE_SLOTS;
 use super::read_only::ReadOnlyVfs;
 use super::replay::{Filled, ReplayError, ReplayOptions, ReplayProgress, Replayed, replay};
 use super::sample::Exemplar;
@@ -24,7 +27,7 @@ use super::view::HeadView;
 use crate::compact::CancelToken;
 use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
-use crate::wal::Wal;
+use crate::wal::{Wal, WalStats};
 
 /// The part of a database that takes samples: what came in since the last block.
 pub struct Head {
@@ -147,6 +150,30 @@ impl Head {
         self.shared.stats()
     }
 
+    /// Series whose last sample is a native histogram, and how many buckets these have together.
+    /// Looks at every series.
+    #[must_use]
+    pub fn native_histograms(&self) -> (u64, u64) {
+        self.shared.native_histograms()
+    }
+
+    /// What the write-ahead log did; `None` once the head is closed, or if it is read only.
+    #[must_use]
+    pub fn wal_stats(&self) -> Option<WalStats> {
+        Shared::log_stats(&self.shared.wal)
+    }
+
+    /// What the write-behind log did; `None` likewise, and where there is none.
+    #[must_use]
+    pub fn wbl_stats(&self) -> Option<WalStats> {
+        Shared::log_stats(&self.shared.wbl)
+    }
+
+    /// By how many seconds samples came too late to be in order, taken or not.
+    pub(crate) fn late_by_seconds(&self) -> &Histogram {
+        &self.shared.late_by_seconds
+    }
+
     /// Deletes the samples of a range from the series that all matchers match; of how many series.
     ///
     /// # Errors
@@ -162,6 +189,16 @@ impl Head {
     /// An effect failed. Memory is truncated even so.
     pub fn truncate(&self, mint: i64) -> Result<Truncated, HeadError> {
         self.shared.truncate(mint)
+    }
+
+    /// The first part of [`Head::truncate`]: memory and files.
+    pub(crate) fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
+        self.shared.truncate_memory(mint)
+    }
+
+    /// The rest of [`Head::truncate`], when memory was truncated there.
+    pub(crate) fn truncate_log(&self, mint: i64) -> Result<(), HeadError> {
+        self.shared.truncate_wal(mint).map(drop)
     }
 
     /// Takes what truncations had to leave because of open views or appenders.
@@ -236,9 +273,11 @@ impl Opening<'_> {
         })?;
         let times = &filled.shared.times;
         times.min_valid.store(min_valid_time, Ordering::Release);
-        // Loaded chunks may reach below.
-        if times.is_initialized() {
-            times.min.fetch_max(min_valid_time, Ordering::AcqRel);
+        // Where there are blocks the head begins at their end, as if it had been truncated there;
+        // loaded chunks may reach below.
+        if min_valid_time > i64::MIN {
+            times.max.fetch_max(min_valid_time, Ordering::AcqRel);
+            times.min.store(min_valid_time, Ordering::Release);
         }
         filled.shared.collect_after_replay();
         Ok((filled.shared, replayed))
@@ -315,7 +354,10 @@ impl Shared {
             head_stale_series: counters.stale_series.get(),
             head_series_created_total: counters.series_created.get(),
             head_series_removed_total: counters.series_removed.get(),
-            head_chunks: counters.chunks_created.get() - counters.chunks_removed.get(),
+            head_chunks: counters
+                .chunks_created
+                .get()
+                .saturating_sub(counters.chunks_removed.get()),
             head_chunks_created_total: counters.chunks_created.get(),
             head_chunks_removed_total: counters.chunks_removed.get(),
             mmap_chunks_total: counters.chunks_mapped.get(),
@@ -332,14 +374,71 @@ impl Shared {
             out_of_order_samples_total: counters.out_of_order.get(),
             out_of_bound_samples_total: counters.out_of_bound.get(),
             too_old_samples_total: counters.too_old.get(),
+            memory_bytes: index.memory_bytes() as u64 + self.page_bytes(),
+            ..self.work_stats()
+        }
+    }
+
+    /// The part of [`HeadStats`] that says what was done besides samples.
+    fn work_stats(&self) -> HeadStats {
+        let counters = &self.counters;
+        let exemplars = self.exemplars.stored();
+        let (isolation_low_watermark, isolation_high_watermark) = self.registry.watermarks();
+        HeadStats {
             head_active_appenders: self.registry.appenders() as u64,
             head_appenders_created_total: counters.appenders_created.get(),
             head_truncations_total: counters.truncations.get(),
+            head_gc_duration: TimedWork::of(&counters.collections, &counters.collection_nanos),
+            wal_truncate_duration: TimedWork::of(
+                &counters.wal_truncations,
+                &counters.wal_truncation_nanos,
+            ),
             checkpoint_creations_total: counters.checkpoints.get(),
+            checkpoint_creations_failed_total: counters.checkpoints_failed.get(),
+            checkpoint_deletions_total: counters.checkpoint_deletions.get(),
+            checkpoint_deletions_failed_total: counters.checkpoint_deletions_failed.get(),
             exemplar_exemplars_appended_total: counters.exemplars.get(),
-            exemplar_exemplars_in_storage: self.exemplars.len() as u64,
-            memory_bytes: index.memory_bytes() as u64 + self.page_bytes(),
+            exemplar_out_of_order_exemplars_total: counters.ooo_exemplars.get(),
+            exemplar_exemplars_in_storage: exemplars.exemplars as u64,
+            exemplar_series_with_exemplars_in_storage: exemplars.series as u64,
+            exemplar_last_exemplars_timestamp: exemplars.first_time.unwrap_or(0),
+            exemplar_max_exemplars: self.exemplars.max() as u64,
+            isolation_low_watermark,
+            isolation_high_watermark,
+            ..HeadStats::default()
         }
+    }
+
+    /// Series whose last sample is a native histogram, and buckets of these histograms.
+    fn native_histograms(&self) -> (u64, u64) {
+        let (mut series, mut buckets) = (0, 0);
+        for (first, page) in self.directory().pages() {
+            let inner = page.lock();
+            for slot in first..first + PAGE_SLOTS as u32 {
+                let cold = inner.cold(slot);
+                let Some(open) = cold.histogram.as_ref().filter(|_| cold.series_ref != 0) else {
+                    continue;
+                };
+                let of_last = match cold.last_kind {
+                    ValueType::Float => continue,
+                    ValueType::Histogram => {
+                        open.last.positive_buckets.len() + open.last.negative_buckets.len()
+                    }
+                    ValueType::FloatHistogram => {
+                        open.last_float.positive_buckets.len()
+                            + open.last_float.negative_buckets.len()
+                    }
+                };
+                series += 1;
+                buckets += of_last as u64;
+            }
+        }
+        (series, buckets)
+    }
+
+    /// What the write-ahead log or the write-behind log did, if it is open.
+    fn log_stats(log: &RwLock<Option<Wal>>) -> Option<WalStats> {
+        log.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Wal::stats)
     }
 
     fn page_bytes(&self) -> u64 {

@@ -70,7 +70,7 @@ mod xxhash;
 pub use appender::Appender;
 pub use chunk_files::{ChunkFilesError, ChunkFilesRepair};
 pub use commit::Committed;
-pub use counters::HeadStats;
+pub use counters::{HeadStats, TimedWork};
 pub use error::{AppendError, HeadError};
 pub use head::Head;
 pub use histogram_check::HistogramError;

@@ -99,6 +99,9 @@ impl Shared {
                 let series_ref = cold.series_ref.into();
                 let Some(late) = &mut cold.out_of_order else { continue };
                 late.write_open(series_ref, &mut self.ooo_writer(&mut scratch))?;
+                // It was counted once, and may have become several.
+                let more = scratch.refs.len().saturating_sub(1);
+                self.counters.chunks_created.add(more as i64);
                 for chunk in late.chunks() {
                     let (min, max) = (chunk.min_time, chunk.max_time);
                     let (last, oldest, newest) = all.unwrap_or((chunk.chunk_ref, min, max));

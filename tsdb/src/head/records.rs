@@ -1,8 +1,8 @@
 //! The records of a commit, in Prometheus's order.
 
 use tsdb_format::record::{
-    Exemplar, MetadataEntry, SampleVersion, encode_exemplars, encode_float_histograms,
-    encode_histograms, encode_metadata, encode_samples,
+    Exemplar, MetadataEntry, SampleVersion, append_series, encode_exemplars,
+    encode_float_histograms, encode_histograms, encode_metadata, encode_samples,
 };
 
 use super::appender::Appender;
@@ -17,17 +17,46 @@ impl Appender<'_> {
         } else {
             SampleVersion::V1
         };
+        // Series are logged once. 3.15 takes one that is named again for one that begins anew, and
+        // forgets the samples in between.
+        let head = self.head;
+        let one_at_a_time = (!self.scratch.logs.is_empty()).then(|| head.series_logging());
+        self.leave_out_logged();
         let mut records = Records { buffers: std::mem::take(&mut self.scratch.records), used: 0 };
         for batch in self.scratch.batches() {
             records.put_batch(batch, version);
         }
         let series = Some(&self.scratch.series).filter(|series| !series.is_empty());
-        let outcome = match &*self.head.wal() {
+        let outcome = match &*head.wal() {
             Some(wal) => wal.log(series.into_iter().chain(records.filled())),
             None => return Err(HeadError::Closed),
         };
         self.scratch.records = records.buffers;
-        Ok(outcome?)
+        outcome?;
+        head.logged(&self.directory, &self.scratch.logs);
+        drop(one_at_a_time);
+        Ok(())
+    }
+
+    /// Leaves out the series that another appender has logged meanwhile.
+    fn leave_out_logged(&mut self) {
+        let Self { head, directory, scratch, .. } = self;
+        let series_ref = |slot: u32| {
+            let page = directory.page(slot)?;
+            let inner = page.lock();
+            let cold = inner.cold(slot);
+            (cold.promised_by != 0).then_some(cold.series_ref)
+        };
+        if scratch.logs.iter().all(|slot| series_ref(*slot).is_some()) {
+            return;
+        }
+        scratch.series.clear();
+        scratch.logs.retain(|slot| {
+            let Some(series_ref) = series_ref(*slot) else { return false };
+            let labels = head.labels_of(*slot);
+            append_series(&mut scratch.series, series_ref.into(), labels.len(), labels.iter());
+            true
+        });
     }
 }
 

@@ -95,6 +95,14 @@ impl Registry {
         !is_timeout && self.are_views_past(mark, except)
     }
 
+    /// The oldest number that is open, or else the one to come, and the last one that was given.
+    pub(super) fn watermarks(&self) -> (u64, u64) {
+        let open = self.lock();
+        let firsts = [open.appenders.keys().next(), open.views.keys().next()];
+        let oldest = firsts.into_iter().flatten().min().copied();
+        (oldest.unwrap_or(open.last + 1), open.last)
+    }
+
     /// How many appenders are open.
     pub(super) fn appenders(&self) -> usize {
         self.lock().appenders.len()

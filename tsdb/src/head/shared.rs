@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashMap;
+use prometheus_client::metrics::histogram::Histogram;
 use tsdb_format::record::{HeadSeriesRef, SampleVersion};
 use tsdb_format::tombstones::Interval;
 
 use super::batch::Scratch;
 use super::chunk_files::ChunkFiles;
-use super::counters::Counters;
+use super::counters::{Counters, late_by_seconds};
 use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
 use super::gc::Collection;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     /// Out-of-order chunks up to this one are in blocks.
     pub(super) late_truncated: AtomicU64,
     pub(super) wal: RwLock<Option<Wal>>,
+    /// Held while labels of series are logged.
+    series_logging: Mutex<()>,
     /// The log of samples that came out of order; `None` unless such are taken.
     pub(super) wbl: RwLock<Option<Wal>>,
     pub(super) files: ChunkFiles,
@@ -54,6 +57,8 @@ pub(super) struct Shared {
     /// Held by who truncates; what it could not take yet.
     pub(super) collection: Mutex<Collection>,
     pub(super) counters: Counters,
+    /// By how much samples were late, taken or not.
+    pub(super) late_by_seconds: Histogram,
     /// Buffers of appenders that are done.
     #[expect(clippy::vec_box, reason = "an appender takes one without moving what is in it")]
     scratch: Mutex<Vec<Box<Scratch>>>,
@@ -134,6 +139,7 @@ impl Shared {
             last_ref: AtomicU64::new(0),
             late_truncated: AtomicU64::new(0),
             wal: RwLock::default(),
+            series_logging: Mutex::default(),
             wbl: RwLock::default(),
             files,
             queue: Queue::default(),
@@ -141,6 +147,7 @@ impl Shared {
             wal_expiries: Mutex::default(),
             collection: Mutex::default(),
             counters: Counters::default(),
+            late_by_seconds: late_by_seconds(),
             scratch: Mutex::default(),
         }
     }
@@ -205,6 +212,11 @@ impl Shared {
     /// The log to write to; `None` once the head is closed.
     pub(super) fn wal(&self) -> RwLockReadGuard<'_, Option<Wal>> {
         self.wal.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while labels of series are logged, so that each is once.
+    pub(super) fn series_logging(&self) -> MutexGuard<'_, ()> {
+        self.series_logging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The log of samples that came out of order.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use tsdb_format::record::SampleVersion;
 
+use super::counters::Timer;
 use super::error::HeadError;
 use super::gc::{Collection, Remains};
 use super::shared::Shared;
@@ -39,7 +40,7 @@ impl Shared {
         Ok(truncated)
     }
 
-    fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
+    pub(super) fn truncate_memory(&self, mint: i64) -> Result<Truncated, HeadError> {
         let mut todo = self.collection.lock().unwrap_or_else(PoisonError::into_inner);
         let was_initialized = self.times.is_initialized();
         if was_initialized && self.times.min.load(Ordering::Acquire) >= mint {
@@ -76,7 +77,9 @@ impl Shared {
         let head_max_time = self.times.max.load(Ordering::Acquire);
         // A chunk may be written while this looks, to this file or a later one.
         let grows_from = self.files.next_file();
+        let timer = Timer::new(&counters.collections, &counters.collection_nanos);
         let remains = self.collect(todo, except);
+        drop(timer);
         self.raise_times(remains, head_max_time);
         self.truncate_files(remains.first_file.min(grows_from))?;
         Ok(Truncated {
@@ -109,7 +112,7 @@ impl Shared {
     }
 
     /// Makes a checkpoint of the older part of the log.
-    fn truncate_wal(&self, mint: i64) -> Result<Option<CheckpointStats>, HeadError> {
+    pub(super) fn truncate_wal(&self, mint: i64) -> Result<Option<CheckpointStats>, HeadError> {
         if mint <= self.times.last_wal_truncation.fetch_max(mint, Ordering::AcqRel) {
             return Ok(None);
         }
@@ -122,7 +125,9 @@ impl Shared {
         let Some(to) = ends.and_then(|(first, last)| checkpoint_end(*first, *last)) else {
             return Ok(None);
         };
-        self.counters.checkpoints.add(1);
+        let counters = &self.counters;
+        let _timer = Timer::new(&counters.wal_truncations, &counters.wal_truncation_nanos);
+        counters.checkpoints.add(1);
         let version =
             if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 };
         let options = CheckpointOptions::new(mint, version, self.options.wal);
@@ -131,10 +136,13 @@ impl Shared {
             directory.slot(series.get()).is_some()
                 || self.directory().slot(series.get()).is_some()
                 || self.expiries().get(&series).is_some_and(|until| *until >= mint)
-        })?;
+        })
+        .inspect_err(|_| counters.checkpoints_failed.add(1))?;
         wal.truncate(to + 1)?;
         self.expiries().retain(|_, until| *until >= mint);
-        wal.remove_old_checkpoints()?;
+        counters.checkpoint_deletions.add(1);
+        wal.remove_old_checkpoints()
+            .inspect_err(|_| counters.checkpoint_deletions_failed.add(1))?;
         Ok(Some(stats))
     }
 }

@@ -15,14 +15,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use tsdb_format::wal::{Compressor, SegmentWriter};
+use tsdb_format::wal::{Compressor, FRAGMENT_HEADER_BYTES, PAGE_BYTES, SegmentWriter};
 
 use super::segments::{checkpoint_dir, last_checkpoint, segment_path, segments};
+use super::stats::{Counters, WalStats};
 use super::{SyncPolicy, WalError, WalOptions};
 use crate::vfs::{Vfs, VfsError, VfsLog};
 
 /// Bytes of a batch that are collected before they are appended.
 const APPEND_BYTES: usize = 1 << 20;
+const PAGE: u64 = PAGE_BYTES as u64;
 /// Without an interval the background only waits for segments.
 const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -44,6 +46,7 @@ struct Shared {
     /// The last commit that is durable. Held while syncing.
     synced: Mutex<u64>,
     is_broken: AtomicBool,
+    counters: Counters,
 }
 
 struct State {
@@ -53,6 +56,8 @@ struct State {
     commits: u64,
     /// Segments that are full, and that the background has not finished yet.
     full: Vec<Arc<dyn VfsLog>>,
+    /// Counted under the lock; the rest is in `Shared::counters`.
+    stats: WalStats,
 }
 
 /// The segment that is written to.
@@ -89,6 +94,7 @@ impl Wal {
             compressor: Compressor::new(options.compression),
             commits: 0,
             full: Vec::new(),
+            stats: WalStats { compression: options.compression, ..WalStats::default() },
         };
         let shared = Arc::new(Shared {
             vfs,
@@ -97,6 +103,7 @@ impl Wal {
             state: Mutex::new(state),
             synced: Mutex::new(0),
             is_broken: AtomicBool::new(false),
+            counters: Counters::default(),
         });
         let background = match options.sync {
             // Little is left to sync in a full segment.
@@ -116,6 +123,17 @@ impl Wal {
         &self,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
+        let logged = self.log_and_sync(records);
+        if logged.is_err() {
+            self.shared.counters.failed();
+        }
+        logged
+    }
+
+    fn log_and_sync<R: AsRef<[u8]>>(
+        &self,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), WalError> {
         let commit = {
             let mut state = self.shared.lock()?;
             let outcome = self.append(&mut state, records);
@@ -127,6 +145,16 @@ impl Wal {
             SyncPolicy::EveryCommit => self.shared.sync_up_to(commit),
             SyncPolicy::None | SyncPolicy::Interval(_) => Ok(()),
         }
+    }
+
+    /// What the log did so far.
+    #[must_use]
+    pub fn stats(&self) -> WalStats {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stats = WalStats { segment_current: state.segment.number, ..state.stats };
+        drop(state);
+        self.shared.counters.add_to(&mut stats);
+        stats
     }
 
     /// Makes durable what was logged before the call.
@@ -162,13 +190,9 @@ impl Wal {
     /// # Errors
     /// The directory can't be listed, or an effect failed; some may be gone.
     pub fn truncate(&self, number: u32) -> Result<(), WalError> {
-        let Shared { vfs, dir, .. } = &*self.shared;
-        for segment in segments(dir)?.into_iter().take_while(|segment| *segment < number) {
-            vfs.remove_file(&segment_path(dir, segment))?;
-            // Or a power cut could let an earlier one reappear without those behind it.
-            vfs.sync_dir(dir)?;
-        }
-        Ok(())
+        let outcome = self.shared.remove_before(number);
+        self.shared.counters.truncated(&outcome);
+        outcome
     }
 
     /// Removes the checkpoints in front of the last one.
@@ -195,7 +219,8 @@ impl Wal {
             state.segment.file.clone()
         };
         self.stop_background();
-        self.shared.broken_by(file.finish())?;
+        let finished = self.shared.counters.fsync(|| file.finish());
+        self.shared.broken_by(finished)?;
         self.shared.lock().map(drop)
     }
 
@@ -204,17 +229,26 @@ impl Wal {
         state: &mut State,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
-        let State { segment, compressor, full, .. } = state;
+        let State { segment, compressor, full, stats, .. } = state;
         for record in records {
-            let (stored, stored_as) = compressor.compress(record.as_ref());
+            let record = record.as_ref();
+            let (stored, stored_as) = compressor.compress(record);
             if !segment.writer.fits(stored.len()) {
                 self.cut(segment, full)?;
             }
-            segment.writer.put(&mut segment.pending, stored, stored_as);
+            let before = segment.writer.position();
+            let fragments = segment.writer.put(&mut segment.pending, stored, stored_as);
+            stats.completed_pages_total += segment.writer.position() / PAGE - before / PAGE;
+            stats.record_part_writes_total += fragments;
+            stats.record_parts_bytes_written_total +=
+                stored.len() as u64 + fragments * FRAGMENT_HEADER_BYTES as u64;
+            stats.record_bytes_saved_total += (record.len() - stored.len()) as u64;
             if segment.pending.len() >= APPEND_BYTES {
                 segment.flush()?;
+                stats.page_flushes_total += 1;
             }
         }
+        stats.page_flushes_total += u64::from(!segment.pending.is_empty());
         Ok(segment.flush()?)
     }
 
@@ -229,7 +263,7 @@ impl Wal {
                 // It only ends before the log does if it panicked, which is told elsewhere.
                 let _ = segments.send(segment.file.clone());
             }
-            None => segment.file.finish()?,
+            None => self.shared.counters.fsync(|| segment.file.finish())?,
         }
         segment.file = create(&**vfs, dir, number)?;
         segment.number = number;
@@ -275,6 +309,16 @@ impl Segment {
 }
 
 impl Shared {
+    fn remove_before(&self, number: u32) -> Result<(), WalError> {
+        let Self { vfs, dir, .. } = self;
+        for segment in segments(dir)?.into_iter().take_while(|segment| *segment < number) {
+            vfs.remove_file(&segment_path(dir, segment))?;
+            // Or a power cut could let an earlier one reappear without those behind it.
+            vfs.sync_dir(dir)?;
+        }
+        Ok(())
+    }
+
     /// The state, unless the log is broken.
     fn lock(&self) -> Result<MutexGuard<'_, State>, WalError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,14 +346,16 @@ impl Shared {
             (files, state.commits)
         };
         for file in files {
-            self.broken_by(file.sync())?;
+            let synced = self.counters.fsync(|| file.sync());
+            self.broken_by(synced)?;
         }
         *synced = commits;
         Ok(())
     }
 
     fn finish(&self, full: &Arc<dyn VfsLog>) -> Result<(), WalError> {
-        self.broken_by(full.finish())?;
+        let finished = self.counters.fsync(|| full.finish());
+        self.broken_by(finished)?;
         self.lock()?.full.retain(|file| !Arc::ptr_eq(file, full));
         Ok(())
     }

@@ -29,6 +29,7 @@ mod options;
 mod reader;
 mod repair;
 mod segments;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -39,4 +40,5 @@ pub use options::{SyncPolicy, WalOptions};
 pub use reader::{Position, WalReader};
 pub use repair::{Repair, repair};
 pub use segments::{SegmentId, checkpoint_dir, last_checkpoint, segment_path, segments};
+pub use stats::WalStats;
 pub use tsdb_format::wal::Compression;

@@ -47,6 +47,34 @@ fn a_million_series_in_64_mib() {
     expect_code(program().arg("verify").arg(&output), 0);
 }
 
+/// Each worker has memory of its own, so there are no more of them than the budget has room for.
+#[test]
+fn many_threads_in_64_mib() {
+    let group = match Group::create("threads") {
+        Ok(group) => group,
+        Err(error) => {
+            return skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
+        }
+    };
+    let dir = temp_dir();
+    let data = dir.path().join("data");
+    generate(&data, &["--series", "150000", "--samples", "60", "--blocks", "3"]);
+
+    let mut merge = Command::new("sh");
+    merge.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path.join("cgroup.procs"));
+    merge
+        .arg(PROGRAM)
+        .arg("merge")
+        .args(entries(&data))
+        .arg("--output")
+        .arg(dir.path().join("out"));
+    merge.args(["--json", "--enable-feature=use-uncached-io", "--threads", "1024"]);
+    expect_json(&mut merge, 0);
+    let peak_kib = group.peak_bytes() / 1024;
+    assert_eq!(group.failures(), 0, "peak {peak_kib} KiB");
+    eprintln!("peak of everything charged with 1,024 threads: {peak_kib} KiB");
+}
+
 /// A directory of 190 MiB: planning opens nothing, each compaction reads past the page cache, and a
 /// run with nothing to do leaves the blocks alone.
 #[test]

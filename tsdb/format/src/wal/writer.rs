@@ -38,23 +38,23 @@ impl SegmentWriter {
         stored_bytes as i128 <= here + each * pages_behind
     }
 
-    /// Appends a record, compressed as said, to `out`.
-    pub fn put(&mut self, out: &mut Vec<u8>, stored: &[u8], compression: Compression) {
+    /// Appends a record, compressed as said, to `out`. Returns the number of fragments.
+    pub fn put(&mut self, out: &mut Vec<u8>, stored: &[u8], compression: Compression) -> u64 {
         let mut rest = stored;
-        let mut is_first = true;
+        let mut fragments = 0;
         loop {
             let room = self.left_in_page() - FRAGMENT_HEADER_BYTES;
             let (part, behind) = rest.split_at_checked(room).unwrap_or((rest, &[]));
-            let kind = Kind::of(is_first, behind.is_empty());
+            let kind = Kind::of(fragments == 0, behind.is_empty());
             fragment::put(out, kind, compression, part);
             self.position += (FRAGMENT_HEADER_BYTES + part.len()) as u64;
             if self.left_in_page() < FRAGMENT_HEADER_BYTES {
                 self.pad(out);
             }
             rest = behind;
-            is_first = false;
+            fragments += 1;
             if rest.is_empty() {
-                return;
+                return fragments;
             }
         }
     }

@@ -141,7 +141,7 @@ impl<'a> DirectoryCompactor<'a> {
             };
             let sources = source_dirs(&listing, group);
             tell(group, &sources);
-            let result = self.compactor.merge(&sources, dir);
+            let result = self.compactor.merge_then(&sources, dir, &mut || Ok(lock.check()?));
             let mut tried = DirectoryCompaction::new(group.clone(), sources, result);
             let ended = match &tried.result {
                 Ok(merged) => {
@@ -229,7 +229,11 @@ impl<'a> DirectoryCompactor<'a> {
     }
 
     /// Deletes what was merged, now that the child is durable.
-    fn delete_sources(&self, merged: &Merged, lock: &DataDirLock) -> Result<(), CompactError> {
+    pub(super) fn delete_sources(
+        &self,
+        merged: &Merged,
+        lock: &DataDirLock,
+    ) -> Result<(), CompactError> {
         lock.check()?;
         merged.delete_sources(self.compactor.vfs().as_ref())
     }

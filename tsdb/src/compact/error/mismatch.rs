@@ -11,11 +11,12 @@ use super::source::SourceFault;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LedgerMismatch {
-    /// The block concerned, if it is one alone.
+    /// The first block that has the series, if it is known: where to begin to look, not a culprit.
     pub block: Option<PathBuf>,
     /// Labels of the series; empty if it is none in particular.
     pub series: String,
-    /// Segment (as the file is called) and offset of the first chunk concerned, if known.
+    /// Segment (as the file is called) and offset of the first chunk concerned in that block, if
+    /// known.
     pub chunk: Option<(u32, u32)>,
     /// What differs.
     pub what: Mismatch,
@@ -41,7 +42,7 @@ impl fmt::Display for LedgerMismatch {
             write!(f, ", series {}", self.series)?;
         }
         if let Some((segment, offset)) = self.chunk {
-            write!(f, ", chunk at byte {offset} of segment {segment:06}")?;
+            write!(f, ", first chunk at byte {offset} of segment {segment:06}")?;
         }
         if let Some(block) = &self.block {
             write!(f, ", block {}", block.display())?;

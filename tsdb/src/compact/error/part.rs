@@ -127,6 +127,10 @@ pub enum CountedPart {
     Chunks,
     /// Samples.
     Samples,
+    /// Floats among the samples.
+    FloatSamples,
+    /// Histograms among the samples.
+    HistogramSamples,
 }
 
 impl fmt::Display for CountedPart {
@@ -135,6 +139,8 @@ impl fmt::Display for CountedPart {
             Self::Series => "series",
             Self::Chunks => "chunks",
             Self::Samples => "samples",
+            Self::FloatSamples => "float samples",
+            Self::HistogramSamples => "histogram samples",
         })
     }
 }

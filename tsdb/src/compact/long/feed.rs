@@ -15,6 +15,7 @@ use crate::compact::listing::{ListReader, ListedChunk};
 use crate::compact::mutation::Mutations;
 use crate::compact::populate::{LocateError, Record, SeriesNamer};
 use crate::compact::reencode::{ChunkInput, EncodedChunks, Reencoder, digest_chunk};
+use crate::compact::sample_counts::SampleCounts;
 use crate::compact::source::Source;
 use crate::compact::stones::StoneCursor;
 use crate::compact::vertical::put_record;
@@ -321,6 +322,9 @@ impl Feed {
         if self.counts {
             let planned = PlannedChunk { min_time, max_time, reference, run: 0 };
             tools.books.fetch(number, &planned, &record);
+            let mut counted = SampleCounts::default();
+            counted.add(record.encoding, record.samples);
+            self.source.count(counted);
             tools.first_chunk = (number, reference);
         }
         Ok(Taken::new((min_time, max_time), (number, reference), record, bytes))

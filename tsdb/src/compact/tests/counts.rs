@@ -74,6 +74,32 @@ fn samples_are_counted_again_by_reading() {
     assert!(matches!(merged, Err(CompactError::Vfs(_))), "the last read is one of counting");
 }
 
+/// The sum is right, but neither block holds what it states; and floats are no histograms.
+#[test]
+fn numbers_that_make_up_for_each_other_are_refuted() {
+    let dir = tempfile::tempdir().unwrap();
+    let [sum, share] = ["sum", "share"].map(|name| dir.path().join(name));
+    fs::create_dir(&sum).unwrap();
+    fs::create_dir(&share).unwrap();
+    let add = |value: &mut serde_json::Value, n: i64| *value = (value.as_i64().unwrap() + n).into();
+    let blocks = edited(&sum, |number, meta| {
+        add(&mut meta["stats"]["numSamples"], [1, -1][number]);
+    });
+    assert_eq!(blamed(merge(&blocks, &sum.join("out")).1), blocks[0]);
+
+    let blocks = edited(&share, |number, meta| {
+        if number == 1 {
+            add(&mut meta["stats"]["numFloatSamples"], -1);
+        }
+    });
+    let (_, refuted) = merge(&blocks, &share.join("out"));
+    let Err(CompactError::Source(error)) = refuted else { panic!("{refuted:?}") };
+    let what = CountedPart::FloatSamples;
+    let differs = matches!(error.fault, SourceFault::StatsDisagree { what: w, .. } if w == what);
+    assert!(differs, "{error}");
+    assert_eq!(error.block, blocks[1]);
+}
+
 /// A block of a program that does not count says nothing of the sum, but the other one's number can
 /// be refuted all the same.
 #[test]

@@ -147,3 +147,28 @@ fn statistics_that_nothing_refutes() {
         merge_edited(case, |stats| stats["numTombstones"] = 77.into()).unwrap();
     }
 }
+
+/// Whoever finds no lock file may take the directory for nobody's.
+#[test]
+fn nothing_is_published_or_deleted_under_a_lock_that_was_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    two_groups(dir.path());
+    let before = list(dir.path());
+    let compactor = || Compactor::new(os_vfs(dir.path()), options(false));
+    let directory = DirectoryCompactor::new(compactor(), &Everything);
+    let lost = directory.run(dir.path(), &mut |_, _| {
+        fs::remove_file(dir.path().join("lock")).unwrap();
+    });
+    let Err(DirectoryError { error, .. }) = lost else { panic!("the lock is gone") };
+    assert!(matches!(error, CompactError::Lock(_)), "{error}");
+    assert_eq!(list(dir.path()), before, "neither a child nor a loss");
+
+    // Lost after it was published: the sources stay.
+    let lock = DataDirLock::acquire(dir.path()).unwrap();
+    let sources: Vec<PathBuf> = before.iter().take(1).cloned().collect();
+    let merged = compactor().merge(&sources, dir.path()).unwrap();
+    fs::remove_file(dir.path().join("lock")).unwrap();
+    let refused = directory.delete_sources(&merged, &lock).expect_err("the lock is gone");
+    assert!(matches!(refused, CompactError::Lock(_)), "{refused}");
+    assert!(before.iter().all(|block| block.exists()));
+}

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tsdb_format::checksum::crc32c;
 use tsdb_format::chunkenc::{ChunkAppender, ChunkDecoder, Encoding, HistogramAppend, ValueType};
 
+use tsdb_format::tombstones::Interval;
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, OutChunk, Part, Place, PlannedChunk, PlannedSeries};
@@ -23,6 +24,9 @@ pub(super) enum Mutation {
     PlanDropSeries,
     PlanDuplicateSeries,
     PlanAlterLabel,
+    TrimDropSample,
+    GroupDropChunk,
+    MapAlter,
     ReencodeDropSample,
     ReencodeDuplicateSample,
     ReencodeAlterValue,
@@ -138,6 +142,24 @@ impl Mutations {
             }
             _ => 1,
         }
+    }
+
+    /// The last sample goes too, as if it had been deleted.
+    pub(super) fn trim(&self, deleted: &mut Vec<Interval>, (_, max_time): (i64, i64)) {
+        let is_kept = !deleted.iter().any(|one| one.min <= max_time && max_time <= one.max);
+        if self.planted == Some(Mutation::TrimDropSample) && is_kept && self.strikes() {
+            deleted.push(Interval { min: max_time, max: max_time });
+        }
+    }
+
+    pub(super) fn is_taken_for_copy(&self) -> bool {
+        self.planted == Some(Mutation::GroupDropChunk) && self.strikes()
+    }
+
+    /// That of the symbol before it.
+    pub(super) fn map(&self, id: u32) -> u32 {
+        let strikes = self.planted == Some(Mutation::MapAlter) && id > 0 && self.strikes();
+        id - u32::from(strikes)
     }
 
     pub(super) fn reencode(&self, chunks: &mut EncodedChunks) {

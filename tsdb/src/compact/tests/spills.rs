@@ -10,6 +10,7 @@ pub(super) fn tiny() -> Shares {
         symbol_store_bytes: 100,
         symbol_maps_bytes: 48 << 10,
         source_window_bytes: 4 << 10,
+        workers: 1,
         batch_bytes: 1 << 10,
         batches: 3,
         entry_bytes_max: 4 << 10,

@@ -6,6 +6,7 @@ use super::block::Block;
 use super::{SERIES_PER_CHECK, block_shares};
 use crate::compact::error::CompactError;
 use crate::compact::progress::CancelToken;
+use crate::compact::sample_counts::SampleCounts;
 use crate::compact::source::Source;
 
 /// Reads all of `source` once more and counts its samples.
@@ -13,12 +14,13 @@ pub(in crate::compact) fn count_samples(
     source: &Arc<Source>,
     memory_budget_bytes: u64,
     cancel: &CancelToken,
-) -> Result<u64, CompactError> {
+) -> Result<SampleCounts, CompactError> {
     let mut block = Block::source(source, block_shares(memory_budget_bytes, 0))?;
-    let (mut samples, mut series) = (0, 0u64);
+    let (mut samples, mut series) = (SampleCounts::default(), 0u64);
     while block.advance()? {
         while let Some(chunk) = block.scan.next_chunk()? {
-            samples += block.read(chunk)?.samples;
+            let record = block.read(chunk)?;
+            samples.add(record.encoding, record.samples);
         }
         series += 1;
         if series.is_multiple_of(SERIES_PER_CHECK) {

@@ -6,7 +6,7 @@ use super::world::{RANGE_MS, open, options, os_vfs};
 use crate::db::{Db, DbOptions};
 use crate::head::Sample;
 use crate::query::{Matcher, Samples, TimeRange};
-use crate::wal::SyncPolicy;
+use crate::wal::{SyncPolicy, segments};
 
 fn append(db: &Db, times: impl IntoIterator<Item = i64>) {
     let labels: Labels = [("__name__", "up")].into_iter().collect();
@@ -64,4 +64,17 @@ fn an_out_of_order_block_before_its_time_does_not_cost_what_the_log_has() {
     let before = times(&db);
     drop(db);
     assert_eq!(times(&open(&vfs, &dir, &options).unwrap()), before);
+}
+
+/// As in Prometheus: the log's segments are those that it would have.
+#[test]
+fn a_run_that_makes_several_blocks_truncates_the_log_once() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("data");
+    let db = open(&os_vfs(root.path()), &dir, &options(SyncPolicy::None)).unwrap();
+    append(&db, (0..=5 * RANGE_MS).step_by(100));
+    let last = || segments(&dir.join("wal")).unwrap().pop();
+    assert_eq!(last(), Some(0));
+    assert!(db.flush().unwrap().blocks.len() > 2);
+    assert_eq!(last(), Some(1));
 }

@@ -21,7 +21,7 @@ pub(crate) struct OooScratch {
     appender: ChunkAppender,
     pub(super) encoded: EncodedChunks,
     /// Where the chunks went that were written last.
-    pub(super) refs: Vec<HeadChunkRef>,
+    pub(crate) refs: Vec<HeadChunkRef>,
 }
 
 impl Default for OooScratch {

@@ -4,6 +4,7 @@ use tsdb_format::head_chunks::HeadChunk;
 use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 
 use super::{OooChunk, OooEncoding, OooScratch};
+use crate::compact::EncodedChunk;
 use crate::head::chunk_files::{ChunkFiles, ChunkFilesError, LoadedChunk};
 use crate::head::sample::SampleValue;
 
@@ -24,6 +25,9 @@ pub(crate) struct OooWriter<'w> {
     pub(crate) encoding: OooEncoding,
     /// How many samples a chunk takes.
     pub(crate) cap: usize,
+    /// Whether the log is replayed: a chunk that becomes full may be in a file already, under another
+    /// reference than the one that the log's marker names.
+    pub(crate) is_replay: bool,
     /// Memory for encoding.
     pub(crate) scratch: &'w mut OooScratch,
 }
@@ -83,7 +87,7 @@ impl OooSeries {
         series_ref: HeadSeriesRef,
         writer: &mut OooWriter<'_>,
     ) -> Result<(), ChunkFilesError> {
-        let OooWriter { files, encoding, scratch, .. } = writer;
+        let OooWriter { files, encoding, scratch, is_replay, .. } = writer;
         scratch.refs.clear();
         let Some(open) = &mut self.open else { return Ok(()) };
         let all = (i64::MIN, i64::MAX);
@@ -91,6 +95,11 @@ impl OooSeries {
         let OooScratch { encoded, refs, .. } = &mut **scratch;
         for chunk in &encoded.chunks {
             let data = encoded.arena.get(chunk.range.clone()).unwrap_or_default();
+            if *is_replay && let Some(chunk_ref) = find(&self.chunks, files, chunk, data)? {
+                refs.push(chunk_ref);
+                open.forget(chunk.samples as usize);
+                continue;
+            }
             let written = files.write(&HeadChunk {
                 series_ref,
                 min_time: chunk.min_time,
@@ -148,4 +157,23 @@ impl OooSeries {
         let chunks = self.chunks.iter().map(|chunk| (chunk.min_time, chunk.max_time));
         open.into_iter().chain(chunks).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
+}
+
+/// Where a chunk is that a run before this one wrote, whose marker was not logged.
+fn find(
+    chunks: &[LoadedChunk],
+    files: &ChunkFiles,
+    chunk: &EncodedChunk,
+    data: &[u8],
+) -> Result<Option<HeadChunkRef>, ChunkFilesError> {
+    let EncodedChunk { encoding, min_time, max_time, samples, .. } = *chunk;
+    for known in chunks {
+        let is_alike = (known.min_time, known.max_time) == (min_time, max_time)
+            && known.encoding == encoding
+            && u32::from(known.samples) == samples;
+        if is_alike && *files.chunk(known.chunk_ref)? == *data {
+            return Ok(Some(known.chunk_ref));
+        }
+    }
+    Ok(None)
 }

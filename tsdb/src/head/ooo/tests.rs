@@ -135,7 +135,8 @@ fn a_full_chunk_is_written_before_the_next_sample() {
     let files = files(dir.path());
     let mut scratch = OooScratch::default();
     let encoding = OooEncoding::default();
-    let mut writer = OooWriter { files: &files, encoding, cap: 3, scratch: &mut scratch };
+    let mut writer =
+        OooWriter { files: &files, encoding, cap: 3, is_replay: false, scratch: &mut scratch };
     let mut series = OooSeries::default();
     let mut insert = |series: &mut OooSeries, time| {
         let insert = series.insert(7.into(), (0, time), SampleValue::Float(0.5), &mut writer);
@@ -161,6 +162,39 @@ fn a_full_chunk_is_written_before_the_next_sample() {
     assert!(!series.is_empty());
     assert_eq!(series.truncate(HeadChunkRef::from(u64::MAX)), 1);
     assert!(series.is_empty());
+}
+
+/// A marker was lost with the chunk that it named; the next run wrote the chunk anew, elsewhere.
+#[test]
+fn a_replay_finds_the_chunk_that_the_run_before_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files(dir.path());
+    let mut scratch = OooScratch::default();
+    let encoding = OooEncoding::default();
+    let mut writer =
+        OooWriter { files: &files, encoding, cap: 2, is_replay: false, scratch: &mut scratch };
+    let mut series = OooSeries::default();
+    let insert = |series: &mut OooSeries, writer: &mut OooWriter<'_>, time, value| {
+        let float = SampleValue::Float(value);
+        series.insert(7.into(), (0, time), float, writer).begun.map(<[_]>::to_vec)
+    };
+    for time in [10, 20] {
+        insert(&mut series, &mut writer, time, 0.5);
+    }
+    series.write_open(7.into(), &mut writer).unwrap();
+    let written = series.chunks()[0].chunk_ref;
+    writer.is_replay = true;
+    // The same samples once more, then others at their times.
+    let mut begun = Vec::new();
+    for value in [0.5, 0.25] {
+        insert(&mut series, &mut writer, 10, value);
+        insert(&mut series, &mut writer, 20, 0.5);
+        begun.extend(insert(&mut series, &mut writer, 30, 0.5).expect("another chunk"));
+        series.forget_open();
+    }
+    assert_eq!(begun[0], written);
+    assert_ne!(begun[1], written);
+    assert_eq!(series.chunks().len(), 2);
 }
 
 /// Records as text: `m7:1+8` a marker, `7@10` a sample.

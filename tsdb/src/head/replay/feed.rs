@@ -92,12 +92,13 @@ impl<H: ReplayHead> Feed<'_, H> {
             if is_revived {
                 self.head.rename(slot, series_ref);
             }
-            // The same reference may be named again, behind a checkpoint for example.
-            let is_known = self.refs.get(series_ref).filter(|known| known.slot == slot);
-            let is_duplicate = match is_known {
-                Some(known) if !is_revived => known.is_duplicate,
-                _ => !created.is_new && !is_revived,
-            };
+            // The same reference may be named again: two appenders logged it, or a checkpoint did. All
+            // that there is of it stays.
+            let is_known = self.refs.get(series_ref).is_some_and(|known| known.slot == slot);
+            if is_known && !is_revived {
+                continue;
+            }
+            let is_duplicate = !created.is_new && !is_revived;
             self.refs.set(series_ref, Known { slot, is_duplicate });
             self.replayed.series += u64::from(created.is_new);
             self.replayed.duplicate_series += u64::from(is_duplicate);

@@ -119,8 +119,8 @@ pub(crate) fn replay<H: ReplayHead>(
             replayed: Replayed::default(),
             ends: &mut ends,
         };
-        let is_whole = attempt.replay_log(Log::Wal, &mut repairs)?
-            && attempt.replay_log(Log::Wbl, &mut repairs)?;
+        let is_whole =
+            attempt.replay_log(Log::Wal, &mut repairs)? && attempt.replay_wbl(&mut repairs)?;
         if !is_whole {
             files.close()?;
             continue;
@@ -155,6 +155,14 @@ impl Ends {
 }
 
 impl<H: ReplayHead> Attempt<'_, H> {
+    /// Replays the write-behind log, whose unknown references are counted apart.
+    fn replay_wbl(&mut self, repairs: &mut Vec<Repair>) -> Result<bool, ReplayError<H::Error>> {
+        let in_wal = std::mem::take(&mut self.replayed.unknown);
+        let is_whole = self.replay_log(Log::Wbl, repairs)?;
+        self.replayed.unknown_in_wbl = std::mem::replace(&mut self.replayed.unknown, in_wal);
+        Ok(is_whole)
+    }
+
     /// Replays a log, and repairs it if need be. `false`: what was made of it may not stay.
     fn replay_log(
         &mut self,

@@ -211,6 +211,11 @@ impl Replaying for FilledPage<'_> {
             cold.last_kind = last.encoding.value_type();
             cold.is_stale = false;
         }
+        // A series goes when blocks have all that came late for it: what an earlier reference has in
+        // files is in them.
+        if let Some(old) = slot.cold.out_of_order.take() {
+            shared.counters.chunks_removed.add(old.chunks().len() as i64);
+        }
         if !out_of_order.is_empty() {
             let late = slot.cold.out_of_order.get_or_insert_default();
             late.adopt(out_of_order);
@@ -264,9 +269,10 @@ impl Replaying for FilledPage<'_> {
         let cold = page.slot(inner, slot).cold;
         let series_ref = cold.series_ref.into();
         let late = cold.out_of_order.get_or_insert_default();
-        let mut writer = shared.ooo_writer(scratch);
+        let mut writer = OooWriter { is_replay: true, ..shared.ooo_writer(scratch) };
         let inserted = late.insert(series_ref, times, value, &mut writer);
-        shared.counters.chunks_created.add(i64::from(inserted.begun.is_some()));
+        let begun = inserted.begun.map_or(0, |refs| refs.len().max(1));
+        shared.counters.chunks_created.add(begun as i64);
         inserted.is_inserted
     }
 
@@ -284,6 +290,6 @@ impl Shared {
         // What can't be written stays in memory.
         let is_kept = files.is_read_only();
         let cap = if is_kept { usize::MAX } else { self.options.out_of_order_cap_max.into() };
-        OooWriter { files, encoding, cap, scratch }
+        OooWriter { files, encoding, cap, is_replay: false, scratch }
     }
 }

@@ -124,8 +124,10 @@ pub struct Replayed {
     pub tombstones: u64,
     /// Metadata that was set.
     pub metadata: u64,
-    /// References without a series.
+    /// References of the write-ahead log without a series.
     pub unknown: UnknownRefs,
+    /// Such of the write-behind log.
+    pub unknown_in_wbl: UnknownRefs,
     /// Records of unknown types, or that have no place in their log: passed over.
     pub unknown_records: u64,
     /// Histograms of unknown schemas: passed over.
@@ -157,9 +159,10 @@ impl Replayed {
         self.too_old_chunks = loaded.too_old;
         let orphans = loaded.series_refs().filter(|of| refs.get(*of).is_none());
         self.orphaned_chunks = orphans.map(|of| loaded.of(of).len() as u64).sum();
-        if self.orphaned_chunks > 0 || self.unknown.series > 0 {
+        if self.orphaned_chunks > 0 || self.unknown.series > 0 || self.unknown_in_wbl.series > 0 {
             tracing::warn!(
                 unknown = ?self.unknown,
+                unknown_in_wbl = ?self.unknown_in_wbl,
                 orphaned_chunks = self.orphaned_chunks,
                 "the logs lack series",
             );

@@ -1,5 +1,7 @@
 //! Samples out of order: taken, seen, flushed, dropped.
 
+use tsdb_format::chunkenc::Histogram;
+
 use super::super::{AppendError, HeadOptions, Sample};
 use super::{Fixture, labels, samples, series};
 
@@ -77,4 +79,26 @@ fn a_series_of_late_samples_alone_goes_once_they_are_flushed() {
     let truncated = fixture.head.truncate_out_of_order(&flush).expect("no effect fails");
     assert_eq!((truncated.series, truncated.deferred), (1, false));
     assert_eq!(fixture.head.num_series(), 1);
+}
+
+/// What one open chunk holds becomes several where the kind of value changes.
+#[test]
+fn chunks_are_counted_as_they_come_and_go() {
+    let fixture = Fixture::new(HeadOptions::default().out_of_order_window_ms(HOUR));
+    fixture.floats("a", &[(2 * HOUR, 1.0)]);
+    for t in 0..40 {
+        let mut appender = fixture.head.appender();
+        let (t, histogram) = (2 * HOUR - 100 + t, Histogram::default());
+        let sample = match t % 2 {
+            0 => Sample::float(t, 1.0),
+            _ => Sample::histogram(t, &histogram),
+        };
+        appender.append(None, &labels("a"), sample).expect("taken");
+        appender.commit().expect("the log takes it");
+    }
+    assert_eq!(fixture.head.stats().head_chunks, 1 + 32 + 1);
+    let flush = fixture.head.out_of_order_flush().expect("no effect fails").expect("samples");
+    assert_eq!(fixture.head.stats().head_chunks, 1 + 40);
+    fixture.head.truncate_out_of_order(&flush).expect("no effect fails");
+    assert_eq!(fixture.head.stats().head_chunks, 1);
 }

@@ -5,6 +5,8 @@ mod gc;
 mod histograms;
 mod isolation;
 mod late;
+mod reopened;
+mod series_records;
 mod speed;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use crate::fixtures::{list, testdata};
 use crate::judge::{self, Random, say, seed};
 
 /// How many directories are tried, unless `TSDB_HEAD_DIRS` says otherwise.
-const DIRS: usize = 12;
+const DIRS: usize = 6;
 
 /// Set for the process that is to be killed: what it runs, and where.
 const CHILD_SEED: &str = "TSDB_HEAD_CHILD_SEED";
@@ -60,13 +60,12 @@ fn our_digest(dir: &Path, options: &Options) -> Vec<String> {
 fn assert_same(ours: &[String], theirs: &[String], story: &str) {
     assert!(!theirs.is_empty(), "{story}: there is nothing in it");
     for (ours, theirs) in ours.iter().zip(theirs) {
-        assert_eq!(ours, theirs, "{story}");
+        assert_eq!(ours, theirs, "{story}, ours on the left");
     }
-    assert_eq!(ours.len(), theirs.len(), "{story}: series");
+    assert_eq!(ours.len(), theirs.len(), "{story}: series, ours on the left");
 }
 
 #[test]
-#[ignore = "exemplars or late samples differ from 3.15: not passing yet"]
 fn directories_of_prometheus_are_read_as_it_reads_them() {
     let mut seeds = Random(seed());
     for _ in 0..count() {
@@ -96,7 +95,6 @@ fn directories_of_prometheus_are_read_as_it_reads_them() {
 
 /// Without a judge: what 3.15 read is committed beside the directories.
 #[test]
-#[ignore = "exemplars or late samples differ from 3.15: not passing yet"]
 fn committed_directories_are_read_as_prometheus_reads_them() {
     let mut met = 0;
     for dir in list(&testdata().join("head")).iter().filter(|path| path.is_dir()) {
@@ -126,7 +124,7 @@ fn committed_directories_are_read_as_prometheus_reads_them() {
 /// A program that only appends, deletes, flushes: its state is defined behind each operation.
 fn child_program(seed: u64) -> Program {
     let mut random = Random(seed);
-    let allowed = Allowed { deletes: true, flushes: true, ..Allowed::default() };
+    let allowed = Allowed { deletes: true, flushes: true, is_replayed: true, ..Allowed::default() };
     generate(&mut random, allowed, 300)
 }
 
@@ -149,7 +147,6 @@ fn child() {
 }
 
 #[test]
-#[ignore = "exemplars or late samples differ from 3.15: not passing yet"]
 fn what_was_acknowledged_before_a_kill_is_read_by_prometheus() {
     let mut seeds = Random(seed());
     for _ in 0..count() {
@@ -162,11 +159,16 @@ fn what_was_acknowledged_before_a_kill_is_read_by_prometheus() {
         let json = program.options.json().to_string();
         let Some(theirs) = theirs::digest(&work.path().join("data"), &json) else { return };
         let ours = our_digest(&work.path().join("data"), &program.options);
-        // It may have been in the middle of the next operation.
-        let states = [done, done + 1].map(|ops| state(&program, ops));
-        for (who, found) in [("3.15", theirs), ("ours", ours)] {
-            assert_between(&found, &states, &format!("{story}, read by {who}"));
+        if ours != theirs {
+            let kept = work.keep();
+            assert_same(&ours, &theirs, &format!("{story}, options {json}, kept as {kept:?}"));
         }
+        // It may have been in the middle of the next operation.
+        let [Some(before), Some(behind)] = [done, done + 1].map(|ops| state(&program, ops)) else {
+            continue; // 3.15 does not come so far.
+        };
+        let states: Vec<_> = before.into_iter().chain(behind).collect();
+        assert_between(&samples_of(&ours), &states, &story);
         say(&format!("killed, {story}: {} series as they should be", states[0].len()));
     }
 }
@@ -199,30 +201,43 @@ fn run_and_kill(seed: u64, dir: &Path, after: usize) -> usize {
     done
 }
 
-/// What a query must find after the first `ops` operations: as 3.15 has it.
-fn state(program: &Program, ops: usize) -> Vec<String> {
+/// What a query must find after the first `ops` operations, as 3.15 has it, if it comes so far: in
+/// memory, and after a kill of its own, when a few samples may be others. A stale marker of a series
+/// is of the kind that its newest chunk has then, for example.
+fn state(program: &Program, ops: usize) -> Option<[Vec<String>; 2]> {
     let work = tempfile::tempdir().unwrap();
     let mut part = program.clone();
     part.ops.truncate(ops);
-    part.ops.push(Op::State);
-    let answers = theirs::run(&part, &work.path().join("data"), &work.path().join("blocks"));
-    let answer = answers.unwrap().pop().unwrap();
-    answer.into_iter().skip(1).collect()
+    part.ops.extend([Op::State, Op::Kill, Op::State]);
+    let whole = part.ops.len();
+    let answers = theirs::run(&mut part, &work.path().join("data"), &work.path().join("blocks"));
+    let answers = answers.unwrap();
+    let lines = |answer: &Vec<String>| samples_of(answer.get(1..).unwrap_or_default());
+    let [state, _, reopened] = answers.last_chunk().filter(|_| answers.len() == whole)?;
+    Some([lines(state), lines(reopened)])
 }
 
-/// That each series is as in one of two states.
-fn assert_between(found: &[String], states: &[Vec<String>; 2], story: &str) {
+/// The lines without those of exemplars. A ring of exemplars is no log: what is in it depends on what
+/// else was, and a log has only those that no block stands for.
+fn samples_of(lines: &[String]) -> Vec<String> {
+    lines.iter().filter(|line| !line.starts_with("exemplars ")).cloned().collect()
+}
+
+/// That each series is as in one of the states.
+fn assert_between(found: &[String], states: &[Vec<String>], story: &str) {
     for line in found {
         let is_known = states.iter().any(|state| state.contains(line));
         assert!(is_known, "{story}: {line}\n{}", alike(line, states).join("\n"));
     }
-    for line in states[0].iter().filter(|line| states[1].contains(line)) {
-        assert!(found.contains(line), "{story}: {line} is missing");
+    for line in states.iter().take(1).flatten() {
+        if states.iter().all(|state| state.contains(line)) {
+            assert!(found.contains(line), "{story}: {line} is missing");
+        }
     }
 }
 
 /// The lines about the same series.
-fn alike<'s>(line: &str, states: &'s [Vec<String>; 2]) -> Vec<&'s str> {
+fn alike<'s>(line: &str, states: &'s [Vec<String>]) -> Vec<&'s str> {
     let labels = |line: &str| line.split_once('{').map(|(_, labels)| labels.to_owned());
     let same = |other: &&String| labels(other) == labels(line);
     states.iter().flatten().filter(same).map(String::as_str).collect()

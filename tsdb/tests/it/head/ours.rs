@@ -223,6 +223,7 @@ impl Run<'_> {
                 let mut answer = vec![times(db)];
                 let querier = db.querier(TimeRange::ALL).unwrap();
                 answer.extend(digest::lines(&querier.querier()).unwrap());
+                answer.extend(digest::exemplars(db.head()));
                 answer
             }
             other => panic!("{other:?} is no operation of this kind"),

@@ -356,7 +356,8 @@ fn a_marker_without_its_chunk_clears_nothing() {
         assert_eq!(all[&name("b")].late.len(), 1);
         assert_eq!(replayed.markers_without_chunk, if lost { 3 } else { 1 });
         assert_eq!((replayed.out_of_order, replayed.out_of_order_duplicates), (6, 1));
-        assert_eq!(replayed.unknown.mmap_markers, 1);
+        assert_eq!(replayed.unknown_in_wbl.mmap_markers, 1);
+        assert_eq!(replayed.unknown.mmap_markers, 0);
         assert_eq!(*model.late_times.lock().unwrap(), Some((5, 9)));
     }
 }
@@ -390,7 +391,7 @@ fn a_damaged_record_ends_the_log_and_leaves_nothing_of_what_follows() {
         assert_eq!(all.keys().cloned().collect::<Vec<_>>(), [name("a"), name("b")]);
         assert_eq!((times(&all[&name("a")]), times(&all[&name("b")])), (vec![10], vec![20]));
         assert_eq!((replayed.series, replayed.floats, replayed.out_of_order), (2, 2, 1));
-        assert_eq!(replayed.unknown.samples, 1, "the series record is cut away");
+        assert_eq!(replayed.unknown_in_wbl.samples, 1, "the series record is cut away");
         let [repair] = &*replayed.log_repairs else { panic!("{:?}", replayed.log_repairs) };
         let cut: u64 = repair.cut.iter().map(|path| path.metadata().unwrap().len()).sum();
         assert!(cut > 0 && cut == repair.cut_bytes);

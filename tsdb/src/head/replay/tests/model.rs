@@ -176,7 +176,7 @@ impl Replaying for Page<'_> {
             assert!(first.min_time > newest);
         }
         series.chunks.extend_from_slice(in_order);
-        series.late_chunks.extend_from_slice(out_of_order);
+        series.late_chunks = out_of_order.to_vec();
     }
 
     fn forget(&mut self, slot: u32) {
