@@ -171,7 +171,7 @@ fn an_arm_that_is_another_program_is_held_against_samples() {
 fn an_arm_that_is_slower_is_caught() {
     let sandbox = Sandbox::new();
     let (steady, slower) = (merge_and("true"), merge_and("sleep 2"));
-    let mut compare = sandbox.compare(&["--runs", RUNS_THAT_TELL]);
+    let mut compare = sandbox.compare(&["--runs", "10"]);
     compare.args(["--baseline-cmd", &steady, "--candidate-cmd", &slower]);
     let said = expect_json(&mut compare, 0);
     let wall = row(&said, "wall").unwrap();
