@@ -30,6 +30,11 @@ bench SIZE="middle" *ARGS:
     @mkdir -p benches/out
     cargo run --release -p tsdb-peer-bench -- --size {{SIZE}} --out benches/out/peer-{{SIZE}}.json {{ARGS}}
 
+# the head and the database against Prometheus 3.15's: smoke, small, middle or large
+bench-head SIZE="middle" *ARGS:
+    @mkdir -p benches/out
+    cargo run --release -p tsdb-head-bench -- --size {{SIZE}} --out benches/out/head-{{SIZE}}.json {{ARGS}}
+
 # uncached I/O against fio, BufWriter and Prometheus's direct writer, on the disk of DIR
 bench-io DIR SIZE="middle" *ARGS:
     @mkdir -p benches/out

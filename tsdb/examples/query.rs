@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (samples, took) = best(repeats, || count_floats(&querier));
     println!("in runs, all {}", show(samples?, took));
     let (values, took) = best(repeats, || querier.label_values(&label, &[], TimeRange::ALL));
-    println!("{} values of {label}: {took:?}", values?.len());
+    println!("{} values of {label}: {took:?}", values.all()?.len());
     let matcher = Matcher::new(&label, MatchOp::Regex, &pattern)?;
     let (series, took) = best(repeats, || count_series(&querier, std::slice::from_ref(&matcher)));
     println!("{} series of {matcher}: {took:?}", series?);

@@ -90,5 +90,6 @@ pub mod db;
 pub mod generate;
 pub mod head;
 pub mod query;
+mod timing;
 pub mod vfs;
 pub mod wal;

@@ -1,8 +1,8 @@
 //! What the benches share.
 //!
 //! ```text
-//!  benches/peer   benches/uncached-io   cmd/tsdb-compact: a comparison on a user's own blocks
-//!        \               |               /
+//!  benches/head   benches/peer   benches/uncached-io   cmd/tsdb-compact: a user's own blocks
+//!        \              |              |               /
 //!  this crate: cgroup  measure  sample  watch  neighbour  latency  cache  machine  stats  table
 //! ```
 //!

@@ -24,7 +24,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
-    /// Scale of the cases: runs of a fraction of a second, of seconds, of many seconds.
+    /// Scale of the cases: runs that are over at once, of a fraction of a second, of seconds, of many
+    /// seconds.
     #[arg(long, value_enum, default_value = "small")]
     pub(crate) size: Size,
     /// Cases to run; all of them if none is named.
@@ -96,6 +97,7 @@ pub(crate) struct Spec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Size {
+    Smoke,
     Small,
     Middle,
     Large,

@@ -69,7 +69,9 @@ impl Measured {
             let spread = Spread::of(values.iter().copied());
             spread.map_or("-".to_owned(), |spread| show(spread, digits(spread.median)))
         };
+        let own = Spread::of(ours.iter().copied()).map(|spread| spread.median);
         let verdict = match (figure.target, better) {
+            (None, _) if figure.most.is_some() => at_most(figure.most, own),
             (Some(target), Some(ratio)) if ratio.median >= target => format!("{target}x, met"),
             (Some(target), Some(_)) => format!("{target}x, missed"),
             (Some(target), None) => format!("{target}x"),
@@ -83,6 +85,15 @@ impl Measured {
             better.map_or("-".to_owned(), |ratio| show(ratio, 2)),
             verdict,
         ]
+    }
+}
+
+fn at_most(most: Option<f64>, own: Option<f64>) -> String {
+    let Some(most) = most else { return String::new() };
+    match own {
+        Some(own) if own <= most => format!("{most} at most, met"),
+        Some(_) => format!("{most} at most, missed"),
+        None => format!("{most} at most"),
     }
 }
 

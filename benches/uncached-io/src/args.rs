@@ -66,6 +66,9 @@ pub(crate) enum Child {
     /// Reads one file from its start to its end.
     #[command(hide = true)]
     Scan { spec: String },
+    /// Runs another program, and reads one file at random meanwhile.
+    #[command(hide = true)]
+    Beside { spec: String },
     /// Keeps pages hot.
     #[command(hide = true)]
     Neighbour { spec: String },

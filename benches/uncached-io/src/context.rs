@@ -12,6 +12,7 @@ use tsdb_bench_harness::cache;
 use tsdb_bench_harness::cgroup::Cgroups;
 use tsdb_bench_harness::measure::{self, Limits, Outcome};
 
+use crate::child::beside::BesideSpec;
 use crate::child::read::ReadSpec;
 use crate::child::scan::ScanSpec;
 use crate::child::write::WriteSpec;
@@ -83,6 +84,11 @@ impl Context {
     /// This program as a reader.
     pub(crate) fn reader(&self, spec: &ReadSpec) -> Result<Command> {
         self.child("read", &serde_json::to_string(spec)?)
+    }
+
+    /// This program as a reader beside another one.
+    pub(crate) fn beside(&self, spec: &BesideSpec) -> Result<Command> {
+        self.child("beside", &serde_json::to_string(spec)?)
     }
 
     /// This program as a reader from start to end.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
+use crate::child::beside::BesideSpec;
 use crate::context::{Context, remove};
 use crate::run::Run;
 use crate::size::ODD_BYTES;
@@ -35,7 +36,8 @@ impl GoWriter {
         }
     }
 
-    /// Writes one file (one segment, in a directory, for chunks).
+    /// Writes one file (one segment, in a directory, for chunks); `reader` is read at random
+    /// meanwhile.
     pub(crate) fn run(
         self,
         context: &Context,
@@ -43,14 +45,27 @@ impl GoWriter {
         call_bytes: u64,
         produce_nanos_per_byte: f64,
         memory_bytes: Option<u64>,
+        reader: Option<&Path>,
     ) -> Result<Run> {
         let dest = context.fresh("go");
-        let mut command = Command::new(judge);
-        command.args(["directwrite", "--writer", self.argument()]);
-        command.arg("--bytes").arg((context.plan.file_bytes + ODD_BYTES).to_string());
-        command.arg("--call-bytes").arg(call_bytes.to_string());
-        command.arg("--produce-nanos-per-byte").arg(produce_nanos_per_byte.to_string());
-        command.arg(&dest);
+        let mut arguments =
+            ["directwrite", "--writer", self.argument()].map(str::to_owned).to_vec();
+        for (flag, value) in [
+            ("--bytes", (context.plan.file_bytes + ODD_BYTES).to_string()),
+            ("--call-bytes", call_bytes.to_string()),
+            ("--produce-nanos-per-byte", produce_nanos_per_byte.to_string()),
+        ] {
+            arguments.extend([flag.to_owned(), value]);
+        }
+        arguments.push(dest.to_str().context("a path that is no text")?.to_owned());
+        let command = if let Some(reader) = reader {
+            let (program, reader) = (judge.to_owned(), reader.to_owned());
+            context.beside(&BesideSpec { program, arguments, reader })?
+        } else {
+            let mut command = Command::new(judge);
+            command.args(arguments);
+            command
+        };
         let run = context.measured(&command, memory_bytes);
         remove(&dest)?;
         run

@@ -44,6 +44,7 @@ fn main() -> Result<()> {
     match &args.child {
         Some(Child::Write { spec }) => child::write::main(spec),
         Some(Child::Read { spec }) => child::read::main(spec),
+        Some(Child::Beside { spec }) => child::beside::main(spec),
         Some(Child::Scan { spec }) => child::scan::main(spec),
         Some(Child::Neighbour { spec }) => neighbour::serve(spec),
         None => {

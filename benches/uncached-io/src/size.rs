@@ -15,6 +15,8 @@ pub(crate) const ODD_BYTES: u64 = 13;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Size {
+    /// Seconds a repeat: for tests of the bench itself.
+    Tiny,
     /// About a minute a repeat on a small machine: shows that all of it works.
     Small,
     /// About two minutes a repeat.
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) jitter_cap_bytes: u64,
     /// What the synchronous writers of 4 KiB and of batches write.
     pub(crate) sync_bytes: u64,
+    /// File that somebody else reads at random meanwhile.
+    pub(crate) reader_bytes: u64,
     /// File of the random writes and of the random reads.
     pub(crate) random_bytes: u64,
     /// How long random I/O runs.
@@ -51,11 +55,25 @@ pub(crate) struct Plan {
 impl Size {
     pub(crate) fn plan(self) -> Plan {
         match self {
+            Self::Tiny => Plan {
+                file_bytes: 4 * MIB,
+                call_bytes: &[64 * KIB],
+                jitter_cap_bytes: 24 * MIB,
+                sync_bytes: MIB,
+                reader_bytes: 8 * MIB,
+                random_bytes: 8 * MIB,
+                random_seconds: 0.1,
+                hot_bytes: 4 * MIB,
+                load_bytes: 16 * MIB,
+                idle: Duration::from_millis(100),
+                series: 1000,
+            },
             Self::Small => Plan {
                 file_bytes: 64 * MIB,
                 call_bytes: &[64 * KIB, MIB],
                 jitter_cap_bytes: 24 * MIB,
                 sync_bytes: 4 * MIB,
+                reader_bytes: 256 * MIB,
                 random_bytes: 128 * MIB,
                 random_seconds: 0.5,
                 hot_bytes: 24 * MIB,
@@ -68,6 +86,7 @@ impl Size {
                 call_bytes: &[4 * KIB, 64 * KIB, MIB, 8 * MIB],
                 jitter_cap_bytes: 128 * MIB,
                 sync_bytes: 64 * MIB,
+                reader_bytes: 256 * MIB,
                 random_bytes: 512 * MIB,
                 random_seconds: 1.0,
                 hot_bytes: 64 * MIB,
@@ -80,6 +99,7 @@ impl Size {
                 call_bytes: &[4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 8 * MIB],
                 jitter_cap_bytes: 512 * MIB,
                 sync_bytes: 512 * MIB,
+                reader_bytes: 256 * MIB,
                 random_bytes: 4096 * MIB,
                 random_seconds: 10.0,
                 hot_bytes: 256 * MIB,

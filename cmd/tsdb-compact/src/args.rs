@@ -13,7 +13,17 @@ use crate::units::{parse_bytes, parse_duration_ms, parse_segment_bytes};
 /// bounded memory, past the page cache, with every sample accounted for.
 #[derive(Debug, Parser)]
 #[command(name = "tsdb-compact", version, max_term_width = 100)]
-#[command(after_help = "Exit codes:
+#[command(after_help = "Examples:
+  tsdb-compact list /var/lib/prometheus
+  tsdb-compact plan /var/lib/prometheus
+  tsdb-compact compact /var/lib/prometheus --enable-feature=use-uncached-io
+  tsdb-compact merge data/01HF... data/01HG... --output merged
+  tsdb-compact verify merged
+  tsdb-compact query merged 'up{job=\"node\"}' --count
+
+`tsdb-compact COMMAND --help` has more of them.
+
+Exit codes:
   0    done, and nothing wrong was found
   1    a finding, or a compaction that failed; the others were done
   2    wrong usage: unknown or contradicting flags, a path that does not exist or is of another

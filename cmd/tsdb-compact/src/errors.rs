@@ -6,29 +6,11 @@ use std::io;
 use tsdb::block::lock::LockError;
 use tsdb::block::publish::PublishError;
 use tsdb::compact::{CompactError, SourceFault};
+pub(crate) use tsdb::vfs::error_chain as chain;
 use tsdb::vfs::{NotAFile, Operation, SpaceError, VfsError};
 use tsdb_format::meta::MetaError;
 
 use crate::units::display_bytes;
-
-/// `error` and its causes in one line. A cause whose words stand there already is not repeated.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) && !is_noise(cause, &words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// An operation and a path that stand in the text already, without a position that would add to it.
-fn is_noise(cause: &(dyn Error + 'static), words: &str) -> bool {
-    cause.source().is_some() && words.ends_with(", byte 0 (0 bytes complete)")
-}
 
 /// A compaction's error, and what to do if the error does not say so itself.
 pub(crate) fn with_advice(error: &CompactError) -> String {
@@ -98,6 +80,11 @@ fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
     if absent && matches!(error.operation, Operation::Open | Operation::List) {
         return Some("the block is not whole; restore it from a backup, or move it away");
     }
+    if error.operation == Operation::SetOwnership && error.is_permission_denied() {
+        return Some(
+            "a new block belongs to whom its sources belong to; run as that user or as root",
+        );
+    }
     if error.is_out_of_space() {
         return Some("the disk is full; nothing was published and the sources are untouched");
     }
@@ -131,24 +118,5 @@ pub(crate) fn advice_on_io(error: &io::Error) -> Option<&'static str> {
             Some("the disk is full; free some of it, or write to another filesystem")
         }
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot read x: {0}")]
-    struct SaysItsCause(#[source] io::Error);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot merge")]
-    struct SaysNothing(#[source] SaysItsCause);
-
-    #[test]
-    fn each_cause_is_said_once() {
-        let error = SaysNothing(SaysItsCause(io::Error::other("bad sector")));
-        assert_eq!(chain(&error), "cannot merge: cannot read x: bad sector");
     }
 }

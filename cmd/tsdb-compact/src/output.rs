@@ -1,6 +1,7 @@
 //! What commands print, and how they end.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -181,6 +182,17 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut out, value).map_err(std::io::Error::from)?;
     writeln!(out)?;
     Ok(())
+}
+
+/// A path as every JSON document has it. JSON is Unicode, a path is not: bytes that are no UTF-8 are
+/// replaced, as they are in text. Never hand a path itself to `json!`: it would panic on such a one.
+pub(crate) fn path_json(path: &Path) -> serde_json::Value {
+    path.to_string_lossy().into()
+}
+
+/// Paths, as [`path_json`].
+pub(crate) fn paths_json<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> serde_json::Value {
+    paths.into_iter().map(|path| path_json(path.as_ref())).collect()
 }
 
 /// A table with aligned columns: text to the left, numbers to the right.

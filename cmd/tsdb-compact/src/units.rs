@@ -1,5 +1,7 @@
 //! Durations, sizes and times as Prometheus and people write them.
 
+pub(crate) use tsdb::vfs::display_bytes;
+
 /// A duration in Prometheus's syntax (`15d`, `2h30m`, `250ms`), in milliseconds.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     const UNITS: [(&str, i64); 7] = [
@@ -38,12 +40,12 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().map_err(|_| invalid())?;
     let unit = text[digits..].trim_start().to_ascii_lowercase();
-    let shift = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
+    let shift = match unit.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
         _ => return Err(invalid()),
     };
     number.checked_mul(1 << shift).ok_or_else(invalid)
@@ -56,18 +58,6 @@ pub(crate) fn parse_segment_bytes(text: &str) -> Result<u64, String> {
         bytes if bytes > 1 << 32 => Err("chunk references reach no further than 4GiB".to_owned()),
         bytes => Ok(bytes),
     }
-}
-
-/// A number of bytes for people: `563.2 MiB`.
-pub(crate) fn display_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 /// A count with separators for people: `1,234,567`.
@@ -170,7 +160,10 @@ mod tests {
         assert_eq!(parse_bytes("48MiB"), Ok(48 << 20));
         assert_eq!(parse_bytes("1GB"), Ok(1 << 30));
         assert_eq!(parse_bytes("512"), Ok(512));
-        for wrong in ["", "MiB", "1x", "99999999999TB", "1.5MB"] {
+        assert_eq!((parse_bytes("5B"), parse_bytes("5 k")), (Ok(5), Ok(5 << 10)));
+        let wrong =
+            ["", "MiB", "1x", "99999999999TB", "1.5MB", "5bbb", "5iii", "5i", "5ib", "5kbb"];
+        for wrong in wrong {
             assert!(parse_bytes(wrong).is_err(), "{wrong}");
         }
     }

@@ -136,7 +136,15 @@ fn a_query_selects_and_cuts() {
     assert!(!want.is_empty() && want.len() < all.lines().count());
     let got = String::from_utf8(cut.stdout.clone()).unwrap();
     assert_eq!(got.lines().collect::<Vec<_>>(), want);
-    assert!(stderr(&cut).contains(&format!("200 series, {} samples", want.len())));
+    assert!(stderr(&cut).contains(&format!("200 series, {} samples", grouped(want.len()))));
+}
+
+/// A number below a million as it is shown.
+fn grouped(number: usize) -> String {
+    match (number / 1000, number % 1000) {
+        (0, rest) => rest.to_string(),
+        (thousands, rest) => format!("{thousands},{rest:03}"),
+    }
 }
 
 #[test]
@@ -145,7 +153,8 @@ fn counts_are_printed_alone_where_asked_for() {
     let dir = dir.to_str().unwrap();
     let output = run(&["dump", "--count", dir]);
     let text = String::from_utf8(output.stdout).unwrap();
-    let want = "45 series, 10800 samples (3600 floats, 3600 histograms, 3600 float histograms)\n";
+    let want =
+        "45 series, 10,800 samples (3,600 floats, 3,600 histograms, 3,600 float histograms)\n";
     assert_eq!(text, want);
     assert!(output.stderr.is_empty());
 }
@@ -202,7 +211,8 @@ fn what_is_unreadable_is_named_counted_and_left_out() {
     let lines = |output: &Output| output.stdout.iter().filter(|&&byte| byte == b'\n').count();
     let lost = lines(&whole) - lines(&damaged);
     assert!((1..=120).contains(&lost), "{lost} samples lost");
-    assert!(errors.contains(&format!("200 series, {} samples", lines(&damaged))), "{errors}");
+    let left = grouped(lines(&damaged));
+    assert!(errors.contains(&format!("200 series, {left} samples")), "{errors}");
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! assert_eq!(labels.to_string(), r#"{__name__="up", job="api"}"#);
 //! ```
 
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The label that holds a metric's name.
@@ -29,63 +30,97 @@ pub const METRIC_NAME: &str = "__name__";
 /// assert_eq!(labels.to_string(), r#"{__name__="up", job="node"}"#);
 /// assert_eq!(labels.get("job"), Some("node"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Labels {
-    pairs: Vec<(String, String)>,
+    /// Names and values, one behind the other: a set is two pieces of memory, however many labels it
+    /// has.
+    text: String,
+    /// Where each of them ends.
+    ends: Vec<u32>,
 }
 
 impl Labels {
     /// The value of label `name`, if the set has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.pairs.binary_search_by(|(own, _)| own.as_str().cmp(name)).ok()?;
-        self.pairs.get(at).map(|(_, value)| value.as_str())
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// The pairs of name and value, by name.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        let mut begin = 0;
+        self.ends.chunks_exact(2).map(move |ends| {
+            let mut next = |end: Option<&u32>| {
+                let end = end.map_or(begin, |end| *end as usize);
+                self.text.get(std::mem::replace(&mut begin, end)..end).unwrap_or_default()
+            };
+            (next(ends.first()), next(ends.last()))
+        })
     }
 
     /// How many labels there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pairs.len()
+        self.ends.len() / 2
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+        self.ends.is_empty()
     }
 
-    /// Makes the set equal to `pairs`, which are sorted by name already; keeps its memory. If they
-    /// are not, [`Self::get`] may miss labels.
+    /// Makes the set equal to `pairs`, which are sorted by name already; keeps its memory.
+    ///
+    /// # Panics
+    /// If the strings have more than 4 GiB in all.
     pub fn assign_sorted<'a>(&mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        let mut len = 0;
+        self.text.clear();
+        self.ends.clear();
         for (name, value) in pairs {
-            if let Some((own_name, own_value)) = self.pairs.get_mut(len) {
-                name.clone_into(own_name);
-                value.clone_into(own_value);
-            } else {
-                self.pairs.push((name.to_owned(), value.to_owned()));
-            }
-            len += 1;
+            self.push(name);
+            self.push(value);
         }
-        self.pairs.truncate(len);
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        let end = u32::try_from(self.text.len());
+        self.ends.push(end.expect("labels have less than 4 GiB"));
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
 /// Sorts; of equal names the last one stays.
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
+impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Labels {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(pairs: T) -> Self {
-        let mut pairs: Vec<(String, String)> =
-            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         pairs.reverse();
-        pairs.dedup_by(|a, b| a.0 == b.0);
-        pairs.reverse();
-        Self { pairs }
+        pairs.dedup_by(|a, b| a.0.as_ref() == b.0.as_ref());
+        let mut labels = Self::default();
+        labels
+            .assign_sorted(pairs.iter().rev().map(|(name, value)| (name.as_ref(), value.as_ref())));
+        labels.text.shrink_to_fit();
+        labels
     }
 }
 

@@ -25,6 +25,11 @@ pub fn uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
     if first < 0x80 {
         return Some((u64::from(first), 1));
     }
+    if let Some(&second) = bytes.get(1)
+        && second < 0x80
+    {
+        return Some((u64::from(first & 0x7f) | u64::from(second) << 7, 2));
+    }
     uvarint_long(bytes)
 }
 
@@ -48,7 +53,7 @@ fn uvarint_long(bytes: &[u8]) -> Option<(u64, usize)> {
 #[inline]
 pub fn varint(bytes: &[u8]) -> Option<(i64, usize)> {
     let (raw, len) = uvarint(bytes)?;
-    Some(((raw >> 1) as i64 ^ -((raw & 1) as i64), len))
+    Some((unzigzag(raw), len))
 }
 
 /// Appends `value` as an unsigned varint.
@@ -64,7 +69,21 @@ pub fn put_uvarint(out: &mut Vec<u8>, mut value: u64) {
 /// Appends `value` as a signed (zig-zag) varint.
 #[inline]
 pub fn put_varint(out: &mut Vec<u8>, value: i64) {
-    put_uvarint(out, ((value << 1) ^ (value >> 63)) as u64);
+    put_uvarint(out, zigzag(value));
+}
+
+/// What [`put_varint`] writes as an unsigned one: 0, -1, 1, -2, ... become 0, 1, 2, 3, ...
+#[must_use]
+#[inline]
+pub fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The inverse of [`zigzag`].
+#[must_use]
+#[inline]
+pub fn unzigzag(raw: u64) -> i64 {
+    (raw >> 1) as i64 ^ -((raw & 1) as i64)
 }
 
 /// How many bytes `value` takes as an unsigned varint.

@@ -37,6 +37,19 @@ impl BlockIndex {
     /// Maps the index at `path` and checks header, TOC, symbols and postings offset table. Postings
     /// and series are checked when they are read.
     pub(super) fn open(path: PathBuf) -> Result<Self, OpenError> {
+        let mut index = Self::open_without_postings(path)?;
+        let table = PostingsTable::open(index.file.bytes(), index.toc.postings_table);
+        index.postings = table.map_err(|source| OpenError::Damaged {
+            path: index.path().to_owned(),
+            part: FilePart::PostingsTable,
+            source,
+        })?;
+        Ok(index)
+    }
+
+    /// As [`Self::open`], but for the postings offset table: as if no label had a list, nor all
+    /// series.
+    pub(super) fn open_without_postings(path: PathBuf) -> Result<Self, OpenError> {
         let file = MappedFile::open(path)?;
         let bytes = file.bytes();
         let damaged = |part| {
@@ -47,9 +60,7 @@ impl BlockIndex {
         let toc = decode_toc(bytes).map_err(damaged(FilePart::Toc))?;
         let symbols =
             SymbolTable::open(bytes, version, toc.symbols).map_err(damaged(FilePart::Symbols))?;
-        let postings = PostingsTable::open(bytes, toc.postings_table)
-            .map_err(damaged(FilePart::PostingsTable))?;
-        Ok(Self { version, toc, symbols, postings, file })
+        Ok(Self { version, toc, symbols, postings: PostingsTable::empty(), file })
     }
 
     /// The version of its format.

@@ -14,8 +14,9 @@
 //! | segments | none missing, header; bytes that no series refers to (a note) |
 //!
 //! Nothing stops at the first fault. Where one part can't be read, what depends on it is left out,
-//! so that one fault makes few findings; if the index itself is of no use, segments are walked
-//! chunk by chunk.
+//! so that one fault makes few findings. Without the list of all series, or the table that it is
+//! found by, series are walked one by one; if the index itself is of no use, segments are, chunk by
+//! chunk.
 //!
 //! What no check can see: values that were wrong when they were written; in meta.json the level,
 //! sources, parents, hints and marks, and times wider than the content. The index is mapped after
@@ -148,16 +149,17 @@ impl<'p> Verifier<'p> {
             let mut segments = Segments::list(&dir.join("chunks"), &mut findings);
             let index_path = dir.join("index");
             match index::open(index_path, &mut findings, &mut self.progress) {
-                Some(index) => {
+                Some((index, has_table)) => {
                     let check = index::IndexCheck {
                         index: &index,
+                        has_table,
                         findings: &mut findings,
                         progress: &mut self.progress,
                     };
                     content = check.run(&mut segments, tombstones.as_ref());
                 }
                 None => {
-                    segments.walk(&mut findings, &mut self.progress);
+                    content.counts.chunks = segments.walk(&mut findings, &mut self.progress);
                     content.incomplete = true;
                 }
             }

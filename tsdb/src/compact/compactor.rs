@@ -367,7 +367,7 @@ impl Compactor {
         if let Some(shares) = self.shares {
             return Shares { workers: self.options.threads.max(1), ..shares };
         }
-        Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads.max(1))
+        Shares::divide(self.options.memory_budget_bytes, sources, self.options.threads)
     }
 
     fn populate(

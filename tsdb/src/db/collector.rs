@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -19,6 +18,7 @@ use super::head_metrics::{tell_head, tell_native_histograms};
 use super::log_metrics::tell_log;
 use super::reload::dir_bytes;
 use super::shared::Shared;
+use crate::timing::TimedWork;
 
 /// Reads a database's state for as long as there is one.
 pub(super) struct DbCollector(Weak<Shared>);
@@ -65,14 +65,8 @@ impl Teller<'_> {
     }
 
     /// What Prometheus has as a summary without quantiles, or with such that nobody computes here.
-    pub(super) fn sum_and_count(
-        &mut self,
-        name: &str,
-        help: &str,
-        sum: Duration,
-        count: u64,
-    ) -> fmt::Result {
-        for (suffix, value) in [("sum", sum.as_secs_f64()), ("count", count as f64)] {
+    pub(super) fn sum_and_count(&mut self, name: &str, help: &str, work: TimedWork) -> fmt::Result {
+        for (suffix, value) in [("sum", work.sum.as_secs_f64()), ("count", work.count as f64)] {
             let name = format!("{name}_{suffix}");
             let encoder = self.encoder.encode_descriptor(&name, help, None, MetricType::Unknown)?;
             ConstGauge::new(value).encode(encoder)?;

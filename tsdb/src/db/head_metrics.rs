@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::collector::Teller;
-use crate::head::{Head, HeadStats, TimedWork};
+use crate::head::{Head, HeadStats};
 
 /// Tells what the head counts, under Prometheus's names.
 pub(super) fn tell_head(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
@@ -123,11 +123,11 @@ fn tell_work(stats: &HeadStats, told: &mut Teller<'_>) -> fmt::Result {
     let failed = stats.checkpoint_deletions_failed_total;
     told.counter("prometheus_tsdb_checkpoint_deletions_failed", help, failed)?;
     let help = "How long garbage collections of the head took";
-    let TimedWork { count, sum, .. } = stats.head_gc_duration;
-    told.sum_and_count("prometheus_tsdb_head_gc_duration_seconds", help, sum, count)?;
+    let name = "prometheus_tsdb_head_gc_duration_seconds";
+    told.sum_and_count(name, help, stats.head_gc_duration)?;
     let help = "How long truncations of the write-ahead log took that made a checkpoint";
-    let TimedWork { count, sum, .. } = stats.wal_truncate_duration;
-    told.sum_and_count("prometheus_tsdb_wal_truncate_duration_seconds", help, sum, count)
+    let name = "prometheus_tsdb_wal_truncate_duration_seconds";
+    told.sum_and_count(name, help, stats.wal_truncate_duration)
 }
 
 /// Tells what looking at every series shows.

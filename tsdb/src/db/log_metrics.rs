@@ -11,7 +11,7 @@ use crate::wal::{Compression, WalStats};
 pub(super) fn tell_log(of: &str, stats: &WalStats, told: &mut Teller<'_>) -> fmt::Result {
     let help = "How long syncs of segments took";
     let name = format!("{of}_fsync_duration_seconds");
-    told.sum_and_count(&name, help, stats.fsync_duration, stats.fsyncs)?;
+    told.sum_and_count(&name, help, stats.fsync_duration)?;
     let help = "The segment that is written to";
     told.gauge(&format!("{of}_segment_current"), help, f64::from(stats.segment_current))?;
     let counters = [

@@ -6,23 +6,20 @@
 //! Source: Prometheus 3.15, `tsdb/db.go`, `tsdb/compact.go`.
 
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{
-    Histogram, NativeHistogramConfig, exponential_buckets,
-};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use crate::compact::CompactError;
 use crate::head::{Replayed, UnknownRefs};
+use crate::timing::native_histogram;
 
 /// A counter by the value of `type`.
 type ByType = Family<[(&'static str, &'static str); 1], Counter>;
-
-const NATIVE_RESET_MIN: Duration = Duration::from_secs(60 * 60);
 
 /// Counters of reloads, retention and compactions. Clones count together.
 #[derive(Debug, Clone)]
@@ -73,9 +70,9 @@ impl Default for DbMetrics {
             populating_block: Gauge::default(),
             compaction_duration_seconds: Histogram::new_classic_and_native(
                 exponential_buckets(1.0, 2.0, 14),
-                native(),
+                native_histogram(),
             ),
-            tombstone_cleanup_seconds: Histogram::new_classic_and_native([], native()),
+            tombstone_cleanup_seconds: Histogram::new_classic_and_native([], native_histogram()),
         }
     }
 }
@@ -178,11 +175,6 @@ fn add_unknown(to: &ByType, unknown: &UnknownRefs) {
     for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         to.get_or_create(&[("type", name)]).inc_by(count);
     }
-}
-
-/// Prometheus's resolution and bounds of native histograms.
-fn native() -> NativeHistogramConfig {
-    NativeHistogramConfig::new(1.1).max_buckets(100).min_reset_duration(NATIVE_RESET_MIN)
 }
 
 /// Takes time until it is dropped.

@@ -6,7 +6,7 @@ use super::error::DbError;
 use super::shared::Shared;
 use crate::block::Block;
 use crate::head::HeadView;
-use crate::query::{Matcher, Querier, QueryError, SeriesSet, TimeRange};
+use crate::query::{LabelStrings, Matcher, Querier, QueryError, SeriesSet, TimeRange};
 
 /// Head and blocks as of one moment, for as long as it is kept.
 ///
@@ -85,19 +85,14 @@ impl DbQuerier {
         self.querier().select(matchers, self.range)
     }
 
-    /// The names of all labels of series that satisfy all matchers. Sorted, each once.
-    ///
-    /// # Errors
-    /// As [`Querier::label_names`].
-    pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<&str>, QueryError> {
+    /// The names of all labels of series that satisfy all matchers, as [`Querier::label_names`].
+    pub fn label_names(&self, matchers: &[Matcher]) -> LabelStrings<'_> {
         self.querier().label_names(matchers, self.range)
     }
 
-    /// The values of label `name` on series that satisfy all matchers. Sorted, each once.
-    ///
-    /// # Errors
-    /// As [`Querier::label_values`].
-    pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<&str>, QueryError> {
+    /// The values of label `name` on series that satisfy all matchers, as
+    /// [`Querier::label_values`].
+    pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> LabelStrings<'_> {
         self.querier().label_values(name, matchers, self.range)
     }
 }

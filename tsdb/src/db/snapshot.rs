@@ -170,7 +170,11 @@ pub(super) fn create_dirs(vfs: &dyn Vfs, dir: &Path) -> Result<(), DbError> {
     for path in missing.iter().rev() {
         vfs.create_dir(path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        vfs.sync_dir(parent.unwrap_or_else(|| Path::new(".")))?;
+        if let Err(error) = vfs.sync_dir(parent.unwrap_or_else(|| Path::new("."))) {
+            // Or the next try takes it for durable. The first error is the one to report.
+            let _ = vfs.remove_dir(path);
+            return Err(error.into());
+        }
     }
     Ok(())
 }

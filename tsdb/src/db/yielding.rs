@@ -99,6 +99,10 @@ impl Vfs for YieldingVfs {
         self.inner.hard_link(from, to)
     }
 
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        self.inner.sync_file(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
         self.inner.sync_dir(path)
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, STALE_NAN_BITS};
 use tsdb_format::labels::Labels;
-use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId, append_series};
+use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId};
 
 use super::append::AnyHistogram;
 use super::batch::{Kind, Queued, QueuedHistogram, Scratch};
@@ -240,7 +240,12 @@ impl<'h> Appender<'h> {
         order: impl Fn(&Slot<'_>) -> Result<Order, AppendError>,
     ) -> Result<Found, AppendError> {
         loop {
-            self.see(found.slot);
+            if found.is_new {
+                // It is nobody else's yet, and open appenders keep it.
+                self.admit(t, self.bounds.order_of_first(t))?;
+                return Ok(found);
+            }
+            self.head.see(&mut self.directory, found.slot);
             let Some(page) = self.directory.page(found.slot) else {
                 return Err(AppendError::UnknownSeries);
             };
@@ -252,9 +257,7 @@ impl<'h> Appender<'h> {
                 found = self.create(labels)?;
                 continue;
             }
-            let order = order(&slot);
-            self.observe_late(t, &order);
-            order?;
+            self.admit(t, order(&slot))?;
             if slot.cold.is_doomed {
                 slot.cold.is_doomed = false;
                 slot.publish();
@@ -263,14 +266,15 @@ impl<'h> Appender<'h> {
                 // Who made it has not committed yet, and may do so later.
                 slot.cold.promised_by = self.id;
                 drop(inner);
-                self.log_labels(found, labels);
+                self.scratch.log_labels(found, &self.head.labels_of(found.slot));
             }
             return Ok(found);
         }
     }
 
-    fn observe_late(&self, t: i64, order: &Result<Order, AppendError>) {
-        let is_late = match order {
+    /// Passes a refusal on. By how much a sample at `t` came late is told either way.
+    fn admit(&self, t: i64, order: Result<Order, AppendError>) -> Result<(), AppendError> {
+        let is_late = match &order {
             Ok(order) => *order == Order::OutOf,
             Err(refused) => refused.is_about_order(),
         };
@@ -278,6 +282,7 @@ impl<'h> Appender<'h> {
             let by_ms = self.bounds.head_max_time.saturating_sub(t);
             self.head.late_by_seconds.observe(by_ms as f64 / 1000.0);
         }
+        order.map(drop)
     }
 
     fn find_or_create(
@@ -292,21 +297,17 @@ impl<'h> Appender<'h> {
     }
 
     fn create(&mut self, labels: &Labels) -> Result<Found, AppendError> {
-        let found = self.head.find_or_create(labels, &mut self.scratch.memo, self.id)?;
+        let known = (&mut self.scratch.memo, &mut self.directory);
+        let found = self.head.find_or_create(labels, known, self.id)?;
         if found.is_new {
-            self.log_labels(found, labels);
+            self.scratch.log_new(found, labels);
         }
         Ok(found)
     }
 
     fn find(&mut self, series: Option<HeadSeriesRef>, labels: &Labels) -> Option<Found> {
         let by_ref = series.and_then(|series| self.find_ref(series));
-        by_ref.or_else(|| self.head.find(labels, &mut self.scratch.memo)).inspect(|found| {
-            let found = *found;
-            if self.directory.page(found.slot).is_none() {
-                self.directory = self.head.directory();
-            }
-        })
+        by_ref.or_else(|| self.head.find(labels, (&mut self.scratch.memo, &mut self.directory)))
     }
 
     fn find_ref(&mut self, series: HeadSeriesRef) -> Option<Found> {
@@ -315,19 +316,6 @@ impl<'h> Appender<'h> {
             self.directory.slot(series.get())
         })?;
         Some(Found { slot, series_ref: series.get(), is_new: false })
-    }
-
-    /// Makes sure that the directory has the page of a slot.
-    fn see(&mut self, slot: u32) {
-        if self.directory.page(slot).is_none() {
-            self.directory = self.head.directory();
-        }
-    }
-
-    fn log_labels(&mut self, found: Found, labels: &Labels) {
-        let count = present(labels).count();
-        append_series(&mut self.scratch.series, found.series_ref.into(), count, present(labels));
-        self.scratch.logs.push(found.slot);
     }
 
     /// Begins with a sample at `t`, which may be the head's first.

@@ -6,9 +6,11 @@
 
 use hashbrown::HashMap;
 use tsdb_format::chunkenc::{FloatHistogram, Histogram};
-use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId};
+use tsdb_format::labels::Labels;
+use tsdb_format::record::{FloatSample, HeadSeriesRef, SampleId, SeriesWriter};
 
-use super::create::Memo;
+use super::create::{Found, present};
+use super::memo::Memo;
 use super::sample::{Exemplar, Metadata};
 
 /// Buffers of an appender, which the next one uses again.
@@ -20,8 +22,10 @@ pub(super) struct Scratch {
     pub(super) done: Vec<Batch>,
     /// Kinds of histogram series in the batch. Floats are not noted.
     kinds: HashMap<u32, Kind>,
-    /// A record of the series that this appender logs; empty if there are none.
-    pub(super) series: Vec<u8>,
+    /// A record of the series that this appender logs.
+    pub(super) series: SeriesWriter,
+    /// Pairs of the last one in it; none if they are not known.
+    logged_pairs: Vec<u32>,
     /// Their slots.
     pub(super) logs: Vec<u32>,
     /// Records on their way to the log.
@@ -133,7 +137,28 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.clear_batches();
         self.series.clear();
+        self.logged_pairs.clear();
         self.logs.clear();
+    }
+
+    /// Logs the labels of the series that was just made, which the memo knows.
+    pub(super) fn log_new(&mut self, found: Found, labels: &Labels) {
+        let Self { memo, series, logged_pairs, logs, .. } = self;
+        let pairs = memo.pairs();
+        let both = pairs.iter().rev().zip(logged_pairs.iter().rev());
+        let shared = both.take_while(|(new, logged)| new == logged).count();
+        series.push(found.series_ref.into(), pairs.len(), shared, present(labels));
+        logged_pairs.clear();
+        logged_pairs.extend_from_slice(pairs);
+        logs.push(found.slot);
+    }
+
+    /// Logs the labels of a series.
+    pub(super) fn log_labels(&mut self, found: Found, labels: &Labels) {
+        let count = present(labels).count();
+        self.series.push(found.series_ref.into(), count, 0, present(labels));
+        self.logged_pairs.clear();
+        self.logs.push(found.slot);
     }
 
     fn begin_batch(&mut self) {

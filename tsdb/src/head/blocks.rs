@@ -58,16 +58,15 @@ impl Blocks {
         }
     }
 
-    /// The words of a chunk; behind the last stored one comes what is of no use.
-    pub(super) fn words(&self, chain: Chain) -> impl Iterator<Item = u64> {
+    /// The words of a chunk, block by block; behind the last stored one comes what is of no use.
+    pub(super) fn words(&self, chain: Chain) -> impl Iterator<Item = &[u64; BLOCK_WORDS]> {
         let mut block = chain.first;
         std::iter::from_fn(move || {
             let slab = self.slabs.get(block as usize / SLAB_BLOCKS)?;
-            let words = slab[block as usize % SLAB_BLOCKS].0;
+            let words = &slab[block as usize % SLAB_BLOCKS].0;
             block = self.next.get(block as usize).copied().unwrap_or(NONE);
             Some(words)
         })
-        .flatten()
     }
 
     /// Takes a chunk's blocks back.
@@ -124,7 +123,7 @@ mod tests {
         let slabs = blocks.slabs.len();
         assert_eq!(slabs, 300usize.div_ceil(SLAB_BLOCKS));
         for (n, chain) in chains.iter_mut().enumerate() {
-            let words: Vec<u64> = blocks.words(*chain).take(20).collect();
+            let words: Vec<u64> = blocks.words(*chain).flatten().copied().take(20).collect();
             assert_eq!(words, (0..20).map(|at| (n as u64) << 32 | at).collect::<Vec<_>>());
             blocks.release(chain);
         }

@@ -47,6 +47,11 @@ impl Bounds {
         self.out_of_order_window_ms == 0 && t < self.min_valid_time
     }
 
+    /// Where the first sample of a series goes.
+    pub(super) fn order_of_first(&self, t: i64) -> Result<Order, AppendError> {
+        if t < self.min_valid_time { self.behind(t) } else { Ok(Order::In) }
+    }
+
     /// A sample that is not newer than the open chunk, or is before the valid time.
     fn behind(&self, t: i64) -> Result<Order, AppendError> {
         if self.out_of_order_window_ms > 0 {

@@ -11,7 +11,6 @@
 use std::mem::take;
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, STALE_NAN_BITS, ValueType};
-use tsdb_format::record::{FloatSample, SampleId, SampleVersion};
 
 use super::append::AnyHistogram;
 use super::appender::Appender;
@@ -19,14 +18,13 @@ use super::batch::{Batch, Queued, QueuedHistogram};
 use super::classify::{Bounds, Order};
 use super::cut::ChunkOptions;
 use super::error::{AppendError, HeadError};
-use super::ooo::{OooScratch, WblBatch};
+use super::late::Late;
 use super::page::{PAGE_SLOTS, Slot, Views};
 use super::queue::QUEUE_BYTES_MAX;
-use super::sample::SampleValue;
 use super::series::{FullChunk, Open};
 use super::shared::Shared;
 use super::store::Directory;
-use crate::wal::SyncPolicy;
+use crate::wal::WalError;
 
 /// Samples that a page's lock is held for at a time.
 const SAMPLES_LOCKED_MAX: usize = 4096;
@@ -60,25 +58,13 @@ pub(super) struct Commit<'c> {
     pub(super) min_time: i64,
     pub(super) max_time: i64,
     pub(super) stale_series: i64,
-    late_floats: i64,
-    late_histograms: i64,
+    chunks_created: i64,
     /// What came out of order; `None` if nothing did.
-    late: Option<Box<Late>>,
-}
-
-/// Samples of a commit that came out of order.
-struct Late {
-    batch: WblBatch,
-    scratch: OooScratch,
-    min_time: i64,
-    max_time: i64,
-}
-
-impl Late {
-    fn new(version: SampleVersion) -> Box<Self> {
-        let (batch, scratch) = (WblBatch::new(version), OooScratch::default());
-        Box::new(Self { batch, scratch, min_time: i64::MAX, max_time: i64::MIN })
-    }
+    pub(super) late: Option<Box<Late>>,
+    /// What comes out of order can be logged. Asked for once: no log is waited for under a page's lock.
+    pub(super) takes_late: bool,
+    /// Something came out of order that can't be logged, and was not taken.
+    pub(super) is_late_refused: bool,
 }
 
 impl Appender<'_> {
@@ -86,18 +72,19 @@ impl Appender<'_> {
     /// nothing.
     ///
     /// # Errors
-    /// The log can't be written to. Then nothing is added, but for what is out of order: if its own
-    /// log fails under [`SyncPolicy::EveryCommit`], all of it was added and is not durable.
+    /// The log can't be written to; then nothing is added. Or what came out of order can't be written
+    /// to its own log ([`HeadError::OutOfOrderNotLogged`]): all else is added.
     pub fn commit(mut self) -> Result<Committed, HeadError> {
         if self.id == 0 {
             return Ok(Committed::default());
         }
         self.log()?;
         self.add_exemplars();
+        let takes_late = self.head.mend_late_log();
         let gate = self.head.commit_gate();
         let mut batches = take(&mut self.scratch.done);
         batches.push(take(&mut self.scratch.batch));
-        let mut commit = Commit::new(self.head, &self.directory, self.bounds);
+        let mut commit = Commit::new(self.head, &self.directory, self.bounds, takes_late);
         for batch in &mut batches {
             commit.add(batch);
         }
@@ -118,7 +105,7 @@ impl Appender<'_> {
 
     fn forget(&mut self) -> Result<(), HeadError> {
         self.scratch.clear_batches();
-        if self.scratch.series.is_empty() {
+        if self.scratch.series.record().is_empty() {
             return Ok(());
         }
         self.log()?;
@@ -170,7 +157,7 @@ impl Shared {
 }
 
 impl<'c> Commit<'c> {
-    pub(super) fn new(head: &'c Shared, directory: &'c Directory, bounds: Bounds) -> Self {
+    fn new(head: &'c Shared, directory: &'c Directory, bounds: Bounds, takes_late: bool) -> Self {
         Self {
             head,
             directory,
@@ -182,9 +169,10 @@ impl<'c> Commit<'c> {
             min_time: i64::MAX,
             max_time: i64::MIN,
             stale_series: 0,
-            late_floats: 0,
-            late_histograms: 0,
+            chunks_created: 0,
             late: None,
+            takes_late,
+            is_late_refused: false,
         }
     }
 
@@ -316,57 +304,12 @@ impl<'c> Commit<'c> {
             self.min_time = self.min_time.min(t);
             self.max_time = self.max_time.max(t);
             self.stale_series += i64::from(slot.cold.is_stale) - i64::from(was_stale);
-            if before != (false, slot.cold.chunk_number) {
-                self.head.counters.chunks_created.add(1);
-            }
+            let is_begun = before != (false, slot.cold.chunk_number);
+            self.chunks_created += i64::from(is_begun);
         } else {
             self.done.duplicates += 1;
         }
         is_added
-    }
-
-    fn insert_float(&mut self, slot: &mut Slot<'_>, queued: &Queued) {
-        let FloatSample { id, value } = queued.sample;
-        let is_in = self.insert(slot, id, SampleValue::Float(value));
-        self.done.floats += u64::from(is_in);
-        self.late_floats += i64::from(is_in);
-    }
-
-    fn insert_histogram(&mut self, slot: &mut Slot<'_>, id: SampleId, value: AnyHistogram<'_>) {
-        let value = match value {
-            AnyHistogram::Int(value) => SampleValue::Histogram(value),
-            AnyHistogram::Float(value) => SampleValue::FloatHistogram(value),
-        };
-        let is_in = self.insert(slot, id, value);
-        self.done.histograms += u64::from(is_in);
-        self.late_histograms += i64::from(is_in);
-    }
-
-    /// Inserts a sample out of order, and notes it for the write-behind log.
-    fn insert(&mut self, slot: &mut Slot<'_>, id: SampleId, value: SampleValue<'_>) -> bool {
-        let head = self.head;
-        let late = self.late.get_or_insert_with(|| Late::new(head.sample_version()));
-        let series_ref = slot.cold.series_ref.into();
-        let series = slot.cold.out_of_order.get_or_insert_default();
-        let times = (id.start_timestamp_ms, id.timestamp_ms);
-        let mut writer = head.ooo_writer(&mut late.scratch);
-        let inserted = series.insert(series_ref, times, value, &mut writer);
-        if let Some(refs) = inserted.begun {
-            late.batch.marker(series_ref, refs);
-            // The new one, and those that the one before it became, which was counted once.
-            head.counters.chunks_created.add(refs.len().max(1) as i64);
-        }
-        if !inserted.is_inserted {
-            self.done.duplicates += 1;
-            return false;
-        }
-        slot.cold.is_doomed = false;
-        slot.publish();
-        late.batch.sample(SampleId { series_ref, ..id }, value);
-        late.min_time = late.min_time.min(id.timestamp_ms);
-        late.max_time = late.max_time.max(id.timestamp_ms);
-        self.done.out_of_order += 1;
-        true
     }
 
     fn refuse(&mut self, error: &AppendError) {
@@ -386,22 +329,12 @@ impl<'c> Commit<'c> {
         head.counters.floats_appended.add(done.floats as i64);
         head.counters.histograms_appended.add(done.histograms as i64);
         head.counters.stale_series.add(self.stale_series);
+        head.counters.chunks_created.add(self.chunks_created);
         head.times.extend(self.min_time, self.max_time);
-        let mut outcome = Ok(done);
-        if let Some(late) = &mut self.late {
-            head.counters.ooo_floats_appended.add(self.late_floats);
-            head.counters.ooo_histograms_appended.add(self.late_histograms);
-            head.times.extend_ooo(late.min_time, late.max_time);
-            // They are in memory already. As in Prometheus, what fails here is told and no error of
-            // the commit, unless that promises that all of it is durable.
-            if let Some(wbl) = &*head.wbl()
-                && let Err(error) = wbl.log(late.batch.records())
-            {
-                let is_promised = head.options.wal.sync == SyncPolicy::EveryCommit;
-                let told = &error as &dyn std::error::Error;
-                tracing::error!(error = told, "logging out-of-order samples failed");
-                outcome = if is_promised { Err(error.into()) } else { outcome };
-            }
+        let mut logged = self.late.take().map_or(Ok(()), |late| late.finish(head));
+        if self.is_late_refused {
+            let source = WalError::Broken;
+            logged = logged.and(Err(HeadError::OutOfOrderNotLogged { source }));
         }
         if !self.full.is_empty()
             && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX
@@ -411,7 +344,7 @@ impl<'c> Commit<'c> {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "writing full chunks failed");
         }
-        outcome
+        logged.map(|()| done)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a head did, in numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use prometheus_client::metrics::histogram::{Histogram, NativeHistogramConfig};
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::timing::{Stopwatch, TimedWork, native_histogram};
 
 /// Numbers of a head, named as Prometheus's metrics are, without `prometheus_tsdb_`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,21 +87,15 @@ pub struct HeadStats {
     pub memory_bytes: u64,
 }
 
-/// Work that is done now and then.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TimedWork {
-    /// How often.
-    pub count: u64,
-    /// How long it took, together.
-    pub sum: Duration,
-}
-
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
         /// Numbers that only the head changes.
         #[derive(Debug, Default)]
-        pub(super) struct Counters { $(pub(super) $name: Counter),* }
+        pub(super) struct Counters {
+            $(pub(super) $name: Counter,)*
+            pub(super) collections: Stopwatch,
+            pub(super) wal_truncations: Stopwatch,
+        }
     };
 }
 
@@ -109,7 +104,7 @@ counters! {
     floats_appended, histograms_appended, ooo_floats_appended, ooo_histograms_appended,
     out_of_order, out_of_bound, too_old, appenders_created, truncations, checkpoints,
     checkpoints_failed, checkpoint_deletions, checkpoint_deletions_failed, exemplars,
-    ooo_exemplars, collections, collection_nanos, wal_truncations, wal_truncation_nanos,
+    ooo_exemplars,
 }
 
 /// A number that many add to.
@@ -133,35 +128,5 @@ impl Counter {
 /// Prometheus's bounds: ten minutes to half a day.
 pub(super) fn late_by_seconds() -> Histogram {
     let bounds = [10, 30, 60, 120, 180, 360, 720].map(|minutes| f64::from(minutes) * 60.0);
-    let native = NativeHistogramConfig::new(1.1)
-        .max_buckets(100)
-        .min_reset_duration(Duration::from_secs(60 * 60));
-    Histogram::new_classic_and_native(bounds, native)
-}
-
-/// Counts what is done until it is dropped, and takes its time.
-#[must_use]
-pub(super) struct Timer<'c> {
-    begun: Instant,
-    count: &'c Counter,
-    nanos: &'c Counter,
-}
-
-impl<'c> Timer<'c> {
-    pub(super) fn new(count: &'c Counter, nanos: &'c Counter) -> Self {
-        Self { begun: Instant::now(), count, nanos }
-    }
-}
-
-impl Drop for Timer<'_> {
-    fn drop(&mut self) {
-        self.count.add(1);
-        self.nanos.add(i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX));
-    }
-}
-
-impl TimedWork {
-    pub(super) fn of(count: &Counter, nanos: &Counter) -> Self {
-        Self { count: count.get(), sum: Duration::from_nanos(nanos.get()) }
-    }
+    Histogram::new_classic_and_native(bounds, native_histogram())
 }

@@ -58,7 +58,8 @@ impl Shared {
     fn matching(&self, matchers: &[Matcher]) -> RoaringBitmap {
         let index = self.index();
         let text = index.postings.text();
-        let mut found = (**index.postings.all()).clone();
+        let mut found =
+            index.postings.all().bitmap().map_or_else(RoaringBitmap::new, |all| (*all).clone());
         for matcher in matchers {
             // A series without the label has the empty value.
             let keeps_missing = matcher.matches("");
@@ -67,7 +68,7 @@ impl Shared {
                 matcher.matches(value) != keeps_missing
             });
             let mut those = RoaringBitmap::new();
-            for list in pairs.filter_map(|pair| index.postings.list(*pair)) {
+            for list in pairs.filter_map(|pair| index.postings.list(*pair)?.bitmap()) {
                 those |= &*list;
             }
             if keeps_missing {

@@ -103,6 +103,13 @@ pub enum HeadError {
     /// `chunks_head` could not be read or written.
     #[error(transparent)]
     ChunkFiles(#[from] ChunkFilesError),
+    /// Samples of a commit that came out of order are not logged, or not as durably as was asked for:
+    /// a restart may lose them. What came in order is in the log and in the head.
+    #[error("out-of-order samples are not logged")]
+    OutOfOrderNotLogged {
+        /// Why.
+        source: WalError,
+    },
     /// Something could not be read.
     #[error("cannot read {}", path.display())]
     Read {

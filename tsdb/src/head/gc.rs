@@ -183,12 +183,12 @@ impl Shared {
                     continue;
                 }
                 self.counters.stale_series.add(-i64::from(slot.cold.is_stale));
-                let chunk_number = slot.cold.chunk_number.wrapping_add(1);
-                let cold = std::mem::replace(slot.cold, Cold { chunk_number, ..Cold::free() });
-                slot.publish();
-                index.forget(number, &cold.labels);
-                Directory::set_slot(&mut directory, cold.series_ref, None);
-                pairs.extend(cold.labels.iter().copied());
+                let labels = inner.labels(number);
+                index.forget(number, labels);
+                pairs.extend(labels.iter().copied());
+                let cold = inner.take_series(number);
+                page.slot(&mut inner, number).publish();
+                directory.forget(cold.series_ref);
                 slots.insert(number);
                 dropped.push(cold.series_ref);
             }
@@ -197,7 +197,7 @@ impl Shared {
             return;
         }
         index.postings.remove(&slots, &pairs);
-        index.sweeps += 1;
+        index.swept();
         Directory::drop_empty(&mut directory);
         let mark = self.registry.mark();
         for slot in &slots {

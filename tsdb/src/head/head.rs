@@ -12,7 +12,7 @@ use tsdb_format::labels::Labels;
 
 use super::appender::Appender;
 use super::chunk_files::{ChunkFiles, ChunkFilesError, ChunkFilesOptions};
-use super::counters::{HeadStats, TimedWork};
+use super::counters::HeadStats;
 use super::error::HeadError;
 use super::options::HeadOptions;
 use super::page::PAGE_SLOTS;
@@ -53,8 +53,14 @@ impl Head {
         let wal = Wal::open(vfs.clone(), &dir.join("wal"), options.wal)?;
         // A log that is there is cleaned up some day, also where no more samples are taken so.
         let wbl_dir = dir.join("wbl");
-        let has_wbl = options.out_of_order_window_ms > 0 || wbl_dir.exists();
-        let wbl = if has_wbl { Some(Wal::open(vfs, &wbl_dir, options.wal)?) } else { None };
+        let has_late = shared.times.max_ooo.load(Ordering::Acquire) != i64::MIN;
+        let has_wbl = options.out_of_order_window_ms > 0 || has_late || wbl_dir.exists();
+        let wbl = match has_wbl {
+            true => Some(Wal::open(vfs.clone(), &wbl_dir, options.wal)?),
+            false => None,
+        };
+        // An earlier process may have made their directories, and not come to sync them.
+        vfs.sync_dir(dir)?;
         *shared.wal.write().unwrap_or_else(PoisonError::into_inner) = Some(wal);
         *shared.wbl.write().unwrap_or_else(PoisonError::into_inner) = wbl;
         Ok((Arc::new(Self { shared: Arc::new(shared) }), replayed))
@@ -223,12 +229,13 @@ impl Head {
     /// An effect failed.
     pub fn close(&self) -> Result<(), HeadError> {
         let shared = &*self.shared;
-        shared.map_chunks()?;
+        // What fails is no reason to leave the rest undone; the first error is the one to report.
+        let mut outcome = shared.map_chunks().map(drop);
         for log in [&shared.wal, &shared.wbl] {
             let log = log.write().unwrap_or_else(PoisonError::into_inner).take();
-            log.map_or(Ok(()), Wal::close)?;
+            outcome = outcome.and(log.map_or(Ok(()), Wal::close).map_err(HeadError::from));
         }
-        Ok(shared.files.close()?)
+        outcome.and(shared.files.close().map_err(HeadError::from))
     }
 }
 
@@ -292,7 +299,7 @@ impl Shared {
         let Some(page) = directory.page(slot) else { return Labels::default() };
         let mut labels = Labels::default();
         let inner = page.lock();
-        labels.assign_sorted(inner.cold(slot).labels.iter().filter_map(|pair| text.strings(*pair)));
+        labels.assign_sorted(inner.labels(slot).iter().filter_map(|pair| text.strings(*pair)));
         labels
     }
 
@@ -305,21 +312,16 @@ impl Shared {
     }
 
     /// Writes chunks of a replay; those that can't be written wait with others.
-    pub(super) fn write_chunks(&self, directory: &Directory, chunks: &mut Vec<FullChunk>) {
-        let written = chunks
-            .iter()
-            .take_while(|chunk| match self.write_chunk(directory, chunk) {
-                Ok(()) => true,
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "writing a head chunk failed; it stays in memory");
-                    false
-                }
-            })
-            .count();
-        chunks.drain(..written);
-        if !chunks.is_empty() {
-            self.queue.push(chunks);
+    pub(super) fn write_chunks(&self, chunks: &mut Vec<FullChunk>) {
+        if chunks.is_empty() {
+            return;
+        }
+        // Behind those of earlier: a chunk must not be written before an older one of its series.
+        self.queue.push(chunks);
+        let directory = self.directory();
+        if let Err(error) = self.queue.drain(|chunk| self.write_chunk(&directory, chunk)) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "writing a head chunk failed; it stays in memory");
         }
     }
 
@@ -388,11 +390,8 @@ impl Shared {
             head_active_appenders: self.registry.appenders() as u64,
             head_appenders_created_total: counters.appenders_created.get(),
             head_truncations_total: counters.truncations.get(),
-            head_gc_duration: TimedWork::of(&counters.collections, &counters.collection_nanos),
-            wal_truncate_duration: TimedWork::of(
-                &counters.wal_truncations,
-                &counters.wal_truncation_nanos,
-            ),
+            head_gc_duration: counters.collections.get(),
+            wal_truncate_duration: counters.wal_truncations.get(),
             checkpoint_creations_total: counters.checkpoints.get(),
             checkpoint_creations_failed_total: counters.checkpoints_failed.get(),
             checkpoint_deletions_total: counters.checkpoint_deletions.get(),

@@ -62,13 +62,15 @@ impl Head {
     /// An effect failed. What is in memory stays there.
     pub fn out_of_order_flush(&self) -> Result<Option<OooFlush>, HeadError> {
         let shared = self.shared();
+        shared.mend_late_log();
         let wbl = shared.wbl();
         let Some(wbl) = &*wbl else { return Ok(None) };
         let segment = wbl.next_segment()?;
-        let Some((last_ref, min_time, max_time)) = shared.write_open_late_chunks()? else {
+        let Some(last_ref) = shared.write_open_late_chunks()? else {
             wbl.truncate(segment)?;
             return Ok(None);
         };
+        let (min_time, max_time) = shared.late_times(last_ref);
         let view = HeadView::with_late_up_to(shared.clone(), TimeRange::ALL, last_ref);
         Ok(Some(OooFlush { view, min_time, max_time, last_ref, segment }))
     }
@@ -88,10 +90,10 @@ impl Head {
 }
 
 impl Shared {
-    /// Writes all open out-of-order chunks: the newest chunk, and the times of all.
-    fn write_open_late_chunks(&self) -> Result<Option<(HeadChunkRef, i64, i64)>, HeadError> {
+    /// Writes all open out-of-order chunks: the newest chunk.
+    fn write_open_late_chunks(&self) -> Result<Option<HeadChunkRef>, HeadError> {
         let mut scratch = OooScratch::default();
-        let mut all: Option<(HeadChunkRef, i64, i64)> = None;
+        let mut newest = None;
         for (first, page) in self.directory().pages() {
             let mut inner = page.lock();
             for slot in first..first + PAGE_SLOTS as u32 {
@@ -102,15 +104,27 @@ impl Shared {
                 // It was counted once, and may have become several.
                 let more = scratch.refs.len().saturating_sub(1);
                 self.counters.chunks_created.add(more as i64);
-                for chunk in late.chunks() {
-                    let (min, max) = (chunk.min_time, chunk.max_time);
-                    let (last, oldest, newest) = all.unwrap_or((chunk.chunk_ref, min, max));
-                    let last = last.max(chunk.chunk_ref);
-                    all = Some((last, oldest.min(min), newest.max(max)));
+                newest = newest.max(late.chunks().last().map(|chunk| chunk.chunk_ref));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// Times of the oldest and the newest sample in out-of-order chunks up to `last_ref`. Asked for
+    /// once that is known: commits may have written chunks in front of it meanwhile.
+    fn late_times(&self, last_ref: HeadChunkRef) -> (i64, i64) {
+        let (mut min_time, mut max_time) = (i64::MAX, i64::MIN);
+        for (first, page) in self.directory().pages() {
+            let inner = page.lock();
+            for slot in first..first + PAGE_SLOTS as u32 {
+                let chunks = inner.cold(slot).out_of_order.iter().flat_map(|late| late.chunks());
+                for chunk in chunks.filter(|chunk| chunk.chunk_ref <= last_ref) {
+                    min_time = min_time.min(chunk.min_time);
+                    max_time = max_time.max(chunk.max_time);
                 }
             }
         }
-        Ok(all)
+        (min_time, max_time)
     }
 
     /// Drops out-of-order chunks up to `last_ref`. View number `except` does not need them any more.

@@ -4,7 +4,7 @@
 //!   newest   256 x time of the newest in-order sample, read without the lock
 //!   ------------------------------------------------------- mutex
 //!   hot      256 x 64 bytes: the open float chunk: what an append reads and writes
-//!   cold     256 x the rest: labels, closed chunks, open histogram chunk, flags
+//!   cold     256 x the rest: closed chunks, open histogram chunk, flags, where labels are
 //!   blocks   the bits of the open float chunks
 //!   history  for open views: which samples were there when they were made
 //! ```
@@ -21,6 +21,7 @@ use tsdb_format::chunkenc::{OpenFloats, OpenStarts};
 
 use super::blocks::{Blocks, Chain};
 use super::history::History;
+use super::label_sets::LabelSets;
 use super::series::Cold;
 
 /// Series of a page.
@@ -38,8 +39,10 @@ pub(super) struct Page {
 
 /// What the lock of a page guards.
 pub(super) struct PageInner {
-    hot: Box<[Hot; PAGE_SLOTS]>,
-    cold: Box<[Cold; PAGE_SLOTS]>,
+    /// Of each slot, not on the stack at any time.
+    hot: Box<[Hot]>,
+    cold: Box<[Cold]>,
+    label_sets: LabelSets,
     pub(super) blocks: Blocks,
     /// Start timestamps of open XOR2 chunks; empty as long as there was none.
     starts: Vec<OpenStarts>,
@@ -80,8 +83,9 @@ impl Default for Page {
         Self {
             newest: [const { AtomicI64::new(LOOK_CLOSER) }; PAGE_SLOTS],
             inner: Mutex::new(PageInner {
-                hot: Box::new([hot; PAGE_SLOTS]),
-                cold: Box::new(std::array::from_fn(|_| Cold::free())),
+                hot: vec![hot; PAGE_SLOTS].into_boxed_slice(),
+                cold: std::iter::repeat_with(Cold::free).take(PAGE_SLOTS).collect(),
+                label_sets: LabelSets::default(),
                 blocks: Blocks::default(),
                 starts: Vec::new(),
                 history: History::default(),
@@ -107,6 +111,7 @@ impl Page {
         let inner = self.lock();
         size_of::<Self>()
             + PAGE_SLOTS * (size_of::<Hot>() + size_of::<Cold>())
+            + inner.label_sets.memory_bytes()
             + inner.blocks.memory_bytes()
             + inner.starts.capacity() * size_of::<OpenStarts>()
             + inner.cold.iter().map(Cold::memory_bytes).sum::<usize>()
@@ -133,6 +138,27 @@ impl PageInner {
 
     pub(super) fn cold_mut(&mut self, slot: u32) -> &mut Cold {
         &mut self.cold[slot as usize % PAGE_SLOTS]
+    }
+
+    /// The labels of a series, by name.
+    #[inline]
+    pub(super) fn labels(&self, slot: u32) -> &[u32] {
+        self.label_sets.get(self.cold(slot).labels)
+    }
+
+    /// Puts a series in a slot.
+    pub(super) fn put_series(&mut self, slot: u32, labels: &[u32], series: Cold) {
+        let labels = self.label_sets.add(labels);
+        *self.cold_mut(slot) = Cold { labels, ..series };
+    }
+
+    /// Takes the series of a slot away; nothing of it can be found any more, but in what is returned.
+    pub(super) fn take_series(&mut self, slot: u32) -> Cold {
+        let cold = self.cold_mut(slot);
+        let chunk_number = cold.chunk_number.wrapping_add(1);
+        let taken = std::mem::replace(cold, Cold { chunk_number, ..Cold::free() });
+        self.label_sets.remove(taken.labels, self.cold.iter_mut().map(|cold| &mut cold.labels));
+        taken
     }
 
     /// The start timestamps of a slot's open chunk.

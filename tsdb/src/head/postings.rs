@@ -14,14 +14,13 @@ use hashbrown::hash_table::{Entry, HashTable};
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use roaring::RoaringBitmap;
 
+use super::list::List;
 use super::symbols::{SymbolText, Symbols, long, short};
 
 /// Pairs of symbols by their numbers, in segments that never move.
 type PairSegments = Arc<Vec<Arc<Vec<(u32, u32)>>>>;
 
 const SEGMENT_PAIRS: usize = 1 << 10;
-/// The longest list that is kept as it is.
-const FEW_MAX: usize = 24;
 
 /// Pairs by number, and their strings, as they were when this was cloned.
 #[derive(Clone, Default)]
@@ -45,71 +44,16 @@ impl LabelText {
     }
 }
 
-/// The series that have a label.
-#[derive(Clone, Default)]
-enum List {
-    #[default]
-    None,
-    One(u32),
-    /// In order.
-    Few(Vec<u32>),
-    Many(Arc<RoaringBitmap>),
+/// The pairs of a name.
+#[derive(Default)]
+struct Values {
+    pairs: Vec<u32>,
+    /// They are in the order of their values.
+    is_sorted: bool,
 }
 
-impl List {
-    fn insert(&mut self, slot: u32) {
-        match self {
-            Self::None => *self = Self::One(slot),
-            Self::One(first) => {
-                *self = Self::Few(vec![slot.min(*first), slot.max(*first)]);
-            }
-            Self::Few(few) if few.len() < FEW_MAX => {
-                if let Err(at) = few.binary_search(&slot) {
-                    few.insert(at, slot);
-                }
-            }
-            Self::Few(few) => {
-                let mut many: RoaringBitmap = few.iter().copied().collect();
-                many.insert(slot);
-                *self = Self::Many(Arc::new(many));
-            }
-            Self::Many(many) => {
-                Arc::make_mut(many).insert(slot);
-            }
-        }
-    }
-
-    /// Whether it is empty afterwards.
-    fn remove(&mut self, slots: &RoaringBitmap) -> bool {
-        match self {
-            Self::None => {}
-            Self::One(one) if slots.contains(*one) => *self = Self::None,
-            Self::One(_) => {}
-            Self::Few(few) => {
-                few.retain(|slot| !slots.contains(*slot));
-                if few.is_empty() {
-                    *self = Self::None;
-                }
-            }
-            Self::Many(many) => {
-                *Arc::make_mut(many) -= slots;
-                if many.is_empty() {
-                    *self = Self::None;
-                }
-            }
-        }
-        matches!(self, Self::None)
-    }
-
-    fn bitmap(&self) -> Option<Arc<RoaringBitmap>> {
-        match self {
-            Self::None => None,
-            Self::One(one) => Some(Arc::new([*one].into_iter().collect())),
-            Self::Few(few) => Some(Arc::new(few.iter().copied().collect())),
-            Self::Many(many) => Some(many.clone()),
-        }
-    }
-}
+/// Up to so many values of a name are kept in order: more take too long while others wait.
+const SORTED_MAX: usize = 1 << 16;
 
 /// All labels of a head and the series that have them.
 #[derive(Default)]
@@ -120,11 +64,11 @@ pub(super) struct Postings {
     lists: Vec<List>,
     table: HashTable<(u32, u32)>,
     hasher: DefaultHashBuilder,
-    names: HashMap<u32, Vec<u32>>,
+    names: HashMap<u32, Values>,
     free: Vec<u32>,
     /// Whether free numbers may be given out.
     pub(super) may_reuse: bool,
-    all: Arc<RoaringBitmap>,
+    all: List,
 }
 
 impl Postings {
@@ -159,7 +103,9 @@ impl Postings {
         if let Entry::Vacant(place) = entry {
             place.insert((hash, id));
         }
-        self.names.entry(name).or_default().push(id);
+        let values = self.names.entry(name).or_default();
+        values.pairs.push(id);
+        values.is_sorted = false;
         id
     }
 
@@ -170,13 +116,13 @@ impl Postings {
                 list.insert(slot);
             }
         }
-        Arc::make_mut(&mut self.all).insert(slot);
+        self.all.insert(slot);
     }
 
     /// Takes series away that have some of these pairs. Numbers of pairs and symbols that nobody has
     /// any more are free; see `may_reuse`.
     pub(super) fn remove(&mut self, slots: &RoaringBitmap, pairs: &HashSet<u32>) {
-        *Arc::make_mut(&mut self.all) -= slots;
+        self.all.remove(slots);
         let mut gone: HashSet<u32> = HashSet::new();
         for pair in pairs {
             if self.lists.get_mut(*pair as usize).is_some_and(|list| list.remove(slots)) {
@@ -186,7 +132,7 @@ impl Postings {
         let names: HashSet<u32> =
             gone.iter().filter_map(|pair| self.pair(*pair)).map(|(name, _)| name).collect();
         for name in names {
-            if let Some(pairs) = self.names.get_mut(&name) {
+            if let Some(Values { pairs, .. }) = self.names.get_mut(&name) {
                 pairs.retain(|pair| !gone.contains(pair));
                 if pairs.is_empty() {
                     self.names.remove(&name);
@@ -198,19 +144,22 @@ impl Postings {
         }
     }
 
-    /// The series with this label.
-    pub(super) fn with_label(&self, name: &str, value: &str) -> Option<Arc<RoaringBitmap>> {
-        self.list(self.find(name, value)?)
+    /// The series that have this pair.
+    pub(super) fn list(&self, pair: u32) -> Option<&List> {
+        self.lists.get(pair as usize)
     }
 
-    /// The series that have this pair.
-    pub(super) fn list(&self, pair: u32) -> Option<Arc<RoaringBitmap>> {
-        self.lists.get(pair as usize)?.bitmap()
+    pub(super) fn list_mut(&mut self, pair: u32) -> Option<&mut List> {
+        self.lists.get_mut(pair as usize)
     }
 
     /// All series.
-    pub(super) fn all(&self) -> &Arc<RoaringBitmap> {
+    pub(super) fn all(&self) -> &List {
         &self.all
+    }
+
+    pub(super) fn all_mut(&mut self) -> &mut List {
+        &mut self.all
     }
 
     /// The symbols of all names.
@@ -220,8 +169,34 @@ impl Postings {
 
     /// The pairs of a name.
     pub(super) fn pairs_of(&self, name: &str) -> &[u32] {
-        let pairs = self.symbols.find(name).and_then(|name| self.names.get(&name));
-        pairs.map_or(&[], Vec::as_slice)
+        let values = self.symbols.find(name).and_then(|name| self.names.get(&name));
+        values.map_or(&[], |values| &values.pairs)
+    }
+
+    /// The pairs of a name, if they are in the order of their values.
+    pub(super) fn sorted_pairs_of(&self, name: &str) -> Option<&[u32]> {
+        let Some(values) = self.symbols.find(name).and_then(|name| self.names.get(&name)) else {
+            return Some(&[]);
+        };
+        values.is_sorted.then_some(&values.pairs)
+    }
+
+    /// Sees to it that the pairs of a name are in the order of their values, unless there are very
+    /// many.
+    pub(super) fn sort_pairs_of(&mut self, name: &str) {
+        let Self { symbols, names, pairs: all, .. } = self;
+        let Some(values) = symbols.find(name).and_then(|name| names.get_mut(&name)) else { return };
+        if values.pairs.len() > SORTED_MAX {
+            return;
+        }
+        let value = |pair: &u32| {
+            let (segment, at) = (*pair as usize / SEGMENT_PAIRS, *pair as usize % SEGMENT_PAIRS);
+            let (_, value) = all.get(segment)?.get(at)?;
+            symbols.text().get(*value)
+        };
+        // Most of them are in order already: a stable sort takes them as they are.
+        values.pairs.sort_by(|a, b| value(a).cmp(&value(b)));
+        values.is_sorted = true;
     }
 
     /// Symbols in use.
@@ -231,21 +206,13 @@ impl Postings {
 
     /// Bytes of memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        let lists: usize = self
-            .lists
-            .iter()
-            .map(|list| match list {
-                List::Few(few) => few.capacity() * 4,
-                List::Many(many) => many.serialized_size() + 64,
-                _ => 0,
-            })
-            .sum();
+        let lists: usize = self.lists.iter().map(List::memory_bytes).sum();
         self.symbols.memory_bytes()
             + self.pair_count * 8
             + self.lists.capacity() * size_of::<List>()
             + lists
             + self.table.allocation_size()
-            + self.names.values().map(|pairs| pairs.capacity() * 4).sum::<usize>()
+            + self.names.values().map(|values| values.pairs.capacity() * 4).sum::<usize>()
     }
 
     fn hash(&self, name: &str, value: &str) -> u32 {
@@ -277,7 +244,7 @@ impl Postings {
             Arc::make_mut(segment).push(pair);
         }
         self.pair_count += 1;
-        self.lists.push(List::None);
+        self.lists.push(List::default());
         id as u32
     }
 
@@ -317,7 +284,8 @@ mod tests {
     }
 
     fn slots(postings: &Postings, name: &str, value: &str) -> Vec<u32> {
-        postings.with_label(name, value).map_or(Vec::new(), |list| list.iter().collect())
+        let list = postings.find(name, value).and_then(|pair| postings.list(pair)?.bitmap());
+        list.map_or(Vec::new(), |list| list.iter().collect())
     }
 
     #[test]
@@ -347,10 +315,31 @@ mod tests {
         // "pod1" lives on as a value of x.
         assert!(postings.symbols().find("pod1").is_some());
         assert!(postings.symbols().find("pod3").is_none());
-        assert_eq!(postings.all().len(), 50);
+        assert_eq!(postings.all().bitmap().map_or(0, |all| all.len()), 50);
         let labels = add(&mut postings, 7, &[("pod", "new")]);
         assert!(labels[0] < 211, "a free number is taken");
         assert_eq!(slots(&postings, "pod", "new"), [7]);
+    }
+
+    #[test]
+    fn values_are_kept_in_order() {
+        let mut postings = Postings::default();
+        let values = |postings: &Postings| -> Option<Vec<String>> {
+            let text = postings.text();
+            let pairs = postings.sorted_pairs_of("pod")?;
+            pairs.iter().map(|pair| Some(text.strings(*pair)?.1.to_owned())).collect()
+        };
+        assert_eq!(values(&postings), Some(Vec::new()));
+        for (slot, value) in ["c", "a", "b"].into_iter().enumerate() {
+            add(&mut postings, slot as u32, &[("job", "x"), ("pod", value)]);
+        }
+        assert_eq!(values(&postings), None);
+        postings.sort_pairs_of("pod");
+        assert_eq!(values(&postings), Some(["a", "b", "c"].map(str::to_owned).to_vec()));
+        add(&mut postings, 4, &[("job", "x"), ("pod", "aa")]);
+        assert_eq!(values(&postings), None);
+        postings.sort_pairs_of("pod");
+        assert_eq!(values(&postings), Some(["a", "aa", "b", "c"].map(str::to_owned).to_vec()));
     }
 
     #[test]

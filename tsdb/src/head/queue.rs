@@ -26,6 +26,12 @@ impl Queue {
         self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
+    /// Calls `ask` while no chunk is on its way to a file.
+    pub(super) fn between_writes<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        ask()
+    }
+
     /// Hands out what waits, one by one and in order, until `write` fails; that chunk waits on.
     pub(super) fn drain<E>(
         &self,

@@ -1,8 +1,8 @@
 //! The records of a commit, in Prometheus's order.
 
 use tsdb_format::record::{
-    Exemplar, MetadataEntry, SampleVersion, append_series, encode_exemplars,
-    encode_float_histograms, encode_histograms, encode_metadata, encode_samples,
+    Exemplar, MetadataEntry, SampleVersion, encode_exemplars, encode_float_histograms,
+    encode_histograms, encode_metadata, encode_samples,
 };
 
 use super::appender::Appender;
@@ -26,9 +26,11 @@ impl Appender<'_> {
         for batch in self.scratch.batches() {
             records.put_batch(batch, version);
         }
-        let series = Some(&self.scratch.series).filter(|series| !series.is_empty());
+        let series = Some(self.scratch.series.record()).filter(|series| !series.is_empty());
         let outcome = match &*head.wal() {
-            Some(wal) => wal.log(series.into_iter().chain(records.filled())),
+            Some(wal) => {
+                wal.log(series.into_iter().chain(records.filled().iter().map(Vec::as_slice)))
+            }
             None => return Err(HeadError::Closed),
         };
         self.scratch.records = records.buffers;
@@ -54,7 +56,7 @@ impl Appender<'_> {
         scratch.logs.retain(|slot| {
             let Some(series_ref) = series_ref(*slot) else { return false };
             let labels = head.labels_of(*slot);
-            append_series(&mut scratch.series, series_ref.into(), labels.len(), labels.iter());
+            scratch.series.push(series_ref.into(), labels.len(), 0, labels.iter());
             true
         });
     }

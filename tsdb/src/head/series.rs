@@ -7,6 +7,7 @@ use tsdb_format::chunkenc::{
 };
 use tsdb_format::record::HeadChunkRef;
 
+use super::label_sets::LabelSet;
 use super::ooo::OooSeries;
 use super::page::{Hot, LOOK_CLOSER, NO_SAMPLE, PAGE_SLOTS, Slot};
 use super::sample::Metadata;
@@ -15,8 +16,8 @@ use super::sample::Metadata;
 pub(super) struct Cold {
     /// The number that the log knows; 0 in a free slot.
     pub(super) series_ref: u64,
-    /// Pairs of name and value, by name.
-    pub(super) labels: Box<[u32]>,
+    /// Pairs of name and value, by name; see [`PageInner::labels`](super::page::PageInner::labels).
+    pub(super) labels: LabelSet,
     /// Closed chunks, oldest first.
     pub(super) chunks: Vec<ClosedChunk>,
     /// The open chunk of histograms, or the last one there was.
@@ -92,7 +93,7 @@ impl Cold {
     pub(super) fn free() -> Self {
         Self {
             series_ref: 0,
-            labels: Box::default(),
+            labels: LabelSet::default(),
             chunks: Vec::new(),
             histogram: None,
             metadata: None,
@@ -137,8 +138,7 @@ impl Cold {
             Place::File(_) => 0,
         });
         let histogram = self.histogram.as_ref();
-        size_of_val(&*self.labels)
-            + self.chunks.capacity() * size_of::<ClosedChunk>()
+        self.chunks.capacity() * size_of::<ClosedChunk>()
             + waiting.sum::<usize>()
             + histogram.map_or(0, |open| size_of::<OpenHistogram>() + open.appender.len_bytes() * 2)
     }

@@ -16,8 +16,10 @@ use super::cut::ChunkOptions;
 use super::exemplars::Exemplars;
 use super::gc::Collection;
 use super::index::Index;
+use super::late_log::BrokenLog;
 use super::ooo::OooEncoding;
 use super::options::HeadOptions;
+use super::order::LabelOrder;
 use super::queue::Queue;
 use super::registry::Registry;
 use super::store::Directory;
@@ -25,8 +27,8 @@ use crate::compact::FloatEncoding;
 use crate::vfs::Vfs;
 use crate::wal::Wal;
 
-/// The state of a head. Locks are taken in the order of the fields: `gate`, `index`, `directory`,
-/// then a page, then the rest, of which nobody holds two.
+/// The state of a head. Locks are taken in the order of the fields: `gate`, `order`, `index`,
+/// `directory`, then a page, then the rest, of which nobody holds two.
 pub(super) struct Shared {
     pub(super) options: HeadOptions,
     pub(super) vfs: Arc<dyn Vfs>,
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     /// Held to read while a commit changes memory, to write while a view gets its number: so a view
     /// stands between commits.
     gate: RwLock<()>,
+    /// All series by their labels, as it was last asked for.
+    pub(super) order: Mutex<Arc<LabelOrder>>,
     index: RwLock<Index>,
     directory: RwLock<Arc<Directory>>,
     pub(super) registry: Registry,
@@ -47,6 +51,8 @@ pub(super) struct Shared {
     series_logging: Mutex<()>,
     /// The log of samples that came out of order; `None` unless such are taken.
     pub(super) wbl: RwLock<Option<Wal>>,
+    /// What is to be done about that log if it breaks.
+    pub(super) late_log: Mutex<BrokenLog>,
     pub(super) files: ChunkFiles,
     pub(super) queue: Queue,
     pub(super) exemplars: Exemplars,
@@ -133,6 +139,7 @@ impl Shared {
             dir,
             gate: RwLock::default(),
             index: RwLock::default(),
+            order: Mutex::default(),
             directory: RwLock::default(),
             registry: Registry::default(),
             times: Times::default(),
@@ -141,6 +148,7 @@ impl Shared {
             wal: RwLock::default(),
             series_logging: Mutex::default(),
             wbl: RwLock::default(),
+            late_log: Mutex::default(),
             files,
             queue: Queue::default(),
             tombstones: RwLock::default(),
@@ -203,6 +211,14 @@ impl Shared {
     /// Pages and references as they are now; pages may be added to it later.
     pub(super) fn directory(&self) -> Arc<Directory> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes sure that `directory` has the page of a slot that somebody else may have made.
+    #[inline]
+    pub(super) fn see(&self, directory: &mut Arc<Directory>, slot: u32) {
+        if directory.page(slot).is_none() {
+            *directory = self.directory();
+        }
     }
 
     pub(super) fn directory_mut(&self) -> RwLockWriteGuard<'_, Arc<Directory>> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::error::HeadError;
-use super::view::{HeadSeries, HeadView};
+use super::view::HeadView;
+use super::view_series::HeadSeries;
 
 /// A frozen head. There is one but in tests; it is called a few times for each series, never for
 /// each sample.
@@ -43,7 +44,17 @@ pub(crate) trait HeadSource: Send + Sync {
     /// A chunk can't be read.
     fn series(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError>;
 
-    /// The series of `ids` that the view has, in the order of their labels.
+    /// As [`Self::series`], but the chunks may be without their data, and those of the same samples
+    /// may be others later on: for who asks what is there.
+    ///
+    /// # Errors
+    /// A chunk can't be read.
+    fn outline(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError> {
+        self.series(id, out)
+    }
+
+    /// The series of `ids`, in the order of their labels. Some that the view does not have may be
+    /// left out, or be among them.
     fn by_labels(&self, ids: &RoaringBitmap) -> Vec<u32>;
 }
 
@@ -88,8 +99,19 @@ impl HeadSource for HeadView {
         Self::series(self, id, out)
     }
 
+    fn outline(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError> {
+        Self::outline(self, id, out)
+    }
+
     fn by_labels(&self, ids: &RoaringBitmap) -> Vec<u32> {
-        sort_by_labels(self, ids)
+        match self.label_order(ids.len()) {
+            Some(order) => order.sort(ids),
+            None => sort_by_labels(
+                ids.iter(),
+                |id, out| Self::labels(self, id, out),
+                |id| Self::symbol(self, id),
+            ),
+        }
     }
 }
 
@@ -97,19 +119,23 @@ impl HeadSource for HeadView {
 ///
 /// A string is a number in the head, so equal strings are known without a look at them; and each
 /// string is compared with others once, in a sort of those that occur, not for each series.
-pub(super) fn sort_by_labels<S: HeadSource + ?Sized>(source: &S, ids: &RoaringBitmap) -> Vec<u32> {
+pub(super) fn sort_by_labels<'s>(
+    ids: impl IntoIterator<Item = u32>,
+    mut labels_of: impl FnMut(u32, &mut Vec<(u32, u32)>) -> bool,
+    symbol: impl Fn(u32) -> &'s str,
+) -> Vec<u32> {
     let mut flat: Vec<u32> = Vec::new();
     let mut rows: Vec<Row> = Vec::new();
     let mut labels = Vec::new();
     for id in ids {
-        if !source.labels(id, &mut labels) {
+        if !labels_of(id, &mut labels) {
             continue;
         }
         let begin = flat.len() as u32;
         flat.extend(labels.iter().flat_map(|&(name, value)| [name, value]));
         rows.push(Row { id, begin, end: flat.len() as u32 });
     }
-    rank_symbols(source, &mut flat);
+    rank_symbols(symbol, &mut flat);
     let key = |row: &Row| flat.get(row.begin as usize..row.end as usize);
     rows.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
     rows.into_iter().map(|row| row.id).collect()
@@ -123,14 +149,14 @@ struct Row {
 }
 
 /// Puts for each symbol its rank among those that occur.
-fn rank_symbols<S: HeadSource + ?Sized>(source: &S, symbols: &mut [u32]) {
+fn rank_symbols<'s>(symbol: impl Fn(u32) -> &'s str, symbols: &mut [u32]) {
     let len = symbols.iter().max().map_or(0, |&last| last as usize + 1);
     let mut ranks = vec![u32::MAX; len];
     let mut occurring: Vec<(&str, u32)> = Vec::new();
     for &id in symbols.iter() {
         if let Some(rank) = ranks.get_mut(id as usize).filter(|rank| **rank == u32::MAX) {
             *rank = 0;
-            occurring.push((source.symbol(id), id));
+            occurring.push((symbol(id), id));
         }
     }
     occurring.sort_unstable();

@@ -47,9 +47,8 @@ impl Directory {
     /// The slot of a series.
     #[inline]
     pub(super) fn slot(&self, series_ref: u64) -> Option<u32> {
-        let at = usize::try_from(series_ref).ok()?;
-        let segment = self.refs.get(at / SEGMENT_REFS)?.as_ref()?;
-        let slot = segment.slots[at % SEGMENT_REFS].load(Ordering::Acquire);
+        let segment = self.segment(series_ref)?;
+        let slot = segment.slots[series_ref as usize % SEGMENT_REFS].load(Ordering::Acquire);
         (slot != NO_SLOT).then_some(slot)
     }
 
@@ -63,29 +62,22 @@ impl Directory {
         })
     }
 
-    /// Makes the page of a slot, if there is none yet.
-    pub(super) fn add_page(this: &mut Arc<Self>, slot: u32) {
-        if this.page(slot).is_some() {
-            return;
-        }
-        let (book, at) = (slot as usize / BOOK_SLOTS, slot as usize / PAGE_SLOTS % BOOK_PAGES);
+    /// Whether a series can be put in a slot without a change that others would not see.
+    pub(super) fn has_room(&self, slot: u32, series_ref: u64) -> bool {
+        self.books.len() > slot as usize / BOOK_SLOTS && self.segment(series_ref).is_some()
+    }
+
+    /// Makes room for a series.
+    pub(super) fn make_room(this: &mut Arc<Self>, slot: u32, series_ref: u64) {
+        let book = slot as usize / BOOK_SLOTS;
         if this.books.len() <= book {
             let none = || Arc::new(Book { pages: [const { OnceLock::new() }; BOOK_PAGES] });
             Arc::make_mut(this).books.resize_with(book + 1, none);
         }
-        if let Some(book) = this.books.get(book) {
-            book.pages[at].get_or_init(Box::default);
-        }
-    }
-
-    /// Says which slot a series has; `None`: it is gone.
-    pub(super) fn set_slot(this: &mut Arc<Self>, series_ref: u64, slot: Option<u32>) {
-        let Ok(at) = usize::try_from(series_ref) else { return };
-        let segment = at / SEGMENT_REFS;
-        if !matches!(this.refs.get(segment), Some(Some(_))) {
-            if slot.is_none() {
-                return;
-            }
+        if this.segment(series_ref).is_none()
+            && let Ok(at) = usize::try_from(series_ref)
+        {
+            let segment = at / SEGMENT_REFS;
             let refs = &mut Arc::make_mut(this).refs;
             if refs.len() <= segment {
                 refs.resize(segment + 1, None);
@@ -93,9 +85,36 @@ impl Directory {
             let slots = [const { AtomicU32::new(NO_SLOT) }; SEGMENT_REFS];
             refs[segment] = Some(Arc::new(RefSegment { slots }));
         }
-        if let Some(Some(segment)) = this.refs.get(segment) {
-            let slot = slot.unwrap_or(NO_SLOT);
-            segment.slots[at % SEGMENT_REFS].store(slot, Ordering::Release);
+    }
+
+    /// Puts a series in a slot that there is room for. Its page is made if need be.
+    pub(super) fn put(&self, slot: u32, series_ref: u64, series: impl FnOnce(&Page)) {
+        let Some(book) = self.books.get(slot as usize / BOOK_SLOTS) else { return };
+        series(book.pages[slot as usize / PAGE_SLOTS % BOOK_PAGES].get_or_init(Box::default));
+        if let Some(segment) = self.segment(series_ref) {
+            segment.slots[series_ref as usize % SEGMENT_REFS].store(slot, Ordering::Release);
+        }
+    }
+
+    #[inline]
+    fn segment(&self, series_ref: u64) -> Option<&RefSegment> {
+        let at = usize::try_from(series_ref).ok()?;
+        self.refs.get(at / SEGMENT_REFS)?.as_deref()
+    }
+
+    /// A series has another reference.
+    pub(super) fn rename(this: &mut Arc<Self>, slot: u32, old_ref: u64, new_ref: u64) {
+        this.forget(old_ref);
+        Self::make_room(this, slot, new_ref);
+        if let Some(segment) = this.segment(new_ref) {
+            segment.slots[new_ref as usize % SEGMENT_REFS].store(slot, Ordering::Release);
+        }
+    }
+
+    /// A series is gone.
+    pub(super) fn forget(&self, series_ref: u64) {
+        if let Some(segment) = self.segment(series_ref) {
+            segment.slots[series_ref as usize % SEGMENT_REFS].store(NO_SLOT, Ordering::Release);
         }
     }
 
@@ -122,14 +141,22 @@ impl Directory {
 mod tests {
     use super::*;
 
+    fn put(directory: &mut Arc<Directory>, slot: u32, series_ref: u64) {
+        Directory::make_room(directory, slot, series_ref);
+        directory.put(slot, series_ref, |_| ());
+    }
+
     #[test]
     fn a_directory_sees_the_pages_that_come_later() {
         let mut now = Arc::new(Directory::default());
-        Directory::add_page(&mut now, 0);
+        put(&mut now, 0, 1);
         let earlier = now.clone();
-        Directory::add_page(&mut now, 256);
+        assert!(earlier.has_room(256, 2));
+        put(&mut now, 256, 2);
         assert!(earlier.page(256).is_some() && earlier.page(512).is_none());
-        Directory::add_page(&mut now, BOOK_SLOTS as u32);
+        assert_eq!(earlier.slot(2), Some(256));
+        assert!(!earlier.has_room(BOOK_SLOTS as u32, 3) && !earlier.has_room(0, 20_000));
+        put(&mut now, BOOK_SLOTS as u32, 3);
         assert!(now.page(BOOK_SLOTS as u32).is_some());
         assert!(earlier.page(BOOK_SLOTS as u32).is_none(), "another book");
         assert_eq!(now.pages().map(|(slot, _)| slot).collect::<Vec<_>>(), [0, 256, 16384]);
@@ -138,19 +165,21 @@ mod tests {
     #[test]
     fn references_come_and_go() {
         let mut directory = Arc::new(Directory::default());
-        Directory::set_slot(&mut directory, 1, Some(0));
-        Directory::set_slot(&mut directory, 40_000, Some(7));
+        put(&mut directory, 0, 1);
+        put(&mut directory, 7, 40_000);
         let earlier = directory.clone();
         assert_eq!(
             (earlier.slot(1), earlier.slot(2), earlier.slot(40_000)),
             (Some(0), None, Some(7))
         );
         assert_eq!(earlier.slot(u64::MAX), None);
-        Directory::set_slot(&mut directory, 1, None);
+        directory.forget(1);
         assert_eq!(earlier.slot(1), None, "everyone sees it");
         Directory::drop_empty(&mut directory);
         assert!(directory.refs[0].is_none() && directory.refs[2].is_some());
-        Directory::set_slot(&mut directory, 2, None);
+        directory.forget(2);
         assert!(directory.refs[0].is_none());
+        Directory::rename(&mut directory, 7, 40_000, 9);
+        assert_eq!((directory.slot(40_000), directory.slot(9)), (None, Some(7)));
     }
 }

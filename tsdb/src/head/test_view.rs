@@ -9,7 +9,7 @@ use tsdb_format::tombstones::Interval;
 
 use super::error::HeadError;
 use super::source::{HeadSource, sort_by_labels};
-use super::view::HeadSeries;
+use super::view_series::HeadSeries;
 
 /// A chunk: times and values.
 pub(crate) type TestChunk = Vec<(i64, f64)>;
@@ -62,10 +62,12 @@ pub(crate) fn view_of(series: &[TestSeries]) -> TestView {
     let mut slots = BTreeMap::new();
     // Ids of symbols and of series in another order than that of the labels.
     for (number, made) in series.iter().enumerate().rev() {
-        let mut slot = HeadSeries::default();
-        slot.labels = made.labels.iter().map(|(n, v)| (intern(n), intern(v))).collect();
-        slot.out_of_order_from = made.in_order.len();
-        slot.deleted.clone_from(&made.deleted);
+        let mut slot = HeadSeries {
+            labels: made.labels.iter().map(|(n, v)| (intern(n), intern(v))).collect(),
+            out_of_order_from: made.in_order.len(),
+            deleted: made.deleted.clone(),
+            ..HeadSeries::default()
+        };
         for (at, chunk) in made.in_order.iter().chain(&made.out_of_order).enumerate() {
             let times = (chunk[0].0, chunk[chunk.len() - 1].0);
             let open = made.open && at + 1 == made.in_order.len();
@@ -142,6 +144,6 @@ impl HeadSource for TestView {
     }
 
     fn by_labels(&self, ids: &RoaringBitmap) -> Vec<u32> {
-        sort_by_labels(self, ids)
+        sort_by_labels(ids, |id, out| HeadSource::labels(self, id, out), |id| self.symbol(id))
     }
 }

@@ -8,11 +8,10 @@ use std::sync::atomic::Ordering;
 
 use tsdb_format::record::SampleVersion;
 
-use super::counters::Timer;
 use super::error::HeadError;
 use super::gc::{Collection, Remains};
 use super::shared::Shared;
-use crate::wal::{CheckpointOptions, CheckpointStats, checkpoint, checkpoint_end, segments};
+use crate::wal::{CheckpointOptions, CheckpointStats, Wal, checkpoint, checkpoint_end, segments};
 
 /// What a truncation did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,11 +74,10 @@ impl Shared {
         let counters = &self.counters;
         let before = (counters.series_removed.get(), counters.chunks_removed.get());
         let head_max_time = self.times.max.load(Ordering::Acquire);
-        // A chunk may be written while this looks, to this file or a later one.
-        let grows_from = self.files.next_file();
-        let timer = Timer::new(&counters.collections, &counters.collection_nanos);
-        let remains = self.collect(todo, except);
-        drop(timer);
+        // A chunk may be written while this looks, to this file or a later one. Of those in front of
+        // it the series know.
+        let grows_from = self.queue.between_writes(|| self.files.next_file());
+        let remains = counters.collections.time(|| self.collect(todo, except));
         self.raise_times(remains, head_max_time);
         self.truncate_files(remains.first_file.min(grows_from))?;
         Ok(Truncated {
@@ -118,16 +116,25 @@ impl Shared {
         }
         let wal = self.wal();
         let Some(wal) = &*wal else { return Err(HeadError::Closed) };
-        let dir = self.dir.join("wal");
-        let numbers = segments(&dir)?;
+        let numbers = segments(&self.dir.join("wal"))?;
         wal.next_segment()?;
         let ends = numbers.first().zip(numbers.last());
         let Some(to) = ends.and_then(|(first, last)| checkpoint_end(*first, *last)) else {
             return Ok(None);
         };
+        self.counters.wal_truncations.time(|| self.move_to_checkpoint(wal, to, mint)).map(Some)
+    }
+
+    /// A checkpoint takes the place of the log's segments up to number `to`.
+    fn move_to_checkpoint(
+        &self,
+        wal: &Wal,
+        to: u32,
+        mint: i64,
+    ) -> Result<CheckpointStats, HeadError> {
         let counters = &self.counters;
-        let _timer = Timer::new(&counters.wal_truncations, &counters.wal_truncation_nanos);
         counters.checkpoints.add(1);
+        let dir = self.dir.join("wal");
         let version =
             if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 };
         let options = CheckpointOptions::new(mint, version, self.options.wal);
@@ -143,6 +150,6 @@ impl Shared {
         counters.checkpoint_deletions.add(1);
         wal.remove_old_checkpoints()
             .inspect_err(|_| counters.checkpoint_deletions_failed.add(1))?;
-        Ok(Some(stats))
+        Ok(stats)
     }
 }

@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use super::view::HeadSeries;
+use super::view_series::HeadSeries;
 use crate::query::TimeRange;
 
 /// Chunks that are read together: one, or several that overlap.
@@ -80,7 +80,7 @@ impl HeadSeries {
     pub(crate) fn unit_at(&self, order: &[u32], at: usize) -> Option<Unit> {
         let chunk = |place: usize| self.chunks.get(*order.get(place)? as usize);
         let first = chunk(at)?;
-        let end_of = |chunk: &super::view::HeadChunk| {
+        let end_of = |chunk: &super::view_series::HeadChunk| {
             if chunk.open { i64::MAX } else { chunk.max_time }
         };
         let mut unit = Unit {

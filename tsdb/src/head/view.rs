@@ -5,24 +5,23 @@
 //! (`gc`). So it takes a lock for a moment where it reads, and nobody waits for it.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use roaring::RoaringBitmap;
-use tsdb_format::chunkenc::Encoding;
-use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
-use tsdb_format::tombstones::Interval;
+use tsdb_format::record::HeadChunkRef;
 
-use super::chunk_files::{ChunkFilesError, LoadedChunk, MappedChunk};
+use super::chunk_files::{ChunkFilesError, LoadedChunk};
 use super::error::HeadError;
 use super::history::Visible;
-use super::ooo::{OooScratch, OooSeries};
+use super::ooo::OooSeries;
+use super::order::LabelOrder;
 use super::page::PageInner;
 use super::postings::LabelText;
-use super::series::{ClosedChunk, Cold, Open, Place};
+use super::series::{ClosedChunk, Open, Place};
 use super::shared::Shared;
 use super::store::Directory;
+use super::view_series::{ChunkData, HeadChunk, HeadSeries};
 use crate::query::TimeRange;
 
 /// The head as it was when [`Head::view`](super::Head::view) was called: whole commits, and no
@@ -41,44 +40,6 @@ struct Frozen {
     late: (u64, Option<HeadChunkRef>),
     text: LabelText,
     directory: Arc<Directory>,
-}
-
-/// A series of a head and its chunks. Made once and filled again and again.
-#[derive(Debug, Default)]
-pub(crate) struct HeadSeries {
-    pub(crate) series_ref: HeadSeriesRef,
-    /// Symbols of names and values, by name.
-    pub(crate) labels: Vec<(u32, u32)>,
-    /// In-order ones by time, then out-of-order ones by age.
-    pub(crate) chunks: Vec<HeadChunk>,
-    /// Where the out-of-order ones begin.
-    pub(crate) out_of_order_from: usize,
-    /// What is deleted, in order and apart from each other.
-    pub(crate) deleted: Vec<Interval>,
-    /// Bytes of chunks that are still written to.
-    copied: Vec<u8>,
-    scratch: OooScratch,
-}
-
-/// A chunk of a head.
-#[derive(Debug, Clone)]
-pub(crate) struct HeadChunk {
-    pub(crate) min_time: i64,
-    /// The time of the last sample; of an open chunk it may be later.
-    pub(crate) max_time: i64,
-    pub(crate) encoding: Encoding,
-    /// How many samples the view sees; the data's header says the same.
-    pub(crate) samples: u16,
-    /// Whether it takes in-order samples, or has later ones than the view sees.
-    pub(crate) open: bool,
-    data: ChunkData,
-}
-
-#[derive(Debug, Clone)]
-enum ChunkData {
-    Shared(Arc<[u8]>),
-    Copied(Range<usize>),
-    Mapped(MappedChunk),
 }
 
 impl HeadView {
@@ -142,23 +103,37 @@ impl HeadView {
 
     /// The values of a label, sorted.
     pub(crate) fn label_values(&self, name: &str) -> Vec<&str> {
+        let value = |pair: &u32| Some(self.0.text.strings(*pair)?.1);
+        let index = self.0.shared.index();
+        if let Some(pairs) = index.postings.sorted_pairs_of(name) {
+            return pairs.iter().filter_map(value).collect();
+        }
+        drop(index);
+        self.0.shared.index_mut().postings.sort_pairs_of(name);
         let index = self.0.shared.index();
         let pairs = index.postings.pairs_of(name);
-        let mut values: Vec<&str> =
-            pairs.iter().filter_map(|pair| Some(self.0.text.strings(*pair)?.1)).collect();
-        values.sort_unstable();
+        let mut values: Vec<&str> = pairs.iter().filter_map(value).collect();
+        drop(index);
+        if !values.is_sorted() {
+            values.sort_unstable();
+        }
         values
     }
 
     /// The ids of the series with this label; some may be newer than the view, and have nothing in
     /// it.
     pub(crate) fn postings(&self, name: &str, value: &str) -> Option<Arc<RoaringBitmap>> {
-        self.0.shared.index().postings.with_label(name, value)
+        self.0.shared.slots_with(name, value)
+    }
+
+    /// The order of all series, if it is at hand, or worth being made for `wanted` of them.
+    pub(super) fn label_order(&self, wanted: u64) -> Option<Arc<LabelOrder>> {
+        self.0.shared.label_order(wanted)
     }
 
     /// The ids of all series.
     pub(crate) fn all(&self) -> Arc<RoaringBitmap> {
-        self.0.shared.index().postings.all().clone()
+        self.0.shared.all_slots()
     }
 
     /// A symbol's string.
@@ -182,7 +157,7 @@ impl HeadView {
         out.clear();
         let Some(page) = self.0.directory.page(id) else { return false };
         let inner = page.lock();
-        self.read_labels(inner.cold(id), out)
+        self.read_labels(&inner, id, out)
     }
 
     /// Reads a series and those of its chunks that the range of the view overlaps. `false`: the view
@@ -191,15 +166,32 @@ impl HeadView {
     /// # Errors
     /// A chunk can't be read.
     pub(crate) fn series(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError> {
+        self.read_series(id, out, true)
+    }
+
+    /// As [`Self::series`], but chunks are without their data.
+    ///
+    /// # Errors
+    /// A chunk can't be read.
+    pub(crate) fn outline(&self, id: u32, out: &mut HeadSeries) -> Result<bool, HeadError> {
+        self.read_series(id, out, false)
+    }
+
+    fn read_series(
+        &self,
+        id: u32,
+        out: &mut HeadSeries,
+        with_data: bool,
+    ) -> Result<bool, HeadError> {
         out.clear();
         let Some(page) = self.0.directory.page(id) else { return Ok(false) };
         let inner = page.lock();
         let cold = inner.cold(id);
-        if !self.read_labels(cold, &mut out.labels) {
+        if !self.read_labels(&inner, id, &mut out.labels) {
             return Ok(false);
         }
         out.series_ref = cold.series_ref.into();
-        self.read_chunks(&inner, id, out)?;
+        self.read_chunks(&inner, id, out, with_data)?;
         out.out_of_order_from = out.chunks.len();
         if let Some(late) = &cold.out_of_order {
             self.read_out_of_order(late, out)?;
@@ -213,12 +205,10 @@ impl HeadView {
         Ok(true)
     }
 
-    fn read_labels(&self, cold: &Cold, out: &mut Vec<(u32, u32)>) -> bool {
-        if cold.series_ref == 0 {
-            return false;
-        }
-        out.extend(cold.labels.iter().map_while(|pair| self.0.text.pair(*pair)));
-        out.len() == cold.labels.len()
+    fn read_labels(&self, inner: &PageInner, id: u32, out: &mut Vec<(u32, u32)>) -> bool {
+        let labels = inner.labels(id);
+        out.extend(labels.iter().map_while(|pair| self.0.text.pair(*pair)));
+        inner.cold(id).series_ref != 0 && out.len() == labels.len()
     }
 
     fn read_chunks(
@@ -226,6 +216,7 @@ impl HeadView {
         inner: &PageInner,
         id: u32,
         out: &mut HeadSeries,
+        with_data: bool,
     ) -> Result<(), HeadError> {
         let (hot, cold) = (inner.hot(id), inner.cold(id));
         let visible = inner.history.visible(self.0.id, id as usize);
@@ -233,7 +224,7 @@ impl HeadView {
         for (at, chunk) in cold.chunks.iter().enumerate() {
             let samples = visible.of(cold.number_of(at), chunk.samples);
             if samples > 0 && self.0.wants(chunk.min_time, chunk.max_time) {
-                self.read_closed(chunk, samples, out)?;
+                self.read_closed(chunk, samples, out, with_data)?;
             }
         }
         let samples = visible.of(cold.chunk_number, cold.open_samples(hot));
@@ -246,16 +237,23 @@ impl HeadView {
         let begin = out.copied.len();
         let encoding = match (cold.open, &cold.histogram) {
             (Open::Histograms, Some(open)) => {
-                open.appender.copy_to(samples, &mut out.copied);
+                if with_data {
+                    open.appender.copy_to(samples, &mut out.copied);
+                }
                 open.appender.encoding()
             }
             _ => {
-                let words = inner.blocks.words(hot.chain);
-                hot.floats.write(&inner.starts(id), samples, words, &mut out.copied);
+                if with_data {
+                    let words = inner.blocks.words(hot.chain);
+                    hot.floats.write(&inner.starts(id), samples, words, &mut out.copied);
+                }
                 hot.floats.encoding()
             }
         };
-        let data = ChunkData::Copied(begin..out.copied.len());
+        let data = match with_data {
+            true => ChunkData::Copied(begin..out.copied.len()),
+            false => ChunkData::Left,
+        };
         let min_time = hot.min_time;
         out.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open: true, data });
         Ok(())
@@ -266,10 +264,12 @@ impl HeadView {
         chunk: &ClosedChunk,
         samples: u16,
         out: &mut HeadSeries,
+        with_data: bool,
     ) -> Result<(), HeadError> {
         let ClosedChunk { min_time, max_time, encoding, .. } = *chunk;
         let open = samples < chunk.samples;
         let data = match &chunk.place {
+            _ if !with_data => ChunkData::Left,
             Place::Memory(data) if !open => ChunkData::Shared(data.clone()),
             Place::Memory(data) => out.copy(data, encoding, samples),
             Place::File(chunk_ref) => {
@@ -322,65 +322,37 @@ impl HeadView {
     }
 }
 
-impl HeadSeries {
-    /// The bytes of chunk `at`.
-    pub(crate) fn data(&self, at: usize) -> &[u8] {
-        match self.chunks.get(at).map(|chunk| &chunk.data) {
-            Some(ChunkData::Shared(data)) => data,
-            Some(ChunkData::Mapped(data)) => data,
-            Some(ChunkData::Copied(range)) => self.copied.get(range.clone()).unwrap_or_default(),
-            None => &[],
+impl Shared {
+    /// The slots of the series with this label.
+    fn slots_with(&self, name: &str, value: &str) -> Option<Arc<RoaringBitmap>> {
+        {
+            let index = self.index();
+            let list = index.postings.list(index.postings.find(name, value)?)?;
+            if !list.is_unsettled() {
+                return list.bitmap();
+            }
         }
+        let mut index = self.index_mut();
+        let pair = index.postings.find(name, value)?;
+        let list = index.postings.list_mut(pair)?;
+        list.settle();
+        list.bitmap()
     }
 
-    /// Adds a chunk made by hand.
-    #[cfg(test)]
-    pub(crate) fn add_chunk(
-        &mut self,
-        encoding: Encoding,
-        (min_time, max_time): (i64, i64),
-        (samples, open): (u16, bool),
-        data: &[u8],
-    ) {
-        let data = ChunkData::Shared(data.into());
-        self.chunks.push(HeadChunk { min_time, max_time, encoding, samples, open, data });
-    }
-
-    fn clear(&mut self) {
-        let Self { labels, chunks, out_of_order_from, deleted, copied, .. } = self;
-        labels.clear();
-        chunks.clear();
-        *out_of_order_from = 0;
-        deleted.clear();
-        copied.clear();
-    }
-
-    /// Copies a chunk, with a header that counts only its first samples.
-    fn copy(&mut self, data: &[u8], encoding: Encoding, samples: u16) -> ChunkData {
-        let begin = self.copied.len();
-        self.copied.extend_from_slice(data);
-        if let Some(copy) = self.copied.get_mut(begin..) {
-            tsdb_format::chunkenc::set_num_samples(encoding, copy, samples);
-        }
-        ChunkData::Copied(begin..self.copied.len())
-    }
-}
-
-/// Keeps the memory of the one that is replaced.
-impl Clone for HeadSeries {
-    fn clone(&self) -> Self {
-        let mut clone = Self::default();
-        clone.clone_from(self);
-        clone
-    }
-
-    fn clone_from(&mut self, source: &Self) {
-        self.series_ref = source.series_ref;
-        self.labels.clone_from(&source.labels);
-        self.chunks.clone_from(&source.chunks);
-        self.out_of_order_from = source.out_of_order_from;
-        self.deleted.clone_from(&source.deleted);
-        self.copied.clone_from(&source.copied);
+    /// The slots of all series.
+    fn all_slots(&self) -> Arc<RoaringBitmap> {
+        let all = {
+            let index = self.index();
+            let all = index.postings.all();
+            if all.is_unsettled() { None } else { Some(all.bitmap()) }
+        };
+        let all = all.unwrap_or_else(|| {
+            let mut index = self.index_mut();
+            let all = index.postings.all_mut();
+            all.settle();
+            all.bitmap()
+        });
+        all.unwrap_or_default()
     }
 }
 

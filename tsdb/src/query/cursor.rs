@@ -18,6 +18,7 @@ pub type LabelPairs<'b> = [(&'b str, &'b str)];
 pub(super) enum Cursor<'b> {
     Block(BlockCursor<'b>),
     Head(HeadCursor<'b>),
+    Unread(UnreadCursor),
 }
 
 impl<'b> Cursor<'b> {
@@ -26,6 +27,7 @@ impl<'b> Cursor<'b> {
         match self {
             Self::Block(cursor) => cursor.advance(),
             Self::Head(cursor) => cursor.advance(),
+            Self::Unread(cursor) => cursor.advance(),
         }
     }
 
@@ -34,6 +36,23 @@ impl<'b> Cursor<'b> {
         match self {
             Self::Block(cursor) => &cursor.labels,
             Self::Head(cursor) => &cursor.labels,
+            Self::Unread(_) => &[],
+        }
+    }
+}
+
+/// Stands for a block whose series could not even be looked up: says so once, and is at its end.
+pub(super) struct UnreadCursor(Option<QueryError>);
+
+impl UnreadCursor {
+    pub(super) fn new(error: ReadError) -> Self {
+        Self(Some(error.into()))
+    }
+
+    fn advance(&mut self) -> Result<bool, QueryError> {
+        match self.0.take() {
+            Some(error) => Err(error),
+            None => Ok(false),
         }
     }
 }
@@ -196,10 +215,14 @@ pub(super) struct HeadCursor<'b> {
     /// In the order of the series' labels.
     ids: std::vec::IntoIter<u32>,
     range: TimeRange,
+    /// The current series, without the data of its chunks.
+    id: u32,
     series: HeadSeries,
     /// Numbers of the series' chunks, in the order of time.
     order: Vec<u32>,
     labels: Vec<(&'b str, &'b str)>,
+    /// What the head calls the labels: many of a series' labels are those of the one before it.
+    symbols: Vec<(u32, u32)>,
 }
 
 impl<'b> HeadCursor<'b> {
@@ -208,41 +231,65 @@ impl<'b> HeadCursor<'b> {
             view,
             ids: ids.into_iter(),
             range,
+            id: 0,
             series: HeadSeries::default(),
             order: Vec::new(),
             labels: Vec::new(),
+            symbols: Vec::new(),
         }
     }
 
     fn advance(&mut self) -> Result<bool, QueryError> {
         for id in self.ids.by_ref() {
             // A series may be gone by now.
-            if !self.view.series(id, &mut self.series)? {
+            self.id = id;
+            if !self.view.outline(id, &mut self.series)? {
                 continue;
             }
-            self.series.order(Chunks::All, self.range, &mut self.order);
-            if !self.series.deleted.is_empty() {
-                self.series.strike_deleted(&mut self.order);
-            }
+            in_order(&self.series, self.range, &mut self.order);
             if self.order.is_empty() {
                 continue;
             }
-            self.labels.clear();
-            let view = self.view;
-            let pairs = self.series.labels.iter();
-            self.labels.extend(pairs.map(|&(name, value)| (view.symbol(name), view.symbol(value))));
+            self.resolve_labels();
             return Ok(true);
         }
         Ok(false)
     }
 
-    /// The current series: all its chunks.
-    pub(super) fn series(&self) -> &HeadSeries {
-        &self.series
+    fn resolve_labels(&mut self) {
+        let Self { view, series, labels, symbols, .. } = self;
+        for (at, &(name, value)) in series.labels.iter().enumerate() {
+            if symbols.get(at) != Some(&(name, value)) {
+                put(symbols, at, (name, value));
+                put(labels, at, (view.symbol(name), view.symbol(value)));
+            }
+        }
+        symbols.truncate(series.labels.len());
+        labels.truncate(series.labels.len());
     }
 
-    /// Numbers of the chunks that are in range, in the order of time.
-    pub(super) fn order(&self) -> &[u32] {
-        &self.order
+    /// Reads the current series with all its chunks, and puts the numbers of those that are in range,
+    /// not deleted as a whole, into `order`, in the order of time.
+    ///
+    /// # Errors
+    /// A chunk can't be read. The series is left empty then.
+    pub(super) fn read(
+        &self,
+        series: &mut HeadSeries,
+        order: &mut Vec<u32>,
+    ) -> Result<(), QueryError> {
+        order.clear();
+        if self.view.series(self.id, series)? {
+            in_order(series, self.range, order);
+        }
+        Ok(())
+    }
+}
+
+/// Puts the numbers of the chunks that are in range, not deleted as a whole, into `order`.
+fn in_order(series: &HeadSeries, range: TimeRange, order: &mut Vec<u32>) {
+    series.order(Chunks::All, range, order);
+    if !series.deleted.is_empty() {
+        series.strike_deleted(order);
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use roaring::RoaringBitmap;
 use tsdb_format::index::{BlockSeriesRef, SeriesEntry};
 
-use super::cursor::{BlockCursor, Cursor, HeadCursor};
+use super::cursor::{BlockCursor, Cursor, HeadCursor, UnreadCursor};
 use super::error::QueryError;
+use super::label_strings::LabelStrings;
 use super::lookup;
 use super::matcher::Matcher;
 use super::range::TimeRange;
@@ -60,7 +61,8 @@ impl<'b> Querier<'b> {
     ///
     /// # Errors
     ///
-    /// When postings can't be read. Damage further down is met, and survived, by the series set.
+    /// None so far. A block whose postings can't be read does not keep the others back: the series
+    /// set returns its error, once, and goes on with the rest, as it does at damage further down.
     pub fn select(
         &self,
         matchers: &[Matcher],
@@ -85,24 +87,18 @@ impl<'b> Querier<'b> {
             cursors.push(Cursor::Head(HeadCursor::new(*head, ids, range)));
         }
         for block in self.in_range(range) {
-            let refs = selected(block, selectors)?;
-            cursors.push(Cursor::Block(BlockCursor::new(block, refs, range)));
+            cursors.push(match selected(block, selectors) {
+                Ok(refs) => Cursor::Block(BlockCursor::new(block, refs, range)),
+                Err(error) => Cursor::Unread(UnreadCursor::new(error)),
+            });
         }
         Ok(SeriesSet::new(cursors, range))
     }
 
     /// The names of all labels of the series that satisfy all matchers, in blocks and heads that
-    /// have a part in range. Sorted, each once.
-    ///
-    /// # Errors
-    ///
-    /// When postings or a series can't be read.
-    pub fn label_names(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-    ) -> Result<Vec<&'b str>, QueryError> {
-        let mut names = BTreeSet::new();
+    /// have a part in range. A block that can't be read is named, and the others are asked.
+    pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> LabelStrings<'b> {
+        let (mut names, mut errors) = (BTreeSet::new(), Vec::new());
         for head in self.heads_in_range(range) {
             if matchers.is_empty() {
                 names.extend(head.label_names());
@@ -111,70 +107,42 @@ impl<'b> Querier<'b> {
             }
         }
         for block in self.in_range(range) {
-            if matchers.is_empty() {
-                names.extend(block.index().label_names()?);
-            } else {
-                let refs = lookup::select(block.index(), matchers)?;
-                names_of(block.index(), refs, &mut names)?;
-            }
+            let read = block_names(block.index(), matchers, &mut names);
+            errors.extend(read.err().map(QueryError::from));
         }
-        Ok(names.into_iter().collect())
+        LabelStrings { strings: names.into_iter().collect(), errors }
     }
 
     /// The values of label `name` on the series that satisfy all matchers, in blocks and heads that
-    /// have a part in range. Sorted, each once.
-    ///
-    /// # Errors
-    ///
-    /// When postings can't be read.
+    /// have a part in range. A block that can't be read is named, and the others are asked.
     pub fn label_values(
         &self,
         name: &str,
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<Vec<&'b str>, QueryError> {
+    ) -> LabelStrings<'b> {
         let (own, others): (Vec<&Matcher>, Vec<&Matcher>) =
             matchers.iter().partition(|matcher| matcher.name() == name);
-        let mut values = Vec::new();
+        let (mut all, mut errors) = (Vec::new(), Vec::new());
         for head in self.heads_in_range(range) {
             let selected = (!others.is_empty()).then(|| ids_of(head, matchers));
-            for value in head.label_values(name) {
+            let mut values = head.label_values(name);
+            values.retain(|value| {
                 let found = |ids: &RoaringBitmap| {
                     head.postings(name, value).is_some_and(|list| !list.is_disjoint(ids))
                 };
-                if own.iter().all(|m| m.matches(value)) && selected.as_ref().is_none_or(found) {
-                    values.push(value);
-                }
-            }
+                own.iter().all(|m| m.matches(value)) && selected.as_ref().is_none_or(found)
+            });
+            merge_sorted(&mut all, values);
         }
         for block in self.in_range(range) {
-            let index = block.index();
-            let selected = match others.is_empty() {
-                true => None,
-                false => Some(lookup::select(index, matchers)?),
-            };
-            let listed = index.label_values(name);
-            values.reserve(listed.size_hint().0);
-            for label in listed {
-                let label = label?;
-                if !own.iter().all(|m| m.matches(label.value)) {
-                    continue;
-                }
-                let found = match &selected {
-                    Some(selected) => refs::intersects(selected, index.postings_of(label)?),
-                    None => true,
-                };
-                if found {
-                    values.push(label.value);
-                }
-            }
+            let selected = (!others.is_empty()).then_some(matchers);
+            let mut values = Vec::new();
+            let read = block_values(block.index(), name, &own, selected, &mut values);
+            errors.extend(read.err().map(QueryError::from));
+            merge_sorted(&mut all, values);
         }
-        if !values.is_sorted() {
-            // Runs that are sorted: the stable sort takes them as they are.
-            values.sort();
-        }
-        values.dedup();
-        Ok(values)
+        LabelStrings { strings: all, errors }
     }
 
     fn heads_in_range(&self, range: TimeRange) -> impl Iterator<Item = &'b dyn HeadSource> {
@@ -189,6 +157,31 @@ impl<'b> Querier<'b> {
             block.meta().min_time <= range.maxt && range.mint < block.meta().max_time
         })
     }
+}
+
+/// Puts `more` among `all`, each string once. Both are sorted.
+fn merge_sorted<'b>(all: &mut Vec<&'b str>, mut more: Vec<&'b str>) {
+    if !more.is_sorted_by(|a, b| a < b) {
+        // An index that does not keep its promise.
+        more.sort();
+        more.dedup();
+    }
+    // Blocks of one time after the other have mostly the same values.
+    if all.is_empty() || *all == more {
+        *all = more;
+        return;
+    }
+    let (mut own, mut others) = (all.iter().copied().peekable(), more.into_iter().peekable());
+    let mut merged = Vec::with_capacity(own.len().max(others.len()));
+    while let (Some(a), Some(b)) = (own.peek(), others.peek()) {
+        let order = a.cmp(b);
+        merged.extend(if order.is_le() { own.next() } else { None });
+        let other = if order.is_ge() { others.next() } else { None };
+        merged.extend(other.filter(|_| order.is_gt()));
+    }
+    merged.extend(own);
+    merged.extend(others);
+    *all = merged;
 }
 
 fn ids_of(head: &dyn HeadSource, matchers: &[Matcher]) -> RoaringBitmap {
@@ -225,7 +218,7 @@ fn head_names_of<'b>(head: &'b dyn HeadSource, ids: &RoaringBitmap, names: &mut 
 fn selected<M: AsRef<[Matcher]>>(
     block: &Block,
     selectors: &[M],
-) -> Result<Vec<BlockSeriesRef>, QueryError> {
+) -> Result<Vec<BlockSeriesRef>, ReadError> {
     let mut all = Vec::new();
     for selector in selectors {
         let found = lookup::select(block.index(), selector.as_ref())?;
@@ -242,11 +235,17 @@ fn selected<M: AsRef<[Matcher]>>(
     Ok(all)
 }
 
-fn names_of<'b>(
+/// Adds the names of the labels of a block's series that satisfy all matchers.
+fn block_names<'b>(
     index: &'b BlockIndex,
-    refs: Vec<BlockSeriesRef>,
+    matchers: &[Matcher],
     names: &mut BTreeSet<&'b str>,
 ) -> Result<(), ReadError> {
+    if matchers.is_empty() {
+        names.extend(index.label_names()?);
+        return Ok(());
+    }
+    let refs = lookup::select(index, matchers)?;
     let mut entry = SeriesEntry::default();
     let mut symbols = BTreeSet::new();
     for series in refs {
@@ -255,6 +254,34 @@ fn names_of<'b>(
             if symbols.insert(name) {
                 names.insert(index.symbol(name)?);
             }
+        }
+    }
+    Ok(())
+}
+
+/// Appends the values of label `name` that the matchers of that label accept, and that a series has
+/// which satisfies all of `matchers`, where there are any.
+fn block_values<'b>(
+    index: &'b BlockIndex,
+    name: &str,
+    own: &[&Matcher],
+    matchers: Option<&[Matcher]>,
+    values: &mut Vec<&'b str>,
+) -> Result<(), ReadError> {
+    let selected = matchers.map(|matchers| lookup::select(index, matchers)).transpose()?;
+    let listed = index.label_values(name);
+    values.reserve(listed.size_hint().0);
+    for label in listed {
+        let label = label?;
+        if !own.iter().all(|m| m.matches(label.value)) {
+            continue;
+        }
+        let found = match &selected {
+            Some(selected) => refs::intersects(selected, index.postings_of(label)?),
+            None => true,
+        };
+        if found {
+            values.push(label.value);
         }
     }
     Ok(())

@@ -42,6 +42,8 @@ pub struct RawChunk<'c> {
 pub struct RawChunks<'b> {
     parts: Vec<Part<'b>>,
     count: usize,
+    /// What could not be read, not yet returned.
+    errors: Vec<QueryError>,
     /// The chunks of all parts: the place of the part, and the chunk. Of a head's chunk the
     /// reference is its number.
     chunks: Vec<(usize, ChunkMeta)>,
@@ -55,21 +57,28 @@ struct Part<'b> {
     block: Option<&'b Block>,
     deleted: &'b [Interval],
     head: HeadSeries,
+    /// Of the head: numbers of its chunks, in the order of time.
+    order: Vec<u32>,
     /// For errors.
     labels: Vec<(&'b str, &'b str)>,
 }
 
 impl<'b> Part<'b> {
-    fn reset(&mut self, cursor: &Cursor<'b>) {
+    fn reset(&mut self, cursor: &Cursor<'b>) -> Result<(), QueryError> {
         self.labels.clear();
         self.labels.extend_from_slice(cursor.labels());
         match cursor {
             Cursor::Block(cursor) => {
                 (self.block, self.deleted) = (Some(cursor.block()), cursor.deleted());
+                Ok(())
             }
             Cursor::Head(cursor) => {
                 self.block = None;
-                self.head.clone_from(cursor.series());
+                cursor.read(&mut self.head, &mut self.order)
+            }
+            Cursor::Unread(_) => {
+                self.block = None;
+                Ok(())
             }
         }
     }
@@ -109,6 +118,7 @@ impl<'b> RawChunks<'b> {
         'b: 's,
     {
         self.chunks.clear();
+        self.errors.clear();
         (self.next, self.count) = (0, 0);
         let mut sorted = true;
         for cursor in cursors {
@@ -118,23 +128,24 @@ impl<'b> RawChunks<'b> {
             if self.parts.len() == number {
                 self.parts.push(Part::default());
             }
-            if let Some(part) = self.parts.get_mut(number) {
-                part.reset(cursor);
-            }
+            let Some(part) = self.parts.get_mut(number) else { continue };
+            self.errors.extend(part.reset(cursor).err());
             match cursor {
                 Cursor::Block(cursor) => {
                     self.chunks.extend(cursor.chunks().iter().map(|&chunk| (number, chunk)));
                 }
-                Cursor::Head(cursor) => {
+                Cursor::Head(_) => {
                     sorted = false;
-                    let chunks = cursor.order().iter().filter_map(|&id| {
-                        let chunk = cursor.series().chunks.get(id as usize)?;
+                    let chunks = part.order.iter().filter_map(|&id| {
+                        let chunk = part.head.chunks.get(id as usize)?;
                         let (min_time, max_time) = (chunk.min_time, chunk.max_time);
                         let reference = u64::from(id).into();
                         Some((number, ChunkMeta { min_time, max_time, reference }))
                     });
                     self.chunks.extend(chunks);
                 }
+                // Stands on no series.
+                Cursor::Unread(_) => {}
             }
         }
         if !sorted {
@@ -149,6 +160,9 @@ impl<'b> RawChunks<'b> {
     /// When the chunk can't be read, or its encoding is not known. The next call goes on behind it.
     #[expect(clippy::should_implement_trait, reason = "lends, is fallible, goes on after errors")]
     pub fn next(&mut self) -> Result<Option<RawChunk<'_>>, QueryError> {
+        if let Some(error) = self.errors.pop() {
+            return Err(error);
+        }
         let Some(&(part, meta)) = self.chunks.get(self.next) else { return Ok(None) };
         let Some(part) = self.parts.get(part) else { return Ok(None) };
         self.next += 1;

@@ -1,5 +1,6 @@
 //! What went wrong with a durable effect.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,5 +96,45 @@ impl VfsError {
     #[must_use]
     pub fn is_permission_denied(&self) -> bool {
         self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
+/// `error` and its causes in one line, as people read it and as it is written down. A cause whose
+/// words stand there already is not repeated.
+#[must_use]
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) && !is_noise(cause, &words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// An operation and a path that stand in the text already, without a position that would add to it.
+fn is_noise(cause: &(dyn Error + 'static), words: &str) -> bool {
+    cause.source().is_some() && words.ends_with(", byte 0 (0 bytes complete)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read x: {0}")]
+    struct SaysItsCause(#[source] io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot merge")]
+    struct SaysNothing(#[source] SaysItsCause);
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = SaysNothing(SaysItsCause(io::Error::other("bad sector")));
+        assert_eq!(error_chain(&error), "cannot merge: cannot read x: bad sector");
     }
 }

@@ -57,6 +57,18 @@ pub trait Vfs: Send + Sync {
         Err(VfsError::new(Operation::Link, from, source))
     }
 
+    /// Makes durable what a file holds that somebody else wrote, an earlier process for example.
+    /// Unless it is implemented it refuses: whoever wraps a filesystem for compactions need not know
+    /// of such files.
+    ///
+    /// # Errors
+    /// The OS refuses, or the device failed. If an earlier sync of the file failed, this one may
+    /// succeed and do nothing.
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        let source = io::Error::from(io::ErrorKind::Unsupported);
+        Err(VfsError::new(Operation::Finish, path, source))
+    }
+
     /// Makes the entries of the directory `path` durable.
     ///
     /// # Errors

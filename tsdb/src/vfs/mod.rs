@@ -52,9 +52,10 @@ pub mod sim;
 mod space;
 #[cfg(test)]
 mod tests;
+mod unsynced;
 
 pub(crate) use checked::CheckedFile;
-pub use error::{Operation, VfsError};
+pub use error::{Operation, VfsError, error_chain};
 pub use file::{
     CreateOptions, FinishedFile, Ownership, Vfs, VfsFile, VfsRead, write_file, write_file_atomic,
 };
@@ -62,5 +63,6 @@ pub use log::VfsLog;
 pub use os::OsVfs;
 pub use output_dir::OutputDir;
 pub(crate) use regular::{open_dir, open_file, read_file};
-pub use space::{SpaceError, free_bytes, require_free_bytes};
+pub use space::{SpaceError, display_bytes, free_bytes, require_free_bytes};
 pub use uncached_io::{AlignedBuf, FallbackReason, Io, Mode, NotAFile, Policy};
+pub(crate) use unsynced::{is_noted, make_durable, note_unsynced, rewrite};

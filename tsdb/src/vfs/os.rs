@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uncached_io::{AlignedBuf, Io, Reader, Writer};
 
 use super::os_log::OsLog;
-use super::regular::open_dir;
+use super::regular::{open_dir, open_file};
 use super::{
     CreateOptions, FinishedFile, Operation, Ownership, Vfs, VfsError, VfsFile, VfsLog, VfsRead,
 };
@@ -48,6 +48,7 @@ impl Vfs for OsVfs {
         if let Some(ownership) = options.ownership {
             self.set_ownership(path, ownership)?;
         }
+        tracing::debug!(path = %path.display(), "file created");
         Ok(Box::new(OsFile { writer, path: path.to_owned() }))
     }
 
@@ -70,11 +71,18 @@ impl Vfs for OsVfs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), VfsError> {
+        tracing::debug!(from = %from.display(), to = %to.display(), "renaming");
         fs::rename(from, to).map_err(|source| VfsError::new(Operation::Rename, from, source))
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> Result<(), VfsError> {
         fs::hard_link(from, to).map_err(|source| VfsError::new(Operation::Link, from, source))
+    }
+
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        open_file(path)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| VfsError::new(Operation::Finish, path, source))
     }
 
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
@@ -88,6 +96,7 @@ impl Vfs for OsVfs {
     }
 
     fn remove_dir_all(&self, path: &Path) -> Result<(), VfsError> {
+        tracing::debug!(path = %path.display(), "removing directory");
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(VfsError::new(Operation::RemoveDir, path, error))
@@ -171,7 +180,10 @@ impl VfsFile for OsFile {
     fn finish(self: Box<Self>) -> Result<FinishedFile, VfsError> {
         let Self { writer, path } = *self;
         match writer.finish() {
-            Ok(file) => Ok(FinishedFile::new(file.len_bytes, file.crc32c.unwrap_or(0))),
+            Ok(file) => {
+                tracing::debug!(path = %path.display(), bytes = file.len_bytes, "file finished");
+                Ok(FinishedFile::new(file.len_bytes, file.crc32c.unwrap_or(0)))
+            }
             Err(error) => Err(VfsError::new(Operation::Finish, &path, error.into())),
         }
     }

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 pub enum SpaceError {
     /// Too little room.
     #[error(
-        "{} has {free_bytes} bytes free and {needed_bytes} are needed: free {} bytes, or write to \
-         another filesystem",
+        "{} has {} free, but {} are needed: free {}, or write to another filesystem",
         path.display(),
-        needed_bytes.saturating_sub(*free_bytes)
+        display_bytes(*free_bytes),
+        display_bytes(*needed_bytes),
+        display_bytes(needed_bytes.saturating_sub(*free_bytes))
     )]
     TooLittle {
         /// The directory that was to be written to.
@@ -30,6 +31,22 @@ pub enum SpaceError {
         /// What the OS said.
         source: io::Error,
     },
+}
+
+/// A number of bytes as people read it: `563.2 MiB`.
+#[must_use]
+pub fn display_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut value = bytes as f64 / 1024.0;
+    if value < 1.0 {
+        return format!("{bytes} B");
+    }
+    let mut units = UNITS.iter();
+    while value >= 1024.0 && units.len() > 1 {
+        value /= 1024.0;
+        units.next();
+    }
+    format!("{value:.1} {}", units.next().copied().unwrap_or_default())
 }
 
 /// Bytes that an unprivileged process may still write to the filesystem of `path`. What only root
@@ -69,7 +86,15 @@ mod tests {
             panic!("{error}")
         };
         assert_eq!(*needed_bytes, u64::MAX);
-        assert!(error.to_string().contains(&free_bytes.to_string()));
+        let text = error.to_string();
+        assert!(text.contains(&display_bytes(*free_bytes)), "{text}");
+        assert!(text.contains("but 16.0 EiB are needed"), "{text}");
+    }
+
+    #[test]
+    fn bytes_are_readable() {
+        let shown = [0, 1023, 1024, 13_414, 563 << 20].map(display_bytes);
+        assert_eq!(shown, ["0 B", "1023 B", "1.0 KiB", "13.1 KiB", "563.0 MiB"]);
     }
 
     #[test]

@@ -17,10 +17,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tsdb_format::wal::{Compressor, FRAGMENT_HEADER_BYTES, PAGE_BYTES, SegmentWriter};
 
-use super::segments::{checkpoint_dir, last_checkpoint, segment_path, segments};
+use super::segments::{checkpoint_dir, last_checkpoint, read_error, segment_path, segments};
 use super::stats::{Counters, WalStats};
 use super::{SyncPolicy, WalError, WalOptions};
-use crate::vfs::{Vfs, VfsError, VfsLog};
+use crate::vfs::{Vfs, VfsError, VfsLog, is_noted, make_durable, note_unsynced, rewrite};
 
 /// Bytes of a batch that are collected before they are appended.
 const APPEND_BYTES: usize = 1 << 20;
@@ -32,7 +32,9 @@ const FOREVER: Duration = Duration::from_secs(3600);
 /// process would, [`Wal::close`] ends its last page.
 ///
 /// A write or sync that fails is final: the file's end is not known from then on, so nothing more is
-/// logged ([`WalError::Broken`]) until the log was read, repaired and opened again.
+/// logged ([`WalError::Broken`]) until the log was read, repaired and opened again, or [mended].
+///
+/// [mended]: Wal::mended
 pub struct Wal {
     shared: Arc<Shared>,
     background: Option<Background>,
@@ -55,10 +57,13 @@ struct State {
     /// How many commits there were.
     commits: u64,
     /// Segments that are full, and that the background has not finished yet.
-    full: Vec<Arc<dyn VfsLog>>,
+    full: Vec<Numbered>,
     /// Counted under the lock; the rest is in `Shared::counters`.
     stats: WalStats,
 }
+
+/// A segment's number and its file.
+type Numbered = (u32, Arc<dyn VfsLog>);
 
 /// The segment that is written to.
 struct Segment {
@@ -73,6 +78,9 @@ impl Wal {
     /// Begins a segment behind those in `dir`, which is made if it is not there. The log was read to
     /// its end before, and repaired if need be.
     ///
+    /// What is there is made durable: who wrote it may have been killed before it was, or a sync may
+    /// have failed. A part that went missing later would take with it all that is logged from now on.
+    ///
     /// # Errors
     /// `dir` can't be listed, or an effect failed.
     pub fn open(vfs: Arc<dyn Vfs>, dir: &Path, options: WalOptions) -> Result<Self, WalError> {
@@ -82,7 +90,9 @@ impl Wal {
                 vfs.sync_dir(parent)?;
             }
         }
-        let last = segments(dir)?.last().copied().max(last_checkpoint(dir)?);
+        let numbers = segments(dir)?;
+        settle(&*vfs, dir, &numbers)?;
+        let last = numbers.last().copied().max(last_checkpoint(dir)?);
         let number = match last {
             Some(last) => next_number(dir, last)?,
             None => 0,
@@ -185,6 +195,24 @@ impl Wal {
         (state.segment.number, state.segment.file.position())
     }
 
+    /// Whether a write or sync failed.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.shared.is_broken.load(Ordering::Acquire)
+    }
+
+    /// A log that goes on where this one broke: what was logged in part is cut off, the rest is
+    /// written anew, so that it is durable, and a segment is begun behind it.
+    ///
+    /// # Errors
+    /// An effect failed. This one is still broken then, and what it holds is as it was.
+    pub fn mended(&self) -> Result<Self, WalError> {
+        let Shared { vfs, dir, options, .. } = &*self.shared;
+        let (number, good_bytes) = self.position();
+        rewrite(&**vfs, &segment_path(dir, number), good_bytes)?;
+        Self::open(vfs.clone(), dir, *options)
+    }
+
     /// Removes the segments in front of `number`: a checkpoint stands for them, or a block.
     ///
     /// # Errors
@@ -212,15 +240,14 @@ impl Wal {
     /// # Errors
     /// An effect failed, now or earlier.
     pub fn close(mut self) -> Result<(), WalError> {
-        let file = {
+        let (number, file) = {
             let mut state = self.shared.lock()?;
             let outcome = state.segment.pad();
             self.shared.broken_by(outcome)?;
-            state.segment.file.clone()
+            (state.segment.number, state.segment.file.clone())
         };
         self.stop_background();
-        let finished = self.shared.counters.fsync(|| file.finish());
-        self.shared.broken_by(finished)?;
+        self.shared.sync(number, || file.finish())?;
         self.shared.lock().map(drop)
     }
 
@@ -253,17 +280,17 @@ impl Wal {
     }
 
     /// Ends a segment and begins the next one.
-    fn cut(&self, segment: &mut Segment, full: &mut Vec<Arc<dyn VfsLog>>) -> Result<(), WalError> {
+    fn cut(&self, segment: &mut Segment, full: &mut Vec<Numbered>) -> Result<(), WalError> {
         segment.pad()?;
         let Shared { vfs, dir, options, .. } = &*self.shared;
         let number = next_number(dir, segment.number)?;
         match &self.background {
             Some((segments, _)) => {
-                full.push(segment.file.clone());
+                full.push((segment.number, segment.file.clone()));
                 // It only ends before the log does if it panicked, which is told elsewhere.
-                let _ = segments.send(segment.file.clone());
+                let _ = segments.send((segment.number, segment.file.clone()));
             }
-            None => self.shared.counters.fsync(|| segment.file.finish())?,
+            None => self.shared.sync(segment.number, || segment.file.finish())?,
         }
         segment.file = create(&**vfs, dir, number)?;
         segment.number = number;
@@ -341,24 +368,50 @@ impl Shared {
         }
         let (files, commits) = {
             let state = self.lock()?;
-            let current = state.segment.file.clone();
+            let current = (state.segment.number, state.segment.file.clone());
             let files: Vec<_> = state.full.iter().cloned().chain([current]).collect();
             (files, state.commits)
         };
-        for file in files {
-            let synced = self.counters.fsync(|| file.sync());
-            self.broken_by(synced)?;
+        for (number, file) in files {
+            self.sync(number, || file.sync())?;
         }
         *synced = commits;
         Ok(())
     }
 
-    fn finish(&self, full: &Arc<dyn VfsLog>) -> Result<(), WalError> {
-        let finished = self.counters.fsync(|| full.finish());
-        self.broken_by(finished)?;
-        self.lock()?.full.retain(|file| !Arc::ptr_eq(file, full));
+    fn finish(&self, (number, full): &Numbered) -> Result<(), WalError> {
+        self.sync(*number, || full.finish())?;
+        self.lock()?.full.retain(|(_, file)| !Arc::ptr_eq(file, full));
         Ok(())
     }
+
+    /// Syncs a segment. If that fails, whoever opens the log next must not trust the file.
+    fn sync(
+        &self,
+        number: u32,
+        sync: impl FnOnce() -> Result<(), VfsError>,
+    ) -> Result<(), WalError> {
+        let outcome = self.counters.fsyncs.time(sync);
+        if outcome.is_err() {
+            note_unsynced(&*self.vfs, &segment_path(&self.dir, number));
+        }
+        self.broken_by(outcome)
+    }
+}
+
+/// Makes durable what may not be: the last segment that holds something, the one in front of it, which
+/// is finished in the background, and those whose sync failed.
+fn settle(vfs: &dyn Vfs, dir: &Path, numbers: &[u32]) -> Result<(), WalError> {
+    let mut unsettled = 2;
+    for number in numbers.iter().rev() {
+        let path = segment_path(dir, *number);
+        let is_empty = path.metadata().map_err(read_error(&path))?.len() == 0;
+        if (unsettled > 0 && !is_empty) || is_noted(&path) {
+            make_durable(vfs, &path)?;
+        }
+        unsettled -= i32::from(unsettled > 0 && !is_empty);
+    }
+    Ok(())
 }
 
 fn create(vfs: &dyn Vfs, dir: &Path, number: u32) -> Result<Arc<dyn VfsLog>, WalError> {
@@ -371,7 +424,7 @@ fn next_number(dir: &Path, last: u32) -> Result<u32, WalError> {
     last.checked_add(1).ok_or_else(|| WalError::Exhausted { dir: dir.to_owned() })
 }
 
-type Background = (Sender<Arc<dyn VfsLog>>, JoinHandle<()>);
+type Background = (Sender<Numbered>, JoinHandle<()>);
 
 fn start_background(
     shared: &Arc<Shared>,
@@ -382,16 +435,12 @@ fn start_background(
     let thread = std::thread::Builder::new()
         .name("wal-sync".to_owned())
         .spawn(move || run_background(&for_thread, &segments, interval))
-        .map_err(super::segments::read_error(&shared.dir))?;
+        .map_err(read_error(&shared.dir))?;
     Ok((sender, thread))
 }
 
 /// Finishes segments as they come, and syncs what was logged in between.
-fn run_background(
-    shared: &Shared,
-    segments: &Receiver<Arc<dyn VfsLog>>,
-    interval: Option<Duration>,
-) {
+fn run_background(shared: &Shared, segments: &Receiver<Numbered>, interval: Option<Duration>) {
     loop {
         let outcome = match segments.recv_timeout(interval.unwrap_or(FOREVER)) {
             Ok(full) => shared.finish(&full),

@@ -1,9 +1,9 @@
 //! What a log did, in numbers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use super::Compression;
+use crate::timing::{Stopwatch, TimedWork};
 
 /// Numbers of a log, named as Prometheus's metrics are, without `prometheus_tsdb_wal_`. They begin
 /// anew when the log is opened.
@@ -30,10 +30,8 @@ pub struct WalStats {
     pub record_bytes_saved_total: u64,
     /// How records are compressed.
     pub compression: Compression,
-    /// How often a segment was synced.
-    pub fsyncs: u64,
-    /// How long that took, together.
-    pub fsync_duration: Duration,
+    /// Syncs of segments.
+    pub fsync_duration: TimedWork,
 }
 
 /// What is counted outside of the log's lock.
@@ -42,8 +40,7 @@ pub(super) struct Counters {
     truncations: AtomicU64,
     truncations_failed: AtomicU64,
     failures: AtomicU64,
-    fsyncs: AtomicU64,
-    fsync_nanos: AtomicU64,
+    pub(super) fsyncs: Stopwatch,
 }
 
 impl Counters {
@@ -56,23 +53,12 @@ impl Counters {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the time of a sync.
-    pub(super) fn fsync<T>(&self, sync: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let outcome = sync();
-        let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.fsyncs.fetch_add(1, Ordering::Relaxed);
-        self.fsync_nanos.fetch_add(nanos, Ordering::Relaxed);
-        outcome
-    }
-
     /// Completes `stats`.
     pub(super) fn add_to(&self, stats: &mut WalStats) {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         stats.truncations_total = of(&self.truncations);
         stats.truncations_failed_total = of(&self.truncations_failed);
         stats.writes_failed_total = of(&self.failures);
-        stats.fsyncs = of(&self.fsyncs);
-        stats.fsync_duration = Duration::from_nanos(of(&self.fsync_nanos));
+        stats.fsync_duration = self.fsyncs.get();
     }
 }

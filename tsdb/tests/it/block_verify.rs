@@ -178,6 +178,67 @@ fn without_an_index_segments_are_still_checked() {
     assert_eq!(report.findings[1].file, path);
 }
 
+/// Offset `n` of the six in the table of contents.
+fn section(index: &[u8], n: usize) -> usize {
+    let at = index.len() - 52 + 8 * n;
+    u64::from_be_bytes(index[at..at + 8].try_into().unwrap()) as usize
+}
+
+#[test]
+fn behind_a_damaged_postings_offset_table_everything_else_is_still_checked() {
+    let (_guard, block) = copy(&fixture("five-blocks", 0));
+    let whole = verify_block(&block).counts;
+    let path = block.join("index");
+    let mut index = fs::read(&path).unwrap();
+    let table = section(&index, 5);
+    index[table + 20] ^= 1;
+    fs::write(&path, &index).unwrap();
+    let report = verify_block(&block);
+    assert_eq!(faults(&report), [FindingKind::Index], "{:?}", report.findings);
+    let counts = report.counts;
+    let read = (counts.series, counts.chunks, counts.samples);
+    assert_eq!(read, (whole.series, whole.chunks, whole.samples));
+
+    // A postings list, and a chunk: found in the same run.
+    let list = section(&index, 4).next_multiple_of(4);
+    index[list + 9] ^= 1;
+    fs::write(&path, &index).unwrap();
+    let segment = block.join("chunks/000001");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    let report = verify_block(&block);
+    let all = [FindingKind::Index, FindingKind::Postings, FindingKind::Chunk];
+    assert_eq!(faults(&report), all, "{:?}", report.findings);
+    assert!(report.findings[2].series.is_some(), "the index still says whose chunk it is");
+    assert_eq!(report.counts.chunks, whole.chunks - 1);
+}
+
+#[test]
+fn without_an_index_sound_chunks_are_counted() {
+    let (_guard, block) = copy(&fixture("many-segments", 0));
+    let whole = verify_block(&block).counts.chunks;
+    fs::write(block.join("index"), "nothing").unwrap();
+    assert_eq!(verify_block(&block).counts.chunks, whole);
+}
+
+/// Tombstones are written first: a crash leaves the number in meta.json old.
+#[test]
+fn an_old_number_of_tombstones_is_a_note() {
+    let (_guard, block) = copy(&fixture("tombstones", 0));
+    let path = block.join("meta.json");
+    let stones = Block::open(&block).unwrap().meta().stats.num_tombstones;
+    let meta = fs::read_to_string(&path).unwrap();
+    let old = meta.replace(&format!("\"numTombstones\": {stones}"), "\"numTombstones\": 77");
+    assert_ne!(old, meta);
+    fs::write(&path, old).unwrap();
+    let report = verify_block(&block);
+    assert!(report.is_ok(), "{:?}", report.findings);
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert_eq!((finding.severity, finding.kind), (Severity::Note, FindingKind::Stats));
+    assert!(finding.detail.contains("77 tombstones"), "{}", finding.detail);
+}
+
 #[test]
 fn a_missing_segment_is_named_and_the_others_are_read() {
     let (_guard, block) = copy(&fixture("many-segments", 0));

@@ -106,9 +106,9 @@ fn compare(querier: &Querier<'_>, want: &Value) -> Vec<String> {
             crc = crc32c_append(crc, &records);
         }
     }
-    let names = querier.label_names(&matchers, range).unwrap();
+    let names = querier.label_names(&matchers, range).all().unwrap();
     let label = want["label"].as_str().unwrap();
-    let values = querier.label_values(label, &matchers, range).unwrap();
+    let values = querier.label_values(label, &matchers, range).all().unwrap();
     let got = [
         ("series", Value::from(series_count)),
         ("samples", Value::from(samples_count)),

@@ -5,21 +5,25 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tsdb::block::Block;
-use tsdb::query::{Querier, QueryError, Samples, SeriesSet, TimeRange};
+use tsdb::query::{Matcher, Querier, QueryError, Samples, SeriesSet, TimeRange};
 
 /// A copy of the first block of a case, free to be damaged.
 fn copy_of(case: &str) -> (TempDir, PathBuf) {
+    copy_of_nth(case, 0)
+}
+
+fn copy_of_nth(case: &str, n: usize) -> (TempDir, PathBuf) {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/blocks").join(case);
     let mut blocks: Vec<PathBuf> =
         fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()).collect();
     blocks.sort();
     let temp = tempfile::tempdir().unwrap();
-    let copy = temp.path().join(blocks[0].file_name().unwrap());
+    let copy = temp.path().join(blocks[n].file_name().unwrap());
     fs::create_dir_all(copy.join("chunks")).unwrap();
     for file in ["meta.json", "index", "tombstones"] {
-        fs::copy(blocks[0].join(file), copy.join(file)).unwrap();
+        fs::copy(blocks[n].join(file), copy.join(file)).unwrap();
     }
-    for segment in fs::read_dir(blocks[0].join("chunks")).unwrap() {
+    for segment in fs::read_dir(blocks[n].join("chunks")).unwrap() {
         let segment = segment.unwrap();
         fs::copy(segment.path(), copy.join("chunks").join(segment.file_name())).unwrap();
     }
@@ -71,11 +75,11 @@ fn everything(dir: &Path) -> Option<String> {
         return None;
     }
     let mut answer = format!("{read:?}");
-    for name in querier.label_names(&[], TimeRange::ALL).ok()? {
-        let values = querier.label_values(name, &[], TimeRange::ALL).ok()?;
+    for name in querier.label_names(&[], TimeRange::ALL).all().ok()? {
+        let values = querier.label_values(name, &[], TimeRange::ALL).all().ok()?;
         answer += &format!("\n{name} {values:?}");
         for value in values {
-            let matcher = tsdb::query::Matcher::equal(name, value);
+            let matcher = Matcher::equal(name, value);
             let (read, errors) = drain(querier.select(&[matcher], TimeRange::ALL).ok()?);
             if !errors.is_empty() {
                 return None;
@@ -162,4 +166,62 @@ fn a_query_goes_on_behind_a_bad_chunk_and_names_it() {
     assert!(lost > 0 && lost <= 120, "{lost} samples lost");
     assert_eq!(read.series, whole.series);
     assert_eq!(read.samples, whole.samples[lost..], "whatever else there is was read");
+}
+
+/// Where the postings lists of an index begin: that of all series, then that of its first label.
+fn two_lists(index: &[u8]) -> [usize; 2] {
+    let u32_at = |at: usize| u32::from_be_bytes(index[at..at + 4].try_into().unwrap()) as usize;
+    // Offset 4 of six in the table of contents, behind which only a checksum stands.
+    let toc = index.len() - 52;
+    let first = u32_at(toc + 4 * 8 + 4).next_multiple_of(4);
+    [first, (first + 4 + u32_at(first) + 4).next_multiple_of(4)]
+}
+
+#[test]
+fn a_block_whose_postings_are_damaged_does_not_hide_the_others() {
+    let (_first, damaged) = copy_of_nth("five-blocks", 0);
+    let (_second, healthy) = copy_of_nth("five-blocks", 1);
+    let path = damaged.join("index");
+    let whole = fs::read(&path).unwrap();
+    let label = {
+        let block = Block::open(&damaged).unwrap();
+        let label = block.index().label_values("__name__").next().unwrap().unwrap();
+        label.value.to_owned()
+    };
+    let questions = [
+        (Vec::new(), "the list of all series"),
+        (vec![Matcher::equal("__name__", &label)], "postings of __name__="),
+    ];
+    for ((matchers, part), list) in questions.into_iter().zip(two_lists(&whole)) {
+        let mut bytes = whole.clone();
+        bytes[list + 9] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let blocks = [&damaged, &healthy].map(|dir| Block::open(dir).unwrap());
+        let alone = Querier::new([&blocks[1]]);
+        let (want, _) = drain(alone.select(&matchers, TimeRange::ALL).unwrap());
+        assert!(!want.samples.is_empty());
+
+        let both = Querier::new(&blocks);
+        let (read, errors) = drain(both.select(&matchers, TimeRange::ALL).unwrap());
+        assert_eq!(read, want, "{part}");
+        let named = |errors: &[QueryError]| {
+            let [error] = errors else { panic!("{part}: {errors:?}") };
+            let text = error.to_string();
+            assert!(text.contains(part) && text.contains(path.to_str().unwrap()), "{text}");
+        };
+        named(&errors);
+
+        if matchers.is_empty() {
+            continue;
+        }
+        let want = alone.label_names(&matchers, TimeRange::ALL).all().unwrap();
+        let names = both.label_names(&matchers, TimeRange::ALL);
+        assert_eq!(names.strings, want);
+        named(&names.errors);
+        let want = alone.label_values("encoding", &matchers, TimeRange::ALL).all().unwrap();
+        let values = both.label_values("encoding", &matchers, TimeRange::ALL);
+        assert!(!want.is_empty() && values.strings == want, "{values:?}");
+        named(&values.errors);
+        assert!(values.all().is_err());
+    }
 }

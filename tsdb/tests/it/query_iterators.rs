@@ -161,7 +161,7 @@ fn matching_nothing_is_an_empty_answer() {
     assert!(querier.select(&nothing, TimeRange::ALL).unwrap().next().unwrap().is_none());
     let outside = TimeRange::new(0, 1);
     assert!(querier.select(&[], outside).unwrap().next().unwrap().is_none());
-    assert!(querier.label_names(&[], outside).unwrap().is_empty());
+    assert!(querier.label_names(&[], outside).all().unwrap().is_empty());
     let mut samples = Samples::new();
     assert!(samples.next().unwrap().is_none());
     assert!(samples.seek(0).unwrap().is_none());

@@ -40,7 +40,10 @@ pub(crate) fn choose(
         return through_cache(dir, policy, engine);
     }
     if policy == Policy::Off {
-        return Ok(Choice::buffered(FallbackReason::PolicyOff));
+        let reason = FallbackReason::PolicyOff;
+        let result = Err(EngineRefusal::NotUncached(reason));
+        let refused = asked.map(|kind| EngineReport { kind, result }).into_iter().collect();
+        return Ok(Choice { refused, ..Choice::buffered(reason) });
     }
     let wanted = asked.unwrap_or(DIRECT_DEFAULT);
     let reason = match probe::probe(dir)? {

@@ -92,7 +92,8 @@ pub enum Error {
         path: PathBuf,
         /// Where in the file the operation started.
         offset_bytes: u64,
-        /// Length of the prefix of the file that had been written before; 0 for reads and probes.
+        /// Length of the prefix of the file that is complete: what had been written before, or is
+        /// resumed from; 0 for a [`Reader`](crate::Reader)'s reads and for probes.
         completed_bytes: u64,
         /// What the operating system said.
         #[source]
@@ -143,6 +144,23 @@ pub enum Error {
         /// The length that it was to have at least.
         wanted_bytes: u64,
     },
+    /// A sync of this file failed before: what it lost cannot be told, so it must be made anew.
+    #[error("resume {}: a sync of it has failed", path.display())]
+    Condemned {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file was to be finished of which a part is not written. A bug of this crate, never of its
+    /// caller; the file is not complete.
+    #[error("finish {}: {completed_bytes} of {len_bytes} bytes written", path.display())]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// The length that it was to have.
+        len_bytes: u64,
+        /// Length of the prefix that is written.
+        completed_bytes: u64,
+    },
     /// The file ended before everything asked for was read.
     #[error("read {}: {wanted_bytes} bytes wanted at byte {offset_bytes}, {got_bytes} there", path.display())]
     UnexpectedEof {
@@ -173,7 +191,9 @@ impl Error {
         match self {
             Self::Os { errno, .. } => errno.kind(),
             Self::NoProgress { .. } => io::ErrorKind::WriteZero,
-            Self::NotAFile { .. } => io::ErrorKind::Other,
+            Self::NotAFile { .. } | Self::Condemned { .. } | Self::Incomplete { .. } => {
+                io::ErrorKind::Other
+            }
             Self::NotUncached { .. } => io::ErrorKind::Unsupported,
             Self::ReservationTooLarge { .. } => io::ErrorKind::InvalidInput,
             Self::UnexpectedEof { .. } | Self::TooShort { .. } => io::ErrorKind::UnexpectedEof,
@@ -184,7 +204,11 @@ impl Error {
     /// the next sync of the same file may well succeed.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Os { operation: Operation::Sync | Operation::Writeback, .. })
+        matches!(
+            self,
+            Self::Condemned { .. }
+                | Self::Os { operation: Operation::Sync | Operation::Writeback, .. }
+        )
     }
 
     /// Where in the file it happened, if that is what it is about.
@@ -202,6 +226,18 @@ impl Error {
         if let Self::Os { completed_bytes, .. } | Self::NoProgress { completed_bytes, .. } = self {
             *completed_bytes = bytes;
         }
+    }
+
+    /// Of a file that is resumed: what is before `len_bytes` is complete.
+    pub(crate) fn resuming(
+        operation: Operation,
+        path: &Path,
+        offset_bytes: u64,
+        len_bytes: u64,
+        source: &io::Error,
+    ) -> Self {
+        let (path, errno) = (path.to_owned(), Errno::of(source));
+        Self::Os { operation, path, offset_bytes, completed_bytes: len_bytes, errno }
     }
 
     /// Of opening a file.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::buffer::{BufferPool, DEFAULT_ALIGN};
 use crate::choice::{Choice, choose, fall_back};
+use crate::condemned::Condemned;
 use crate::engine::{BufferSupply, EngineKind, EngineReport};
 use crate::error::{Errno, Error, Operation};
 use crate::latency::LatencyHistogram;
@@ -19,7 +20,8 @@ use crate::sys;
 use crate::target::{Target, TargetOptions};
 use crate::writer::{Opened, Resumed, Writer};
 
-/// Creates and opens files by one policy. Clones share buffers, findings and counters.
+/// Creates and opens files by one policy. Clones share buffers, findings, counters, and what they
+/// know of files whose sync has failed.
 #[derive(Debug, Clone)]
 pub struct Io {
     shared: Arc<Shared>,
@@ -34,6 +36,7 @@ struct Shared {
     found: Mutex<Vec<Found>>,
     pool: Arc<BufferPool>,
     totals: Arc<Counters>,
+    condemned: Arc<Condemned>,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,7 @@ impl Io {
             found: Mutex::new(found),
             pool: Arc::new(BufferPool::new(options.pool_bytes_max)),
             totals: Arc::new(Counters::default()),
+            condemned: Arc::new(Condemned::default()),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -150,10 +154,17 @@ impl Io {
     /// An unaligned end is read back, and written again with what follows it, so that a direct
     /// file stays one.
     ///
+    /// A file of which a sync has failed, here or in a writer, is refused from then on: the kernel
+    /// reports a lost page once, and would call the next sync a success. Make it anew, by
+    /// [`Io::create`] with `replace` or after removing it, from data that is known to be good. Only
+    /// this `Io` and its clones remember that. Another one, or a new process, cannot know: whoever
+    /// is told of a failed sync must see to it that nothing resumes the file later.
+    ///
     /// # Errors
     ///
-    /// [`Error::TooShort`] if the file has fewer bytes, and is left as it is; else if it can't be
-    /// opened, read or cut, or not written as the policy requires.
+    /// [`Error::Condemned`] if a sync of the file has failed before; [`Error::TooShort`] if it has
+    /// fewer bytes, and is left as it is; else if it can't be opened, read or cut, or not written
+    /// as the policy requires.
     pub fn resume(
         &self,
         path: &Path,
@@ -162,6 +173,9 @@ impl Io {
     ) -> Result<Writer, Error> {
         let (file, choice) =
             self.open_by_choice(path, &options, |direct, _| sys::open_resume(path, direct))?;
+        if self.shared.condemned.has(sys::RawFile::key(&file)) {
+            return Err(Error::Condemned { path: path.to_owned() });
+        }
         let there = sys::len_of(&file).map_err(|error| Error::os(Operation::Stat, path, &error))?;
         if there < len_bytes {
             let path = path.to_owned();
@@ -170,7 +184,7 @@ impl Io {
         let supply = self.supply(&options, &choice.mode);
         let tail = read_tail(&file, path, len_bytes, &choice.mode, &supply)?;
         if there > len_bytes {
-            cut(&file, path, len_bytes)?;
+            cut(&file, path, len_bytes, &self.shared.condemned)?;
         }
         let resumed = Some(Resumed { len_bytes, tail });
         let opened = self.opened(file, path, &options, choice, supply, resumed);
@@ -178,6 +192,9 @@ impl Io {
     }
 
     /// Opens the file at `path` for reading.
+    ///
+    /// Where the filesystem reports no alignment, it is measured by the first reads whether they
+    /// are uncached; so [`Policy::Required`] may be an error of a read there.
     ///
     /// # Errors
     ///
@@ -201,6 +218,8 @@ impl Io {
                 other => other,
             }
         })?;
+        // Empty, so nothing of what was lost is in it; or new, with the number of a removed one.
+        self.shared.condemned.forgive(sys::RawFile::key(&file));
         let supply = self.supply(options, &choice.mode);
         Ok(self.opened(file, path, options, choice, supply, None))
     }
@@ -255,6 +274,7 @@ impl Io {
                 durability: options.durability,
                 len_bytes: resumed.as_ref().map_or(0, |resumed| resumed.len_bytes),
                 totals: Arc::clone(&self.shared.totals),
+                condemned: Arc::clone(&self.shared.condemned),
             },
         );
         if let Some(len_bytes) = options.expected_len_bytes {
@@ -330,7 +350,9 @@ fn read_tail(
                 return Err(Error::UnexpectedEof { path, offset_bytes, wanted_bytes, got_bytes });
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::os(Operation::Read, path, &error)),
+            Err(error) => {
+                return Err(Error::resuming(Operation::Read, path, start, len_bytes, &error));
+            }
         }
     }
     Ok(buf.as_slice()[wanted - tail_bytes..wanted].to_vec())
@@ -338,11 +360,17 @@ fn read_tail(
 
 /// Cuts off what is behind `len_bytes`. An unaligned cut dirties a page of the cache, so it is
 /// synced and dropped before anything is written directly.
-fn cut(file: &File, path: &Path, len_bytes: u64) -> Result<(), Error> {
-    file.set_len(len_bytes).map_err(|error| Error::os(Operation::Truncate, path, &error))?;
-    file.sync_all().map_err(|error| Error::os(Operation::Sync, path, &error))?;
-    // Only whole pages are dropped, and this is the size of the largest.
-    sys::RawFile::drop_cached(file, len_bytes - len_bytes % (64 << 10), 0);
+fn cut(file: &File, path: &Path, len_bytes: u64, condemned: &Condemned) -> Result<(), Error> {
+    let failed = |operation, error: &io::Error| {
+        Error::resuming(operation, path, len_bytes, len_bytes, error)
+    };
+    file.set_len(len_bytes).map_err(|error| failed(Operation::Truncate, &error))?;
+    file.sync_all().map_err(|error| {
+        condemned.add(sys::RawFile::key(file));
+        failed(Operation::Sync, &error)
+    })?;
+    // Only whole pages are dropped; those before the one that was cut are somebody else's.
+    sys::RawFile::drop_cached(file, len_bytes - len_bytes % sys::page_bytes(), 0);
     Ok(())
 }
 

@@ -114,8 +114,27 @@ fn may_be_missing(error: &io::Error) -> bool {
 ///
 /// What `cachestat` said, if neither can be had.
 pub(crate) fn cached_of_own(file: &File) -> io::Result<CachedPages> {
-    match sys::cachestat(file, 0, 0) {
-        Err(error) if may_be_missing(&error) => match by_mincore(file, &(0..u64::MAX)) {
+    cached_by_either(file, &(0..u64::MAX))
+}
+
+/// How many of the pages that the bytes of `range` touch are cached, by whichever call sees them:
+/// of a file on an overlay, only `mincore`. As [`cached_of_own`] where the file is another's.
+///
+/// # Errors
+///
+/// If neither can be had, or its answer would not be to be trusted.
+pub(crate) fn cached_of_range(file: &File, range: &Range<u64>) -> io::Result<u64> {
+    if sys::is_overlay(file)? {
+        let counted = by_mincore(file, range)?;
+        return Ok(counted.ok_or(io::ErrorKind::PermissionDenied)?.cached);
+    }
+    Ok(cached_by_either(file, range)?.cached)
+}
+
+fn cached_by_either(file: &File, range: &Range<u64>) -> io::Result<CachedPages> {
+    let len_bytes = if range.end == u64::MAX { 0 } else { range.end - range.start };
+    match sys::cachestat(file, range.start, len_bytes) {
+        Err(error) if may_be_missing(&error) => match by_mincore(file, range) {
             Ok(Some(pages)) => Ok(pages),
             _ => Err(error),
         },

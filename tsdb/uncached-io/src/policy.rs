@@ -12,7 +12,8 @@ pub enum Policy {
     /// Uncached where it can be had, else through the page cache in the way that leaves least there
     /// ([`Mode::DontCache`], then [`Mode::Buffered`]), with the [`FallbackReason`] kept.
     Prefer,
-    /// Uncached, or an error before anything is written.
+    /// Uncached, or an error before anything is written; of a file that is read, as soon as it is
+    /// known. Files that are in memory anyway may be read ([`FallbackReason::InMemory`]).
     Required,
 }
 
@@ -94,10 +95,10 @@ pub enum FallbackReason {
     /// A direct read was refused.
     #[error("a direct read was refused")]
     ReadRefused(#[source] Errno),
-    /// Direct writes are accepted, but land in the page cache (tmpfs).
-    #[error("the filesystem accepts direct writes, but caches them ({cached_pages} pages seen)")]
+    /// Direct writes, or a file's direct reads, are accepted, but land in the page cache (tmpfs).
+    #[error("the filesystem accepts direct I/O, but caches it ({cached_pages} pages seen)")]
     CachedAnyway {
-        /// Pages found in the cache after the probe's write.
+        /// Pages found in the cache after the probe's write, or after some reads.
         cached_pages: u64,
     },
     /// Neither does the filesystem report an alignment nor can its cache be looked into.
@@ -107,6 +108,10 @@ pub enum FallbackReason {
     /// its files, be it written directly or not (an overlay over a filesystem that reports none).
     #[error("what the page cache holds of files here cannot be seen")]
     CacheInvisible,
+    /// The file is in memory already, in the page cache itself (tmpfs): reading it caches nothing
+    /// more. Of readers only, and no error by [`Policy::Required`].
+    #[error("the file is in memory already: reading it caches nothing more")]
+    InMemory,
     /// An engine that goes through the page cache was asked for.
     #[error("the engine {0}, which goes through the page cache, was asked for")]
     EngineAsked(EngineKind),
@@ -116,6 +121,18 @@ pub enum FallbackReason {
 }
 
 impl FallbackReason {
+    /// The operating system's error number, where it gave one.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::OpenRefused(errno)
+            | Self::WriteRefused(errno)
+            | Self::ReadRefused(errno)
+            | Self::Unmeasurable(errno) => Some(*errno),
+            _ => None,
+        }
+    }
+
     /// A short stable name, for metrics and JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -129,6 +146,7 @@ impl FallbackReason {
             Self::CachedAnyway { .. } => "cached_anyway",
             Self::Unmeasurable(_) => "unmeasurable",
             Self::CacheInvisible => "cache_invisible",
+            Self::InMemory => "in_memory",
             Self::EngineAsked(_) => "engine_asked",
             Self::ReadBackDiffers => "read_back_differs",
         }

@@ -18,6 +18,7 @@ use crate::blocks::{Progress, Touched, after_read};
 use crate::buffer::{AlignedBuf, BufferPool, DEFAULT_ALIGN};
 use crate::cached_range::CachedRange;
 use crate::error::{Errno, Error, Operation};
+use crate::measured::Measured;
 use crate::policy::{Alignment, FallbackReason, Mode, Policy};
 use crate::probe::{guessed, is_refusal};
 use crate::read_cache::FileId;
@@ -50,10 +51,13 @@ struct Shared {
     id: FileId,
     mode: Mode,
     may_downgrade: bool,
-    /// A direct read was refused, for this reason, and the file is buffered from then on.
+    /// A direct read was refused or found to be cached, for this reason: the file is buffered from
+    /// then on if it may be, else no longer read.
     downgraded: OnceLock<FallbackReason>,
     /// A direct read has succeeded: from then on a refusal is an error.
     proven: AtomicBool,
+    /// `None` if the filesystem's word is good enough.
+    measured: Option<Measured>,
     /// `None` if the page cache is not to be asked.
     cached: Option<CachedRange>,
     pool: Arc<BufferPool>,
@@ -68,9 +72,10 @@ impl Reader {
         pool: Arc<BufferPool>,
         totals: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let (file, mode) = open_by(path, policy)?;
+        let Opened { file, mode, reported } = open_by(path, policy)?;
         let metadata = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
-        if mode.fallback_reason().is_some_and(|reason| *reason != FallbackReason::PolicyOff) {
+        let asked_for = [FallbackReason::PolicyOff, FallbackReason::InMemory];
+        if mode.fallback_reason().is_some_and(|reason| !asked_for.contains(reason)) {
             add(&totals.fallbacks, 1);
         }
         let shared = Shared {
@@ -78,6 +83,7 @@ impl Reader {
             path: path.to_owned(),
             len_bytes: metadata.len(),
             id: FileId::of(&metadata),
+            measured: (mode.is_direct() && !reported).then(Measured::default),
             cached: (from_page_cache && mode.is_direct()).then(CachedRange::default),
             mode,
             may_downgrade: policy == Policy::Prefer,
@@ -108,8 +114,8 @@ impl Reader {
         &self.shared.mode
     }
 
-    /// Why this file is read through the page cache, if it is: because it was opened so, or because
-    /// its first direct read was refused.
+    /// Why this file is read through the page cache, if it is: because it was opened so, because
+    /// its first direct read was refused, or because direct reads were found to be cached.
     #[must_use]
     pub fn fallback_reason(&self) -> Option<FallbackReason> {
         let refused = self.shared.downgraded.get().copied();
@@ -226,7 +232,7 @@ impl Shared {
             if let Some(data) = self.read_cached(offset_bytes, len_bytes, buf, alignment) {
                 return Ok(data);
             }
-            match self.read_blocks(offset_bytes, len_bytes, buf, alignment) {
+            match self.read_measured(offset_bytes, len_bytes, buf, alignment)? {
                 Ok(data) => {
                     self.proven.store(true, Ordering::Relaxed);
                     return Ok(data);
@@ -234,8 +240,60 @@ impl Shared {
                 Err(error) => self.downgrade_after(&error).map_err(|()| error)?,
             }
         }
-        let unaligned = Alignment { mem_align: 1, offset_align: 1, read_offset_align: 1 };
-        self.read_blocks(offset_bytes, len_bytes, buf, unaligned)
+        self.check_policy()?;
+        self.read_blocks(offset_bytes, len_bytes, buf, UNALIGNED)
+    }
+
+    /// A direct read, and what it shows about the page cache where that is not known yet. Inside,
+    /// what the read itself met.
+    fn read_measured(
+        &self,
+        offset_bytes: u64,
+        len_bytes: usize,
+        buf: &mut AlignedBuf,
+        alignment: Alignment,
+    ) -> Result<Result<Range<usize>, Error>, Error> {
+        let end = offset_bytes.saturating_add(len_bytes as u64).min(self.len_bytes);
+        let Some(measured) = self.measured.as_ref().filter(|_| offset_bytes < end) else {
+            return Ok(self.read_blocks(offset_bytes, len_bytes, buf, alignment));
+        };
+        let before = match measured.before(&self.file, offset_bytes..end) {
+            Ok(before) => before,
+            Err(reason) => {
+                self.leave_direct(reason)?;
+                return self.read_blocks(offset_bytes, len_bytes, buf, UNALIGNED).map(Ok);
+            }
+        };
+        let read = self.read_blocks(offset_bytes, len_bytes, buf, alignment);
+        if let (Ok(_), Some(before)) = (&read, before)
+            && let Err(reason) = measured.after(&self.file, &before)
+        {
+            self.leave_direct(reason)?;
+        }
+        Ok(read)
+    }
+
+    /// Goes on buffered, or not at all: by policy.
+    fn leave_direct(&self, reason: FallbackReason) -> Result<(), Error> {
+        if self.may_downgrade {
+            // Before others learn of it: they then read unaligned.
+            let left = sys::leave_direct(&self.file);
+            left.map_err(|error| Error::os(Operation::Downgrade, &self.path, &error))?;
+        }
+        if self.downgraded.set(reason).is_ok() && self.may_downgrade {
+            add(&self.totals.fallbacks, 1);
+        }
+        self.check_policy()
+    }
+
+    /// An error for a file that is required to be uncached, and was found not to be.
+    fn check_policy(&self) -> Result<(), Error> {
+        match self.downgraded.get() {
+            Some(&reason) if !self.may_downgrade => {
+                Err(Error::NotUncached { path: self.path.clone(), reason })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads from the page cache what lies there as a whole.
@@ -326,25 +384,36 @@ impl Shared {
     }
 }
 
+/// That of reads through the page cache.
+const UNALIGNED: Alignment = Alignment { mem_align: 1, offset_align: 1, read_offset_align: 1 };
+
+/// A file, and how it is read.
+struct Opened {
+    file: File,
+    mode: Mode,
+    /// Whether the alignment is the filesystem's word, rather than a guess.
+    reported: bool,
+}
+
 /// The file as the policy wants it, or as near to it as it allows.
-fn open_by(path: &Path, policy: Policy) -> Result<(File, Mode), Error> {
+fn open_by(path: &Path, policy: Policy) -> Result<Opened, Error> {
     let failed = |error: io::Error| Error::opening(path, &error);
     let reason = match policy {
         Policy::Off => FallbackReason::PolicyOff,
         Policy::Prefer | Policy::Required => match open_direct(path).map_err(failed)? {
-            Ok((file, alignment)) => return Ok((file, Mode::Direct(alignment))),
-            Err(reason) if policy == Policy::Required => {
+            Ok(opened) => return Ok(opened),
+            Err(reason) if policy == Policy::Required && reason != FallbackReason::InMemory => {
                 return Err(Error::NotUncached { path: path.to_owned(), reason });
             }
             Err(reason) => reason,
         },
     };
     let file = sys::open_read(path, false).map_err(failed)?;
-    Ok((file, Mode::Buffered { reason }))
+    Ok(Opened { file, mode: Mode::Buffered { reason }, reported: false })
 }
 
-/// A direct file and its alignment, or why it can't be had.
-fn open_direct(path: &Path) -> io::Result<Result<(File, Alignment), FallbackReason>> {
+/// A direct file, or why it can't be had.
+fn open_direct(path: &Path) -> io::Result<Result<Opened, FallbackReason>> {
     if !sys::HAS_DIRECT {
         return Ok(Err(FallbackReason::UnsupportedPlatform));
     }
@@ -355,9 +424,14 @@ fn open_direct(path: &Path) -> io::Result<Result<(File, Alignment), FallbackReas
         }
         Err(error) => return Err(error),
     };
-    Ok(match sys::direct_offer(&file) {
-        Offer::Aligned(alignment) => Ok((file, alignment)),
-        Offer::Unreported => Ok((file, guessed(DEFAULT_ALIGN))),
-        Offer::Refused => Err(FallbackReason::NotOffered),
-    })
+    let (alignment, reported) = match sys::direct_offer(&file) {
+        Offer::Aligned(alignment) => (alignment, true),
+        // Every page of it is cached, and no reading of it would show that.
+        Offer::Unreported if sys::is_in_memory(&file)? => {
+            return Ok(Err(FallbackReason::InMemory));
+        }
+        Offer::Unreported => (guessed(DEFAULT_ALIGN), false),
+        Offer::Refused => return Ok(Err(FallbackReason::NotOffered)),
+    };
+    Ok(Ok(Opened { file, mode: Mode::Direct(alignment), reported }))
 }

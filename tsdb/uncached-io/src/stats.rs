@@ -39,8 +39,11 @@ pub struct WriteStats {
     pub wait_time: Duration,
     /// Why the file was not written past the page cache, if it was not.
     pub fallback: Option<FallbackReason>,
-    /// Why it was not written by the engine that was wanted, if it was not.
+    /// Why it was not written by the engine that was wanted, if it was not: the first of
+    /// [`WriteStats::engines_refused`].
     pub engine_refused: Option<EngineRefusal>,
+    /// Why each engine that was tried for this file did not write it, in order.
+    pub engines_refused: Vec<EngineRefusal>,
 }
 
 /// What everything opened through one [`Io`](crate::Io) took so far.

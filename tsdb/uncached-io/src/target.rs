@@ -10,12 +10,13 @@
 //! Invariants: a direct file never sees a buffered write nor the reverse, except that a file
 //! whose very first direct write is refused as invalid may become buffered as a whole. What is
 //! reported as complete is a prefix, in whatever order requests complete. After a sync that
-//! failed, no sync succeeds.
+//! failed, no sync succeeds. Of the cache only pages are dropped that hold bytes written here.
 
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use crate::condemned::Condemned;
 use crate::engine::{EngineKind, EngineRefusal};
 use crate::error::{Errno, Error, Operation};
 use crate::latency::LatencyHistogram;
@@ -25,7 +26,7 @@ use crate::prefix::Prefix;
 use crate::probe::is_refusal;
 use crate::request::{Progress, Request};
 use crate::stats::{Counters, WriteStats, add};
-use crate::sys::{RawFile, WriteFlags};
+use crate::sys::{self, RawFile, WriteFlags};
 
 /// Buffered pages go to the disk in stretches of this many bytes. Two of them at most are dirty
 /// or under way, plus what is filled meanwhile: 24 MiB a file.
@@ -52,6 +53,8 @@ pub(crate) struct TargetOptions {
     /// Length of what is there already and is kept.
     pub(crate) len_bytes: u64,
     pub(crate) totals: Arc<Counters>,
+    /// Where the file is remembered should a sync of it fail.
+    pub(crate) condemned: Arc<Condemned>,
 }
 
 /// One file, its policy, and how far it got.
@@ -64,6 +67,8 @@ pub(crate) struct Target {
     /// Up to where the file was made longer ahead of its writes; `None` if it is not to be.
     extended_to: Option<u64>,
     prefix: Prefix,
+    /// Start of the first page with bytes written here; what is before is somebody else's.
+    own_from: u64,
     /// End of the file as written, padding included.
     written_end: u64,
     /// A write has completed as it was meant to: from then on a refusal is an error.
@@ -74,6 +79,7 @@ pub(crate) struct Target {
     stats: WriteStats,
     latency: LatencyHistogram,
     totals: Arc<Counters>,
+    condemned: Arc<Condemned>,
 }
 
 /// What is to be done with a request after an attempt.
@@ -91,7 +97,8 @@ impl Target {
     /// The mode's reason is kept in the statistics unless it is [`FallbackReason::PolicyOff`];
     /// then what was written also stays cached, as is usual with buffered files.
     pub(crate) fn new(file: Box<dyn RawFile>, options: TargetOptions) -> Self {
-        let TargetOptions { path, mode, may_downgrade, durability, len_bytes, totals } = options;
+        let TargetOptions { path, mode, may_downgrade, durability, len_bytes, totals, condemned } =
+            options;
         let reason = mode.fallback_reason().copied();
         let fallback = reason.filter(|reason| *reason != FallbackReason::PolicyOff);
         let how = match mode {
@@ -110,6 +117,7 @@ impl Target {
             preallocated: false,
             extended_to: Some(len_bytes),
             prefix: Prefix::starting_at(len_bytes),
+            own_from: len_bytes - len_bytes % sys::page_bytes(),
             written_end: len_bytes,
             proven: false,
             sync_failed: None,
@@ -118,6 +126,7 @@ impl Target {
             stats: WriteStats { fallback, ..WriteStats::default() },
             latency: LatencyHistogram::new(),
             totals,
+            condemned,
         }
     }
 
@@ -287,22 +296,23 @@ impl Target {
         Ok(())
     }
 
-    /// Whether the file may be written in another way, as long as nothing is written yet.
+    /// Whether the file may be written in another way, as long as nothing is written yet: a direct
+    /// one with `RWF_DONTCACHE`, and then through the cache as any other.
     fn may_leave(&self) -> bool {
         matches!(self.how, How::Direct { may_downgrade: true, .. } | How::DontCache)
     }
 
     fn leave(&mut self, errno: Errno) -> Result<(), Error> {
         if matches!(self.how, How::DontCache) {
-            self.stats.engine_refused = Some(EngineRefusal::DontCache(errno));
-        } else {
-            self.file
-                .leave_direct()
-                .map_err(|error| self.failed(Operation::Downgrade, 0, &error))?;
-            self.stats.fallback = Some(FallbackReason::WriteRefused(errno));
-            add(&self.totals.fallbacks, 1);
+            self.engine_refused(EngineRefusal::DontCache(errno));
+            self.how = How::Buffered { drop_cached: true };
+            return Ok(());
         }
-        self.how = How::Buffered { drop_cached: true };
+        let left = self.file.leave_direct();
+        left.map_err(|error| self.failed(Operation::Downgrade, 0, &error))?;
+        self.stats.fallback = Some(FallbackReason::WriteRefused(errno));
+        add(&self.totals.fallbacks, 1);
+        self.how = How::DontCache;
         Ok(())
     }
 
@@ -319,7 +329,7 @@ impl Target {
         let synced = self.file.sync_data();
         synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))?;
         if is_longer {
-            self.file.drop_cached(0, 0);
+            self.file.drop_cached(self.own_from, 0);
         }
         Ok(())
     }
@@ -329,12 +339,16 @@ impl Target {
         truncated.map_err(|error| self.failed(Operation::Truncate, len_bytes, &error))
     }
 
-    /// Cuts the padding off, makes the file durable, drops what is left of it in the cache.
+    /// Cuts the padding off, makes the file durable, drops what is left in the cache of what was
+    /// written here. All requests must be written.
     ///
     /// Truncated *before* the sync: the other way round a power cut brings the padding back.
     pub(crate) fn finish(&mut self, len_bytes: u64) -> Result<(), Error> {
-        debug_assert_eq!(len_bytes, self.prefix.end(), "all requests are written");
         self.check_sync()?;
+        if len_bytes != self.prefix.end() {
+            let (path, completed_bytes) = (self.path.clone(), self.prefix.end());
+            return Err(Error::Incomplete { path, len_bytes, completed_bytes });
+        }
         if self.written_end != len_bytes || self.preallocated {
             self.truncate(len_bytes)?;
         }
@@ -342,7 +356,7 @@ impl Target {
         synced.map_err(|error| self.sync_has_failed(Operation::Sync, 0, &error))?;
         if !matches!(self.how, How::Buffered { drop_cached: false }) {
             // An unaligned truncate leaves its last page cached; clean only now, after the sync.
-            self.file.drop_cached(0, 0);
+            self.file.drop_cached(self.own_from, 0);
         }
         add(&self.totals.files_finished, 1);
         Ok(())
@@ -372,14 +386,20 @@ impl Target {
         &self.latency
     }
 
-    /// Keeps why another engine than the wanted one writes.
+    /// Keeps why an engine that was tried does not write.
     pub(crate) fn engine_refused(&mut self, refusal: EngineRefusal) {
-        self.stats.engine_refused = Some(refusal);
+        self.stats.engine_refused.get_or_insert(refusal);
+        self.stats.engines_refused.push(refusal);
     }
 
     /// The kernel reports a lost page once: the next sync would succeed, and mean nothing.
     fn check_sync(&self) -> Result<(), Error> {
         self.sync_failed.clone().map_or(Ok(()), Err)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn condemned_for_test(&mut self, condemned: Arc<Condemned>) {
+        self.condemned = condemned;
     }
 
     #[cfg(test)]
@@ -389,6 +409,7 @@ impl Target {
 
     fn sync_has_failed(&mut self, operation: Operation, offset: u64, source: &io::Error) -> Error {
         let error = self.failed(operation, offset, source);
+        self.condemned.add(self.file.key());
         self.sync_failed.get_or_insert(error).clone()
     }
 

@@ -200,6 +200,7 @@ impl Writer {
     ///
     /// The first error that any write of this file met, also one of an earlier call.
     pub fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        self.check()?;
         self.reserved = 0;
         self.copied_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
@@ -229,6 +230,7 @@ impl Writer {
     /// [`Error::ReservationTooLarge`] beyond [`Writer::reserve_bytes_max`]; else as
     /// [`Writer::write_all`].
     pub fn reserve(&mut self, len_bytes: usize) -> Result<&mut [u8], Error> {
+        self.check()?;
         self.reserved = 0;
         let max_bytes = self.reserve_bytes_max();
         if len_bytes > max_bytes {
@@ -333,9 +335,8 @@ impl Writer {
         let started = engine::start(self.wanted, &self.target, &self.supply);
         self.engine = started.engine;
         self.kind = started.kind;
-        if let Some(refusal) = started.refusal {
-            self.target.lock().engine_refused(refusal);
-        }
+        let mut target = self.target.lock();
+        started.refusals.into_iter().for_each(|refusal| target.engine_refused(refusal));
     }
 
     fn sticky<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
@@ -364,8 +365,8 @@ impl std::fmt::Debug for Writer {
     }
 }
 
-/// `flush` does nothing: half a block is written by [`Writer::sync_partial`], or when the file is
-/// finished.
+/// `flush` writes nothing: half a block is written by [`Writer::sync_partial`], or when the file is
+/// finished. It returns the first error, as every other call.
 impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes)?;
@@ -373,6 +374,6 @@ impl io::Write for Writer {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        Ok(self.check()?)
     }
 }

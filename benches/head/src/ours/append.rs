@@ -17,7 +17,7 @@ pub(crate) fn append(spec: &Spec) -> Result<Figures> {
     let samples = spec.series as f64 * (spec.samples - 1) as f64;
     let watch = Stopwatch::start();
     filler.scrapes(1..spec.samples)?;
-    let seconds = watch.into_figures(&mut figures, "");
+    let seconds = watch.add_to(&mut figures, "");
     figures.insert("samples".to_owned(), samples);
     figures.insert("samples_per_second".to_owned(), samples / seconds);
     figures.insert("wal_bytes".to_owned(), dir_bytes(&filler.dir().join("wal")));
@@ -37,7 +37,7 @@ pub(crate) fn new_series(spec: &Spec) -> Result<Figures> {
         appender.append(None, &sets[i], Sample::float(t, value))?;
         Ok(())
     })?;
-    let seconds = watch.into_figures(&mut figures, "");
+    let seconds = watch.add_to(&mut figures, "");
     figures.insert("series".to_owned(), spec.series as f64);
     figures.insert("series_per_second".to_owned(), spec.series as f64 / seconds);
     filler.db.close()?;
@@ -63,7 +63,7 @@ pub(crate) fn replay(spec: &Spec) -> Result<Figures> {
     let mut figures = Figures::new();
     let watch = Stopwatch::start();
     let db = open(spec)?;
-    watch.into_figures(&mut figures, "");
+    watch.add_to(&mut figures, "");
     figures.insert("series".to_owned(), db.head().num_series() as f64);
     db.close()?;
     Ok(figures)

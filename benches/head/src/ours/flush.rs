@@ -16,7 +16,7 @@ pub(crate) fn flush(spec: &Spec) -> Result<Figures> {
     let mut figures = Figures::new();
     let watch = Stopwatch::start();
     let flushed = filler.db.flush()?;
-    watch.into_figures(&mut figures, "");
+    watch.add_to(&mut figures, "");
     anyhow::ensure!(flushed.blocks.len() == 1, "{} blocks", flushed.blocks.len());
     let samples: u64 = filler.db.blocks().iter().map(|b| b.meta().stats.num_samples).sum();
     figures.insert("samples".to_owned(), samples as f64);
@@ -32,7 +32,7 @@ pub(crate) fn load(spec: &Spec) -> Result<Figures> {
     let mut figures = Figures::new();
     let watch = Stopwatch::start();
     filler.fill()?;
-    let seconds = watch.into_figures(&mut figures, "load_");
+    let seconds = watch.add_to(&mut figures, "load_");
     let samples = spec.series as f64 * spec.samples as f64;
     figures.insert("samples".to_owned(), samples);
     figures.insert("load_samples_per_second".to_owned(), samples / seconds);
@@ -46,7 +46,7 @@ pub(crate) fn load(spec: &Spec) -> Result<Figures> {
         idle = if before == blocks() { idle + 1 } else { 0 };
         std::thread::sleep(Duration::from_millis(10));
     }
-    let seconds = watch.into_figures(&mut figures, "compacted_");
+    let seconds = watch.add_to(&mut figures, "compacted_");
     figures.insert("compacted_samples_per_second".to_owned(), samples / seconds);
     figures.insert("blocks".to_owned(), blocks().len() as f64);
     filler.db.close()?;

@@ -74,7 +74,7 @@ impl Stopwatch {
     }
 
     /// Adds the times since the start, named `{name}seconds` and `{name}cpu_seconds`.
-    pub(crate) fn into_figures(&self, figures: &mut Figures, name: &str) -> f64 {
+    pub(crate) fn add_to(&self, figures: &mut Figures, name: &str) -> f64 {
         let seconds = self.started.elapsed().as_secs_f64();
         figures.insert(format!("{name}seconds"), seconds);
         figures.insert(format!("{name}cpu_seconds"), cpu_seconds().unwrap_or(0.0) - self.cpu);

@@ -64,8 +64,8 @@ fn ask(db: &Db, question: &Question) -> Result<(usize, usize)> {
     Ok(match question {
         Question::Series(matchers) => walk(&querier, matchers, false)?,
         Question::Samples(matchers) => walk(&querier, matchers, true)?,
-        Question::LabelValues(name) => (querier.label_values(name, &[])?.len(), 0),
-        Question::LabelNames => (querier.label_names(&[])?.len(), 0),
+        Question::LabelValues(name) => (querier.label_values(name, &[]).all()?.len(), 0),
+        Question::LabelNames => (querier.label_names(&[]).all()?.len(), 0),
     })
 }
 

@@ -1,6 +1,8 @@
 //! HedgeDB's cases: synchronous sequential writes of 4 KiB; random writes by 12 jobs of depth 16;
 //! random reads under memory limits of 100, 50, 12.5 and 2.5 per cent of the file: through the page
 //! cache, past it, and past it with the crate's read cache, which has the limit for its budget.
+//! (HedgeDB says the file as a share of the memory; here the file is always as large, and the limit
+//! a share of it.)
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ pub(crate) fn run(
     cost: f64,
     repeats: u32,
 ) -> Result<Vec<Record>> {
-    let reader = context.data_file("read-meanwhile", 256 << 20)?;
+    let reader = context.data_file("read-meanwhile", context.plan.reader_bytes)?;
     let cap = context.plan.jitter_cap_bytes;
     let size = show_bytes(CALL_BYTES);
     let mut cases =
@@ -50,7 +50,11 @@ pub(crate) fn run(
             arms.push(Arm::new(&case, name, move || write.run(context)));
         }
         if let Ok(judge) = &context.judge {
-            let run = move || GoWriter::Direct.run(context, judge, CALL_BYTES, cost, memory_bytes);
+            let reader = reader.clone();
+            let run = move || {
+                let reader = Some(reader.as_path());
+                GoWriter::Direct.run(context, judge, CALL_BYTES, cost, memory_bytes, reader)
+            };
             arms.push(Arm::new(&case, GoWriter::Direct.name(), run));
         }
     }

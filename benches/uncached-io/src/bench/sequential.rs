@@ -60,7 +60,7 @@ fn callers(context: &Context, engine: EngineKind, call_bytes: u64, cost: f64) ->
     }
     if let Ok(judge) = &context.judge {
         for writer in GoWriter::ALL {
-            let run = move || writer.run(context, judge, call_bytes, cost, None);
+            let run = move || writer.run(context, judge, call_bytes, cost, None, None);
             arms.push(Arm::new(&case, writer.name(), run));
         }
     }

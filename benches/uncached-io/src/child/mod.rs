@@ -1,6 +1,7 @@
 //! The measured processes: this program, called by itself with a specification as JSON. Each
 //! prints a [`Run`].
 
+pub(crate) mod beside;
 pub(crate) mod produce;
 pub(crate) mod read;
 pub(crate) mod scan;

@@ -113,7 +113,7 @@ fn content(len: usize) -> Vec<u8> {
 }
 
 /// Reads 4 KiB every millisecond until the writer is done.
-fn read(file: &std::path::Path, done: &AtomicBool) -> Result<Option<Latency>> {
+pub(super) fn read(file: &std::path::Path, done: &AtomicBool) -> Result<Option<Latency>> {
     const BLOCK_BYTES: usize = 4096;
     let reader = Io::for_reading(Policy::Required).open(file)?;
     let blocks = (reader.len() / BLOCK_BYTES as u64).max(1);

@@ -1,5 +1,6 @@
 //! Everything that was measured, as JSON, Markdown and plots.
 
+mod calls;
 mod plots;
 mod readme;
 mod tables;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
+use tsdb_bench_harness::latency::{FIGURES, Latency};
 
 use super::Report;
-use crate::bench::{hedgedb, jitter, neighbour, sequential};
+use crate::bench::{hedgedb, iggy, jitter, neighbour, sequential};
 use crate::run::{Figure, Record, Run, of_bench};
 
 /// A line or a group of bars: its name and a value for each category.
@@ -31,8 +32,13 @@ pub(super) fn draw(report: &Report, json: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for (name, plot) in [
         ("sequential", throughput(report)),
+        ("producer", producer(report)),
         ("jitter", latencies(report)),
+        ("reader", reader(report)),
+        ("synchronous-writes", writes(report, hedgedb::SYNCHRONOUS)),
+        ("random-writes", writes(report, hedgedb::RANDOM_WRITES)),
         ("random-reads", reads(report)),
+        ("iggy", batches(report)),
         ("neighbour", kept(report)),
     ] {
         if plot.series.is_empty() {
@@ -80,27 +86,73 @@ fn throughput(report: &Report) -> Plot {
     Plot { title, unit: "MiB/s", categories, series, logarithmic: false }
 }
 
-fn latencies(report: &Report) -> Plot {
-    let records: Vec<&Record> = of_bench(&report.records, jitter::NAME).collect();
-    let case = records.last().map(|record| record.case.clone()).unwrap_or_default();
-    let values: [(&str, Figure); 6] = [
-        ("p50", |run| Some(run.calls.as_ref()?.p50)),
-        ("p90", |run| Some(run.calls.as_ref()?.p90)),
-        ("p99", |run| Some(run.calls.as_ref()?.p99)),
-        ("p99.9", |run| Some(run.calls.as_ref()?.p999)),
-        ("p99.99", |run| Some(run.calls.as_ref()?.p9999)),
-        ("max", |run| Some(run.calls.as_ref()?.max)),
+fn producer(report: &Report) -> Plot {
+    let values: [(&str, Figure); 3] = [
+        ("seconds", |run| Some(run.seconds)),
+        ("caller blocked", |run| run.blocked_seconds),
+        ("CPU", |run| run.cpu_seconds),
     ];
-    let series = records.iter().filter(|record| record.case == case).map(|record| {
+    let series = of_bench(&report.records, sequential::PRODUCING).map(|record| {
         (record.arm.clone(), values.iter().map(|(_, value)| record.median(value)).collect())
     });
     Plot {
-        title: format!("A call as its caller sees it: {case}"),
+        title: "With a producer that costs as much as writing".to_owned(),
+        unit: "seconds",
+        categories: values.map(|(name, _)| name.to_owned()).to_vec(),
+        series: series.collect(),
+        logarithmic: false,
+    }
+}
+
+/// The upper half of distributions, for the records that have one.
+fn percentiles(title: String, records: &[&Record], of: fn(&Run) -> Option<&Latency>) -> Plot {
+    // Behind mean and standard deviation.
+    const FROM: usize = 2;
+    let series = records.iter().filter_map(|record| {
+        let figure =
+            |at: usize| record.median(|run| of(run).and_then(|it| it.figures().get(at).copied()));
+        let values: Vec<_> = (FROM..FIGURES.len()).map(figure).collect();
+        values.iter().any(Option::is_some).then(|| (record.arm.clone(), values))
+    });
+    Plot {
+        title,
         unit: "microseconds",
-        categories: values.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        categories: FIGURES.iter().skip(FROM).map(|&name| name.to_owned()).collect(),
         series: series.collect(),
         logarithmic: true,
     }
+}
+
+/// The last jitter case, and its records.
+fn last_jitter(report: &Report) -> (String, Vec<&Record>) {
+    let mut records: Vec<&Record> = of_bench(&report.records, jitter::NAME).collect();
+    let case = records.last().map(|record| record.case.clone()).unwrap_or_default();
+    records.retain(|record| record.case == case);
+    (case, records)
+}
+
+fn latencies(report: &Report) -> Plot {
+    let (case, records) = last_jitter(report);
+    let title = format!("A call as its caller sees it: {case}");
+    percentiles(title, &records, |run| run.calls.as_ref())
+}
+
+fn reader(report: &Report) -> Plot {
+    let (case, records) = last_jitter(report);
+    let title = format!("Somebody else's direct reads of 4 KiB meanwhile: {case}");
+    percentiles(title, &records, |run| run.reader.as_ref())
+}
+
+fn writes(report: &Report, case: &str) -> Plot {
+    let records: Vec<&Record> =
+        of_bench(&report.records, hedgedb::NAME).filter(|record| record.case == case).collect();
+    percentiles(case.to_owned(), &records, |run| run.calls.as_ref())
+}
+
+fn batches(report: &Report) -> Plot {
+    let records: Vec<&Record> = of_bench(&report.records, iggy::NAME).collect();
+    let title = "A batch of 50,000 bytes as its caller sees it".to_owned();
+    percentiles(title, &records, |run| run.calls.as_ref())
 }
 
 fn reads(report: &Report) -> Plot {

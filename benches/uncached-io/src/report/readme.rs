@@ -5,13 +5,16 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use tsdb_bench_harness::table::Table;
 
-use super::{Report, tables, targets};
-use crate::bench::{BUF_WRITER, depth, hedgedb, jitter, neighbour, scan, sequential};
+use super::{Report, calls, targets};
+use crate::bench::{BUF_WRITER, depth, hedgedb, iggy, jitter, neighbour, scan, sequential};
 use crate::judge::GoWriter;
-use crate::run::{Figure, Record, Run, of_bench};
+use crate::run::{Figure, Record, Run, find, of_bench};
 
 pub(super) const BEGIN: &str = "<!-- bench:begin -->";
 pub(super) const END: &str = "<!-- bench:end -->";
+
+const GO: GoWriter = GoWriter::Direct;
+const IOPS: calls::Column = ("IOPS", |run| Some(run.calls.as_ref()?.count as f64 / run.seconds), 0);
 
 /// With its markers.
 pub(super) fn section(report: &Report) -> String {
@@ -23,14 +26,33 @@ pub(super) fn section(report: &Report) -> String {
         report.size
     );
     let producing = writing(report, sequential::PRODUCING);
+    let jitter_title = format!(
+        "A call as its caller sees it ({}), in microseconds, and somebody else's direct reads of \
+         4 KiB meanwhile (\"-\": it was measured without a reader):",
+        last_case(report)
+    );
     for (title, table) in [
         ("Sequential writes, MiB/s, by the size of the caller's write:", throughput(report)),
         ("With a producer that costs as much as writing:", producing),
+        (&jitter_title, calls::table(limited_calls(report), &[], true)),
         (
-            "A call of 64 KiB as its caller sees it, in microseconds, with a producer:",
-            calls(report),
+            "The same without the last call, which makes the file durable, in microseconds:",
+            calls::without_the_last(limited_calls(report)),
         ),
-        ("Random reads of 4 KiB by four threads, IOPS, by memory limit:", reads(report)),
+        (
+            "HedgeDB's synchronous sequential writes of 4 KiB; a call in microseconds:",
+            calls::table(hedgedb_case(report, hedgedb::SYNCHRONOUS), &[IOPS], false),
+        ),
+        (
+            "HedgeDB's random writes of 4 KiB by 12 jobs at depth 16; a write in microseconds:",
+            calls::table(hedgedb_case(report, hedgedb::RANDOM_WRITES), &[IOPS], false),
+        ),
+        (iggy_title(report), iggy_calls(report)),
+        (
+            "HedgeDB's random reads of 4 KiB by four threads, IOPS, by memory limit as a share of \
+             the file:",
+            reads(report),
+        ),
         (
             "A scan, MiB/s, by size of window, a consumer that counts:",
             scans(report, scan::COUNTING),
@@ -88,9 +110,9 @@ fn matrix(
     let mut table =
         Table::new([String::new()].into_iter().chain(cases.iter().map(short)).collect());
     for arm in names(report, bench, |record| &record.arm) {
-        let find = |case: &String| crate::run::find(&report.records, bench, case, &arm);
-        if cases.iter().any(|case| find(case).is_some()) {
-            let cells = cases.iter().map(|case| cell(find(case), value, 0));
+        let found = |case: &String| find(&report.records, bench, case, &arm);
+        if cases.iter().any(|case| found(case).is_some()) {
+            let cells = cases.iter().map(|case| cell(found(case), value, 0));
             table.row([arm.clone()].into_iter().chain(cells).collect());
         }
     }
@@ -135,31 +157,37 @@ fn writing(report: &Report, bench: &str) -> Table {
 }
 
 /// The last jitter case: with a memory limit, where one could be set.
-fn calls(report: &Report) -> Table {
-    let case = names(report, jitter::NAME, |record| &record.case).pop().unwrap_or_default();
-    let heads = ["", "mean", "stddev", "p50", "p99", "p99.9", "max", "a reader meanwhile: p99.9"];
-    let mut table = Table::new(heads.map(str::to_owned).to_vec());
+fn last_case(report: &Report) -> String {
+    names(report, jitter::NAME, |record| &record.case).pop().unwrap_or_default()
+}
+
+fn limited_calls(report: &Report) -> impl Iterator<Item = &Record> {
+    let case = last_case(report);
     let ours = format!("uncached-io {}", report.engine);
-    for arm in [ours.as_str(), "uncached-io dontcache", BUF_WRITER, GoWriter::Direct.name()] {
-        let Some(record) = crate::run::find(&report.records, jitter::NAME, &case, arm) else {
-            continue;
-        };
-        let mut row = vec![format!("{arm} ({})", case.trim_start_matches("64 KiB, "))];
-        let values: [Figure; 7] = [
-            |run| Some(run.calls.as_ref()?.mean),
-            |run| Some(run.calls.as_ref()?.stddev),
-            |run| Some(run.calls.as_ref()?.p50),
-            |run| Some(run.calls.as_ref()?.p99),
-            |run| Some(run.calls.as_ref()?.p999),
-            |run| Some(run.calls.as_ref()?.max),
-            |run| Some(run.reader.as_ref()?.p999),
-        ];
-        row.extend(
-            values.map(|value| record.median(value).map_or("-".to_owned(), tables::show_micros)),
-        );
-        table.row(row);
+    let arms = [ours, "uncached-io dontcache".into(), BUF_WRITER.into(), GO.name().into()];
+    arms.into_iter().filter_map(move |arm| find(&report.records, jitter::NAME, &case, &arm))
+}
+
+fn hedgedb_case<'a>(report: &'a Report, case: &'a str) -> impl Iterator<Item = &'a Record> {
+    of_bench(&report.records, hedgedb::NAME).filter(move |record| record.case == case)
+}
+
+fn iggy_calls(report: &Report) -> Table {
+    let rate: calls::Column = ("MiB/s", |run| Some(run.mib_per_second()), 1);
+    calls::table(of_bench(&report.records, iggy::NAME), &[rate], true)
+}
+
+/// Says what an arm did that is no longer measured so.
+fn iggy_title(report: &Report) -> &'static str {
+    if of_bench(&report.records, iggy::NAME).any(|record| record.arm == iggy::SYNCED_TWICE) {
+        "Iggy's ways to persist batches of 50,000 bytes; a batch in microseconds, and somebody \
+         else's direct reads meanwhile. Here \"direct, each batch durable\" wrote durably \
+         (`RWF_DSYNC`) and synced behind each batch as well, which is once too often; the bench \
+         now writes durably and no more:"
+    } else {
+        "Iggy's ways to persist batches of 50,000 bytes; a batch in microseconds, and somebody \
+         else's direct reads meanwhile:"
     }
-    table
 }
 
 fn beside(report: &Report) -> Table {

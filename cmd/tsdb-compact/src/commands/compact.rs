@@ -5,25 +5,27 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use tsdb::block::publish::OwnershipRule;
+use tsdb::block::publish::{OwnershipRule, PublishError};
 use tsdb::compact::planner::LeveledPlanner;
 use tsdb::compact::{
     CompactError, Compactor, DirectoryCompaction, DirectoryCompactor, DirectoryError,
     DirectoryReport,
 };
-use tsdb::vfs::Io;
+use tsdb::vfs::{Io, Operation, Ownership};
 
 use super::lineage::{
     disputes_json, print_disputes, print_superseded, print_undeleted, superseded_json,
     undeleted_json,
 };
 use super::plan::{broken_json, group_json, is_clean, print_broken, print_group};
-use super::report::{counted, merged_json, print_estimate, print_merged};
+use super::report::{
+    counted, estimate_json, lacks_room, merged_json, print_estimate, print_merged,
+};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, rehearsal};
 use crate::errors::{chain, with_advice};
 use crate::metrics::{Metrics, MetricsArgs};
-use crate::output::{EndedEarly, Outcome, complain, print_json, say};
+use crate::output::{EndedEarly, Outcome, complain, path_json, paths_json, print_json, say};
 use crate::paths::require_data_dir;
 use crate::progress::ProgressLine;
 
@@ -154,7 +156,10 @@ fn print_left(report: &DirectoryReport, dir: &Path) {
 }
 
 fn print_failed(error: &CompactError, tried: &DirectoryCompaction) {
-    complain!("not compacted: {}", with_advice(error));
+    match foreign_owner(error, &tried.sources) {
+        Some(advice) => complain!("not compacted: {}\n  {advice}", chain(error)),
+        None => complain!("not compacted: {}", with_advice(error)),
+    }
     for source in &tried.sources {
         let is_culprit = tried.culprit.as_ref() == Some(source);
         let note = match (is_culprit, tried.is_marked, tried.culprit.is_some()) {
@@ -170,15 +175,30 @@ fn print_failed(error: &CompactError, tried: &DirectoryCompaction) {
     }
 }
 
+/// What to do where the new block can't be given to whom its sources belong to.
+fn foreign_owner(error: &CompactError, sources: &[PathBuf]) -> Option<String> {
+    let CompactError::Publish(PublishError::Vfs(error)) = error else { return None };
+    if error.operation != Operation::SetOwnership || !error.is_permission_denied() {
+        return None;
+    }
+    let source = sources.first()?;
+    let Ownership { uid, gid, .. } = Ownership::of_path(source).ok()?;
+    Some(format!(
+        "{} belongs to user {uid}, group {gid}, and so must what it is merged into; run as that \
+         user, or as root",
+        source.display()
+    ))
+}
+
 fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_json::Value {
     let compactions = report.compactions.iter().zip(times).map(|(tried, elapsed)| {
         let error = tried.result.as_ref().err();
         json!({
             "plan": group_json(&tried.plan),
-            "sources": tried.sources,
+            "sources": paths_json(&tried.sources),
             "result": tried.result.as_ref().ok().map(|merged| merged_json(merged, *elapsed, io)),
             "error": error.map(|error| chain(error)),
-            "culprit": tried.culprit,
+            "culprit": tried.culprit.as_deref().map(path_json),
             "marked": tried.is_marked,
             "undeleted": undeleted_json(tried.undeleted.as_ref()),
         })
@@ -187,11 +207,11 @@ fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_j
         "compactions": compactions.collect::<Vec<_>>(),
         "left": report.left.iter().map(group_json).collect::<Vec<_>>(),
         "broken": broken_json(&report.broken),
-        "superseded": report.superseded,
+        "superseded": paths_json(&report.superseded),
         "inDoubt": disputes_json(&report.disputes),
         "undeleted": undeleted_json(report.undeleted.as_ref()),
-        "removed": report.swept.removed.iter().map(|gone| &gone.path).collect::<Vec<_>>(),
-        "stuck": report.swept.stuck.iter().map(|stuck| &stuck.path).collect::<Vec<_>>(),
+        "removed": paths_json(report.swept.removed.iter().map(|gone| &gone.path)),
+        "stuck": paths_json(report.swept.stuck.iter().map(|stuck| &stuck.path)),
         "marksError": report.unwritten_marks.as_ref().map(|error| chain(error)),
     })
 }
@@ -215,7 +235,11 @@ fn dry_run(
         let sources: Vec<PathBuf> =
             group.plan.blocks.iter().map(|id| dir.join(id.to_string())).collect();
         let estimate = (!sources.is_empty()).then(|| compactor.dry_run(&sources, dir));
-        clean &= !matches!(estimate, Some(Err(_)));
+        clean &= match &estimate {
+            None => true,
+            Some(Ok(estimate)) => !lacks_room(estimate),
+            Some(Err(_)) => false,
+        };
         if !global.json {
             print_group(group);
             match &estimate {
@@ -225,7 +249,7 @@ fn dry_run(
             }
         }
         let error = estimate.as_ref().and_then(|e| e.as_ref().err()).map(|error| chain(error));
-        let estimate = estimate.and_then(Result::ok);
+        let estimate = estimate.and_then(Result::ok).as_ref().map(estimate_json);
         let plan = group_json(group);
         documents.push(json!({ "plan": plan, "estimate": estimate, "error": error }));
     }

@@ -15,7 +15,7 @@ use uncached_io::IoOptions;
 use crate::args::{GlobalArgs, UncachedIo};
 use crate::engine::{cancel_on_signal, policy_of, probe};
 use crate::errors::chain;
-use crate::output::{Outcome, Table, UsageError, print_json, say};
+use crate::output::{Outcome, Table, UsageError, path_json, print_json, say};
 use crate::paths::output_dir;
 use crate::units::{
     display_bytes, display_count, display_time, parse_duration_ms, parse_segment_bytes,
@@ -176,7 +176,7 @@ fn options(args: &GenerateArgs) -> GenerateOptions {
 fn block_json(block: &BuiltBlock) -> serde_json::Value {
     serde_json::json!({
         "ulid": block.meta.ulid.to_string(),
-        "path": block.path,
+        "path": path_json(&block.path),
         "minTime": block.meta.min_time,
         "maxTime": block.meta.max_time,
         "stats": block.meta.stats,

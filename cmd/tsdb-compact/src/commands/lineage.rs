@@ -3,7 +3,7 @@
 use tsdb::compact::{CompactError, Dispute, Doubt, Superseded, Undeleted};
 
 use crate::errors::{chain, with_advice};
-use crate::output::{complain, say};
+use crate::output::{complain, path_json, paths_json, say};
 
 /// Announces what `compact` deletes if the proof holds.
 pub(crate) fn print_superseded(superseded: &[Superseded]) {
@@ -15,7 +15,10 @@ pub(crate) fn print_superseded(superseded: &[Superseded]) {
 
 /// The same, as `--json` has it.
 pub(crate) fn superseded_json(superseded: &[Superseded]) -> Vec<serde_json::Value> {
-    let json = |pair: &Superseded| serde_json::json!({ "path": pair.parent, "by": pair.child });
+    let json = |pair: &Superseded| {
+        let (parent, child) = (path_json(&pair.parent), path_json(&pair.child));
+        serde_json::json!({ "path": parent, "by": child })
+    };
     superseded.iter().map(json).collect()
 }
 
@@ -44,7 +47,7 @@ fn doubt_text(dispute: &Dispute) -> String {
 /// The same, as `--json` has it.
 pub(crate) fn disputes_json(disputes: &[Dispute]) -> Vec<serde_json::Value> {
     let json = |dispute: &Dispute| {
-        let (child, parent) = (&dispute.child, &dispute.parent);
+        let (child, parent) = (path_json(&dispute.child), path_json(&dispute.parent));
         serde_json::json!({ "child": child, "parent": parent, "doubt": doubt_text(dispute) })
     };
     disputes.iter().map(json).collect()
@@ -69,6 +72,7 @@ pub(crate) fn print_undeleted(undeleted: Option<&Undeleted>) {
 /// The same, as `--json` has it.
 pub(crate) fn undeleted_json(undeleted: Option<&Undeleted>) -> serde_json::Value {
     undeleted.map_or(serde_json::Value::Null, |undeleted| {
-        serde_json::json!({ "blocks": undeleted.blocks, "error": chain(&undeleted.error) })
+        let blocks = paths_json(&undeleted.blocks);
+        serde_json::json!({ "blocks": blocks, "error": chain(&undeleted.error) })
     })
 }

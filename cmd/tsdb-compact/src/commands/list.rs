@@ -5,7 +5,7 @@ use tsdb::compact::{ListedBlock, list_blocks};
 
 use super::plan::{broken_json, print_broken};
 use crate::args::{DirArg, GlobalArgs};
-use crate::output::{Outcome, print_json, say};
+use crate::output::{Outcome, path_json, print_json, say};
 use crate::paths::require_data_dir;
 use crate::units::{go_base2_bytes, go_duration, go_time};
 
@@ -112,7 +112,7 @@ fn size_bytes(block: &ListedBlock) -> u64 {
 fn block_json(block: &ListedBlock) -> serde_json::Value {
     serde_json::json!({
         "ulid": block.meta.ulid.to_string(),
-        "path": block.dir,
+        "path": path_json(&block.dir),
         "minTime": block.meta.min_time,
         "maxTime": block.meta.max_time,
         "stats": block.meta.stats,

@@ -1,7 +1,7 @@
 //! `plan`: what would be compacted next, and why the rest would not.
 
 use clap::Args;
-use tsdb::compact::planner::{Decision, GroupPlan, PlanKind, Reason, display_range_ms};
+use tsdb::compact::planner::{Decision, GroupPlan, NoCompact, PlanKind, Reason, display_range_ms};
 use tsdb::compact::{BrokenBlock, CompactError, DirectoryCompactor, Listing, SourceFault};
 
 use super::lineage::{disputes_json, print_disputes, print_superseded, superseded_json};
@@ -9,7 +9,7 @@ use super::report::counted;
 use crate::args::{DirArg, GlobalArgs, PlanningArgs};
 use crate::engine::{planner, reader};
 use crate::errors::{chain, with_advice};
-use crate::output::{Outcome, complain, print_json, say};
+use crate::output::{Outcome, complain, path_json, print_json, say};
 use crate::paths::require_data_dir;
 use crate::units::display_time;
 
@@ -121,17 +121,86 @@ fn decision_text(decision: &Decision) -> String {
 
 /// The plan of a group, as `--json` has it.
 pub(crate) fn group_json(group: &GroupPlan) -> serde_json::Value {
+    let range = match group.plan.kind {
+        Some(PlanKind::Range { range_ms, start_ms }) => Some((range_ms, start_ms)),
+        _ => None,
+    };
     serde_json::json!({
         "labels": group.group.labels,
         "resolutionMs": group.group.resolution_ms,
-        "kind": group.plan.kind.map(|kind| kind.to_string()),
+        "kind": group.plan.kind.map(kind_code),
+        "rangeMs": range.map(|(range_ms, _)| range_ms),
+        "startMs": range.map(|(_, start_ms)| start_ms),
         "blocks": group.plan.blocks.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "decisions": group.plan.decisions.iter().map(|decision| serde_json::json!({
             "ulid": decision.id.to_string(),
             "planned": decision.planned,
-            "reasons": decision.reasons.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "reasons": decision.reasons.iter().map(reason_json).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
+}
+
+/// What a plan is for, in a word for programs.
+fn kind_code(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Overlap => "overlap",
+        PlanKind::Range { .. } => "range",
+        PlanKind::Tombstones => "tombstones",
+        _ => "other",
+    }
+}
+
+/// A reason, in a word for programs and in words for people.
+fn reason_json(reason: &Reason) -> serde_json::Value {
+    let mut json = serde_json::json!({
+        "code": reason_code(reason),
+        "text": reason.to_string(),
+    });
+    let (range_ms, block) = match reason {
+        Reason::DoesNotFit { range_ms }
+        | Reason::Alone { range_ms }
+        | Reason::RangeNotFull { range_ms } => (Some(range_ms), None),
+        Reason::GroupFailed { range_ms, failed } => (Some(range_ms), Some(failed)),
+        Reason::BehindExcluded(block)
+        | Reason::BesideBarred(block)
+        | Reason::TombstoneScanStopped { at: block }
+        | Reason::NoCompact(NoCompact::Superseded { by: block }) => (None, Some(block)),
+        _ => (None, None),
+    };
+    if let Some(range_ms) = range_ms {
+        json["rangeMs"] = (*range_ms).into();
+    }
+    if let Some(block) = block {
+        json["block"] = block.to_string().into();
+    }
+    json
+}
+
+fn reason_code(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Planned(_) => "planned",
+        Reason::Excluded => "excluded",
+        Reason::BehindExcluded(_) => "behind-excluded",
+        Reason::NoCompact(NoCompact::NoCompactMark { .. }) => "no-compact-mark",
+        Reason::NoCompact(NoCompact::DeletionMark) => "deletion-mark",
+        Reason::NoCompact(NoCompact::FailedBefore { .. }) => "failed-before",
+        Reason::NoCompact(NoCompact::Superseded { .. }) => "superseded",
+        Reason::NoCompact(NoCompact::Held { .. }) => "held",
+        Reason::NoCompact(_) => "no-compact",
+        Reason::BesideBarred(_) => "beside-barred",
+        Reason::NewestOfClass(_) => "newest-of-class",
+        Reason::Waits(_) => "waits",
+        Reason::ClassWaits(_) => "class-waits",
+        Reason::DoesNotFit { .. } => "does-not-fit",
+        Reason::Alone { .. } => "alone",
+        Reason::RangeNotFull { .. } => "range-not-full",
+        Reason::GroupFailed { .. } => "group-failed",
+        Reason::SingleRange => "single-range",
+        Reason::FewTombstones { .. } => "few-tombstones",
+        Reason::TombstoneScanStopped { .. } => "tombstone-scan-stopped",
+        Reason::Unexplained => "unexplained",
+        _ => "other",
+    }
 }
 
 /// Names directories that look like blocks and are none.
@@ -148,7 +217,7 @@ pub(crate) fn print_broken(broken: &[BrokenBlock]) {
 pub(crate) fn broken_json(broken: &[BrokenBlock]) -> Vec<serde_json::Value> {
     let json = |broken: &BrokenBlock| {
         let error = held_twice(broken).unwrap_or_else(|| chain(&broken.error));
-        serde_json::json!({ "path": broken.dir, "error": error })
+        serde_json::json!({ "path": path_json(&broken.dir), "error": error })
     };
     broken.iter().map(json).collect()
 }

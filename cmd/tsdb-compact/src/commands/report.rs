@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tsdb::compact::{DryRun, Ledger, Merged};
 use tsdb::vfs::{Io, Mode};
 
-use crate::output::say;
+use crate::output::{path_json, say};
 use crate::units::{display_bytes, display_count};
 
 /// What was done, for people.
@@ -36,7 +36,7 @@ pub(crate) fn print_merged(merged: &Merged, sources: usize, elapsed: Duration, i
     }
     let seconds = elapsed.as_secs_f64();
     say!(
-        "  read {} and wrote {} {} in {seconds:.2} s",
+        "  {} of sources, {} written {} in {seconds:.2} s",
         display_bytes(merged.bytes_read),
         display_bytes(bytes_written(merged)),
         io_text(io),
@@ -86,7 +86,7 @@ pub(crate) fn merged_json(merged: &Merged, elapsed: Duration, io: &Io) -> Value 
     let block = merged.block.as_ref().map(|block| {
         json!({
             "ulid": block.meta.ulid.to_string(),
-            "path": block.path(),
+            "path": path_json(block.path()),
             "minTime": block.meta.min_time,
             "maxTime": block.meta.max_time,
             "stats": block.meta.stats,
@@ -100,7 +100,7 @@ pub(crate) fn merged_json(merged: &Merged, elapsed: Duration, io: &Io) -> Value 
         "blocks": block.into_iter().collect::<Vec<_>>(),
         "samples": ledger_json(&merged.ledger),
         "outputVerified": merged.output_verified,
-        "bytesRead": merged.bytes_read,
+        "sourceBytes": merged.bytes_read,
         "bytesWritten": bytes_written(merged),
         "uncached": io.mode().is_direct(),
         "engine": io.engine().name(),
@@ -125,7 +125,7 @@ fn ledger_json(ledger: &Ledger) -> Value {
 
 /// What a dry run says, for people.
 pub(crate) fn print_estimate(estimate: &DryRun) {
-    say!("  would read {}", display_bytes(estimate.bytes_read));
+    say!("  {} of sources", display_bytes(estimate.bytes_read));
     say!(
         "  would write {}{} of chunks in {}, {} of index: {} series, {} chunks",
         if estimate.exact { "" } else { "about " },
@@ -135,10 +135,14 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
         display_count(estimate.series),
         display_count(estimate.chunks)
     );
+    let disk = match least_disk_bytes(estimate) {
+        Some(least) => {
+            format!("{} of disk, {}", display_bytes(least), display_bytes(estimate.peak_disk_bytes))
+        }
+        None => format!("about {} of disk", display_bytes(estimate.peak_disk_bytes)),
+    };
     say!(
-        "  would need {}{} of disk at peak ({} are free) and {} of memory",
-        if estimate.exact { "" } else { "about " },
-        display_bytes(estimate.peak_disk_bytes),
+        "  would need {disk} at peak ({} are free), and {} of memory",
         display_bytes(estimate.free_disk_bytes),
         display_bytes(estimate.memory_bytes)
     );
@@ -153,10 +157,47 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
              before histograms are read"
         ),
     }
-    if estimate.free_disk_bytes < estimate.peak_disk_bytes {
-        let missing = estimate.peak_disk_bytes - estimate.free_disk_bytes;
-        say!("  too little room: {} are missing", display_bytes(missing));
+    let missing = |needed: u64| display_bytes(needed - estimate.free_disk_bytes);
+    match least_disk_bytes(estimate) {
+        Some(least) if estimate.free_disk_bytes < least => {
+            say!("  too little room: {} are missing", missing(least));
+        }
+        _ if estimate.free_disk_bytes < estimate.peak_disk_bytes => say!(
+            "  room is tight: {} are missing for the peak, so the disk may turn out to be full",
+            missing(estimate.peak_disk_bytes)
+        ),
+        _ => {}
     }
+}
+
+/// The room without which a run is refused, where it is known before samples are encoded anew: that
+/// of the output. Temporary files beside it come and go.
+fn least_disk_bytes(estimate: &DryRun) -> Option<u64> {
+    estimate.exact.then_some(estimate.chunk_bytes + estimate.index_bytes)
+}
+
+/// Whether the run would be refused for want of room.
+pub(crate) fn lacks_room(estimate: &DryRun) -> bool {
+    least_disk_bytes(estimate).is_some_and(|least| least > estimate.free_disk_bytes)
+}
+
+/// What a dry run says, as `--json` has it.
+pub(crate) fn estimate_json(estimate: &DryRun) -> Value {
+    json!({
+        "exact": estimate.exact,
+        "sourceBytes": estimate.bytes_read,
+        "chunkBytes": estimate.chunk_bytes,
+        "segments": estimate.segments,
+        "indexBytes": estimate.index_bytes,
+        "series": estimate.series,
+        "chunks": estimate.chunks,
+        "leastDiskBytes": least_disk_bytes(estimate),
+        "peakDiskBytes": estimate.peak_disk_bytes,
+        "peakDiskBytesMax": estimate.peak_disk_bytes_max,
+        "freeDiskBytes": estimate.free_disk_bytes,
+        "tooLittleRoom": lacks_room(estimate),
+        "memoryBytes": estimate.memory_bytes,
+    })
 }
 
 /// `1 block`, `3 blocks`.
@@ -168,6 +209,22 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_would_be_refused_lacks_room() {
+        let mut estimate = DryRun::default();
+        (estimate.chunk_bytes, estimate.index_bytes, estimate.peak_disk_bytes) = (10, 5, 20);
+        (estimate.exact, estimate.free_disk_bytes) = (true, 14);
+        assert!(lacks_room(&estimate));
+        assert_eq!(estimate_json(&estimate)["tooLittleRoom"], true);
+        // The peak is that of temporary files, which a run is not refused for.
+        estimate.free_disk_bytes = 15;
+        assert!(!lacks_room(&estimate));
+        // What is encoded anew may become shorter.
+        (estimate.exact, estimate.free_disk_bytes) = (false, 14);
+        assert!(!lacks_room(&estimate));
+        assert!(estimate_json(&estimate)["leastDiskBytes"].is_null());
+    }
 
     #[test]
     fn terms_that_are_zero_are_left_out() {

@@ -68,9 +68,13 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs) -> anyhow::Result<Outc
     Ok(if faults == 0 { Outcome::Done } else { Outcome::Findings })
 }
 
-/// The keys of every JSON document of ours are in camel case, as those of meta.json.
+/// The keys of every JSON document of ours are in camel case, as those of meta.json, and a block's
+/// directory is its `path`.
 fn camel_case_keys(value: Value) -> Value {
     let camel_case = |key: &str| {
+        if key == "dir" {
+            return "path".to_owned();
+        }
         let mut parts = key.split('_');
         let mut name = parts.next().unwrap_or_default().to_owned();
         for part in parts {

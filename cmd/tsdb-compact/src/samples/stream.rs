@@ -7,7 +7,9 @@ use tsdb::query::{Matcher, Querier, Samples, SeriesSet, ValueType};
 
 use super::{Format, OpenBlocks, SampleArgs, Writer, writer};
 use crate::args::GlobalArgs;
+use crate::commands::report::counted;
 use crate::output::{Outcome, Stdout, complain, stdout, stdout_is_read};
+use crate::units::display_count;
 
 /// How many bytes are gathered before they are written.
 const WRITE_BYTES: usize = 64 << 10;
@@ -52,16 +54,18 @@ impl Totals {
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} series, {} samples", self.series, self.samples())?;
+        let count = display_count;
+        write!(f, "{} series, {}", count(self.series), counted(self.samples(), "sample"))?;
         if self.histograms + self.float_histograms > 0 {
-            write!(f, " ({} floats", self.floats)?;
-            write!(f, ", {} histograms", self.histograms)?;
-            write!(f, ", {} float histograms)", self.float_histograms)?;
+            write!(f, " ({}", counted(self.floats, "float"))?;
+            write!(f, ", {}", counted(self.histograms, "histogram"))?;
+            write!(f, ", {})", counted(self.float_histograms, "float histogram"))?;
         }
-        if self.unreadable > 0 {
-            write!(f, "; {} blocks, series or chunks could not be read", self.unreadable)?;
+        match self.unreadable {
+            0 => Ok(()),
+            1 => f.write_str("; 1 block, series or chunk could not be read"),
+            more => write!(f, "; {} blocks, series or chunks could not be read", count(more)),
         }
-        Ok(())
     }
 }
 

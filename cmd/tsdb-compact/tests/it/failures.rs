@@ -140,6 +140,16 @@ fn a_block_that_is_not_whole_is_to_blame() {
         let left = names(dir.path());
         assert_eq!(left.len(), 6, "five blocks and the marks: {left:?}");
         assert!(left.contains(&MARKS.to_owned()), "without {part}: {left:?}");
+        if part == "index" {
+            // The mark outlives the message, so it has to say as much.
+            let marks = fs::read(dir.path().join(MARKS)).unwrap();
+            let marks: serde_json::Value = serde_json::from_slice(&marks).unwrap();
+            let reason = marks["blocks"][BAD]["reason"].as_str().unwrap();
+            let (cause, index) = ("No such file or directory", format!("{BAD}/index: "));
+            assert!(reason.contains(cause) && reason.contains(&index), "{reason}");
+            let plan = expect_code(program().arg("plan").arg(dir.path()), 1);
+            assert!(text(&plan).contains(cause), "{}", text(&plan));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod engines;
 mod failures;
 mod fixtures;
 mod memory;
+mod paths;
 mod sandboxes;
 mod streams;
 mod transcripts;

@@ -18,22 +18,15 @@ const SERIES: u64 = 1_000_000;
 
 #[test]
 fn a_million_series_in_64_mib() {
-    let group = match Group::create("merge") {
-        Ok(group) => group,
-        Err(error) => {
-            return skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
-        }
-    };
+    let Some(group) = Group::of_test("merge") else { return };
     let dir = temp_dir();
     let data = dir.path().join("data");
     let series = SERIES.to_string();
     generate(&data, &["--series", &series, "--samples", "2", "--interval", "1h", "--blocks", "2"]);
 
     let output = dir.path().join("out");
-    // The shell joins the group, then becomes the program.
-    let mut merge = Command::new("sh");
-    merge.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path.join("cgroup.procs"));
-    merge.arg(PROGRAM).arg("merge").args(entries(&data)).arg("--output").arg(&output);
+    let mut merge = group.program();
+    merge.arg("merge").args(entries(&data)).arg("--output").arg(&output);
     merge.args(["--json", "--enable-feature=use-uncached-io"]);
     let report = expect_json(&mut merge, 0);
     assert_eq!(report["blocks"][0]["stats"]["numSeries"], SERIES);
@@ -50,24 +43,13 @@ fn a_million_series_in_64_mib() {
 /// Each worker has memory of its own, so there are no more of them than the budget has room for.
 #[test]
 fn many_threads_in_64_mib() {
-    let group = match Group::create("threads") {
-        Ok(group) => group,
-        Err(error) => {
-            return skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
-        }
-    };
+    let Some(group) = Group::of_test("threads") else { return };
     let dir = temp_dir();
     let data = dir.path().join("data");
     generate(&data, &["--series", "150000", "--samples", "60", "--blocks", "3"]);
 
-    let mut merge = Command::new("sh");
-    merge.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path.join("cgroup.procs"));
-    merge
-        .arg(PROGRAM)
-        .arg("merge")
-        .args(entries(&data))
-        .arg("--output")
-        .arg(dir.path().join("out"));
+    let mut merge = group.program();
+    merge.arg("merge").args(entries(&data)).arg("--output").arg(dir.path().join("out"));
     merge.args(["--json", "--enable-feature=use-uncached-io", "--threads", "1024"]);
     expect_json(&mut merge, 0);
     let peak_kib = group.peak_bytes() / 1024;
@@ -79,12 +61,7 @@ fn many_threads_in_64_mib() {
 /// run with nothing to do leaves the blocks alone.
 #[test]
 fn a_directory_in_64_mib() {
-    let group = match Group::create("directory") {
-        Ok(group) => group,
-        Err(error) => {
-            return skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
-        }
-    };
+    let Some(group) = Group::of_test("directory") else { return };
     let dir = temp_dir();
     let data = dir.path().join("data");
     let shape = ["--series", "200000", "--samples", "2", "--interval", "1h", "--blocks", "7"];
@@ -92,10 +69,9 @@ fn a_directory_in_64_mib() {
     generate(&data, &[&shape[..], &["--uncached-io", "prefer"]].concat());
 
     let begin = |command: &str, flags: &[&str]| {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path.join("cgroup.procs"));
-        shell.arg(PROGRAM).arg(command).arg(&data).arg("--json").args(flags);
-        let report = expect_json(&mut shell, 0);
+        let mut program = group.program();
+        program.arg(command).arg(&data).arg("--json").args(flags);
+        let report = expect_json(&mut program, 0);
         let (failures, peak_kib) = (group.failures(), group.peak_bytes() / 1024);
         assert_eq!(failures, 0, "{command}: peak {peak_kib} KiB");
         eprintln!("peak of everything charged after {command}: {peak_kib} KiB");
@@ -129,6 +105,22 @@ struct Group {
 }
 
 impl Group {
+    /// `None`, said aloud, where none can be made.
+    fn of_test(name: &str) -> Option<Self> {
+        let skipped = |error: &io::Error| {
+            skip("TSDB_CGROUP_TESTS", &format!("no memory cgroup can be made: {error}"));
+        };
+        Self::create(name).inspect_err(skipped).ok()
+    }
+
+    /// The program, as one of the group: a shell joins it, then becomes the program.
+    fn program(&self) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(self.path.join("cgroup.procs"));
+        shell.arg(PROGRAM);
+        shell
+    }
+
     fn create(name: &str) -> io::Result<Self> {
         let own = fs::read_to_string("/proc/self/cgroup")?;
         let v1 = own.lines().filter_map(|line| line.split_once(":memory:"));

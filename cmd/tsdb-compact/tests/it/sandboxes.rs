@@ -1,7 +1,7 @@
 //! What the sessions in `tests/cli` find in their directory, by the session's name.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -39,6 +39,11 @@ pub(crate) fn prepare(name: &str, dir: &Path, programs: &mut Programs) -> bool {
         "dump-damaged" => {
             copy_case("five-blocks", &data);
             flip(&data.join(BLOCK).join("chunks/000001"), 100);
+            // One byte in the list of all series, which is the first of the postings.
+            let lists = dir.join("lists");
+            copy_case("five-blocks", &lists);
+            let first = IndexEditor::open(&lists.join(BLOCK)).postings().next_multiple_of(4);
+            flip(&lists.join(BLOCK).join("index"), first + 9);
         }
         "blame" => blame(&data),
         "marks" => marks(dir),
@@ -354,6 +359,13 @@ fn unprivileged(dir: &Path) -> bool {
         return false;
     }
     copy_case("five-blocks", &dir.join("data"));
+    // Theirs, but for the blocks in it.
+    let foreign = dir.join("foreign");
+    copy_case("five-blocks", &foreign);
+    chown(&foreign, Some(65534), Some(65534)).unwrap();
+    let output = dir.join("output");
+    fs::create_dir(&output).unwrap();
+    chown(&output, Some(65534), Some(65534)).unwrap();
     copy_case("five-blocks", &dir.join("secret"));
     let secret = dir.join("secret").join(BLOCK).join("index");
     fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();

@@ -78,3 +78,20 @@ fn a_usage_error_is_a_json_document_too_where_one_was_asked_for() {
     let output = program().args(["list", "--bogus", "--", "--json"]).output().unwrap();
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn the_log_says_which_files_a_merge_makes() {
+    let dir = temp_dir();
+    let output = dir.path().join("merged");
+    let mut merge = program();
+    merge.args(["merge", "--log.level=debug"]).args(entries(&case("five-blocks")));
+    let log =
+        String::from_utf8(merge.arg("--output").arg(&output).output().unwrap().stderr).unwrap();
+    for said in ["merging", "file created", "file finished", "chunks/000001", "/index", "renaming"]
+    {
+        assert!(log.contains(said), "{said:?} is not in {log}");
+    }
+    let mut quiet = program();
+    quiet.arg("merge").args(entries(&case("five-blocks"))).arg("--output").arg(&output);
+    assert_eq!(quiet.output().unwrap().stderr, b"");
+}

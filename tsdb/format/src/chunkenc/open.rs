@@ -171,20 +171,35 @@ impl OpenFloats {
     }
 
     /// Appends the chunk to `out` as it would be with only its first `samples` samples counted.
-    /// `words` are those that were passed on, in order.
+    /// `pieces` are the words that were passed on, in order, in pieces of any length; what is behind
+    /// them is left alone.
     ///
     /// A count below [`Self::num_samples`] leaves the bits of the later samples behind the counted
     /// ones, where no decoder looks.
-    pub fn write(
+    pub fn write<W: AsRef<[u64]>>(
         &self,
         starts: &OpenStarts,
         samples: u16,
-        words: impl IntoIterator<Item = u64>,
+        pieces: impl IntoIterator<Item = W>,
         out: &mut Vec<u8>,
     ) {
         let begin = out.len();
-        for word in words.into_iter().take(self.words.into()) {
-            out.extend_from_slice(&word.to_be_bytes());
+        out.reserve(self.len_bytes());
+        let mut left = usize::from(self.words);
+        let mut pieces = pieces.into_iter();
+        while left > 0
+            && let Some(piece) = pieces.next()
+        {
+            let words = piece.as_ref();
+            let words = words.get(..left).unwrap_or(words);
+            left -= words.len();
+            let (eights, rest) = words.as_chunks::<8>();
+            for eight in eights {
+                out.extend_from_slice(eight.map(u64::to_be_bytes).as_flattened());
+            }
+            for word in rest {
+                out.extend_from_slice(&word.to_be_bytes());
+            }
         }
         if self.used > 0 {
             let tail = (self.word << (64 - self.used)).to_be_bytes();
@@ -239,7 +254,7 @@ mod tests {
                 prop_assert_eq!(open.len_bytes(), appender.len_bytes());
                 prop_assert_eq!((open.last_time(), open.last_bits()), (t, value.to_bits()));
                 let mut bytes = Vec::new();
-                open.write(&starts, u16::MAX, words.iter().copied(), &mut bytes);
+                open.write(&starts, u16::MAX, words.chunks(3), &mut bytes);
                 prop_assert_eq!(bytes.as_slice(), appender.bytes());
             }
             prop_assert_eq!(open.num_samples(), appender.num_samples());

@@ -17,6 +17,7 @@
 //!
 //! There are no start timestamps. Times wrap around instead of overflowing.
 
+use super::ahead::{Ahead, Columns, decode_rest, field, load};
 use super::bits::{BitPosition, BitReader, BitWriter, PutBits, bit_in_byte};
 use super::samples::FloatSamples;
 use super::varbit::{fits_signed, sign_extend_up};
@@ -220,52 +221,19 @@ pub(crate) fn decode_all(
         out.timestamps.push(state.t);
         out.values.push(state.value());
     }
-    // A sample takes two bits or more: no room is made for those that can't be there.
-    let claimed = usize::from(samples.saturating_sub(2));
-    let rest = claimed.min((reader.bits_left() / 2) as usize);
-    let start = out.timestamps.len();
-    out.timestamps.resize(start + rest, 0);
-    out.values.resize(start + rest, 0.0);
-    let timestamps = out.timestamps.get_mut(start..).unwrap_or_default();
-    let values = out.values.get_mut(start..).unwrap_or_default();
-    let decoded = state.fill(&mut reader, timestamps, values).and_then(|()| {
-        let eof = || (rest, DecodeError::eof(data.len() as u64));
-        if rest == claimed { Ok(()) } else { Err(eof()) }
-    });
-    decoded.map_err(|(complete, error)| {
-        out.timestamps.truncate(start + complete);
-        out.values.truncate(start + complete);
-        error
-    })
+    decode_rest(&mut state, &mut reader, samples.saturating_sub(2), out)
 }
 
-impl XorDecoder {
-    /// Reads the third sample and those behind it, as many as there is room for. With an error
-    /// comes the number of samples in front of it.
-    fn fill(
-        &mut self,
-        reader: &mut BitReader<'_>,
-        timestamps: &mut [i64],
-        values: &mut [f64],
-    ) -> Result<(), (usize, DecodeError)> {
-        let mut bit = reader.bit_position();
-        let fast = self.fill_ahead(reader.data(), &mut bit, timestamps, values);
-        reader.go_to(bit);
-        let rest = timestamps.iter_mut().zip(values).enumerate().skip(fast);
-        for (complete, (t_out, value_out)) in rest {
-            self.step_third(reader).map_err(|error| (complete, error))?;
-            reader.check().map_err(|error| (complete, error))?;
-            *t_out = self.t;
-            *value_out = self.value();
-        }
-        Ok(())
+impl Columns for XorDecoder {
+    const SAMPLE_BITS_MIN: u64 = 2;
+
+    #[inline(always)]
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<(i64, f64), DecodeError> {
+        self.step_third(reader)?;
+        reader.check()?;
+        Ok((self.t, self.value()))
     }
 
-    /// As [`Self::fill`], as long as a sample of any length is whole in the bytes ahead of `bit`,
-    /// and valid. Returns how many samples were read.
-    ///
-    /// A sample needs two loads from where it begins, and nothing of what it reads is tested for
-    /// the end.
     fn fill_ahead(
         &mut self,
         data: &[u8],
@@ -326,29 +294,8 @@ impl XorDecoder {
     }
 }
 
-/// More than any sample takes, and a load behind it: 7 bits in front, 68 for the time, 13 and 64 for
-/// the value.
-type Ahead = [u8; 32];
-
 /// Up to this many bits of a word, enough are left behind it for the value's control bits.
 const DOD_BITS_IN_WORD: u32 = 24;
-
-/// At least 57 bits from bit `at` on, left-aligned.
-#[inline(always)]
-fn load(ahead: &Ahead, at: u32) -> u64 {
-    let bytes = ahead.get(at as usize >> 3..).and_then(|rest| rest.first_chunk());
-    bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes)) << (at & 7)
-}
-
-/// The `width` (1 to 64) bits from bit `at` on.
-#[inline(always)]
-fn field(ahead: &Ahead, at: u32, width: u32) -> u64 {
-    if width <= 57 {
-        return load(ahead, at) >> (64 - width);
-    }
-    let (high, low) = (load(ahead, at) >> 32, load(ahead, at + 32) >> 32);
-    (high << 32 | low) >> (64 - width)
-}
 
 /// A delta of delta that is not zero, and how many bits it takes; `word` begins at bit `at`.
 #[inline(always)]

@@ -20,7 +20,8 @@
 //! is not what the next value is compared with: the last other value is (0 if there was none).
 
 use super::STALE_NAN_BITS;
-use super::bits::{BitPosition, BitReader, BitWriter, PutBits};
+use super::ahead::{Ahead, Columns, decode_rest, field, load};
+use super::bits::{BitPosition, BitReader, BitWriter, PutBits, bit_in_byte};
 use super::samples::FloatSamples;
 use super::start_timestamp::{StDecoder, StEncoder};
 use super::xor_value::{Window, put_difference, read_kept, read_new};
@@ -312,20 +313,20 @@ pub(crate) fn decode_all(
 ) -> Result<(), DecodeError> {
     let mut state = Xor2Decoder::new(data);
     let mut reader = BitReader::new(data, state.at);
+    if !state.st.has_any() {
+        for _ in 0..samples.min(2) {
+            state.step(&mut reader)?;
+            out.timestamps.push(state.t);
+            out.values.push(state.value());
+        }
+        return decode_rest(&mut state, &mut reader, samples.saturating_sub(2), out);
+    }
     // Past the first two, a sample takes one bit or more: no room is made for those that can't be
     // there.
     let samples = usize::from(samples);
     let room = samples.min(usize::try_from(reader.bits_left()).unwrap_or(usize::MAX));
     out.timestamps.reserve(room);
     out.values.reserve(room);
-    if !state.st.has_any() {
-        for _ in 0..samples {
-            state.step(&mut reader)?;
-            out.timestamps.push(state.t);
-            out.values.push(state.value());
-        }
-        return Ok(());
-    }
     out.start_timestamps.resize(out.timestamps.len(), 0);
     out.start_timestamps.reserve(room);
     for _ in 0..samples {
@@ -335,4 +336,90 @@ pub(crate) fn decode_all(
         out.start_timestamps.push(state.st.st);
     }
     Ok(())
+}
+
+/// What a sample says about its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Same,
+    Kept,
+    New,
+    Stale,
+}
+
+/// Samples without a start timestamp.
+impl Columns for Xor2Decoder {
+    const SAMPLE_BITS_MIN: u64 = 1;
+
+    fn read(&mut self, reader: &mut BitReader<'_>) -> Result<(i64, f64), DecodeError> {
+        self.read_joint(reader)?;
+        reader.check()?;
+        Ok((self.t, self.value()))
+    }
+
+    fn fill_ahead(
+        &mut self,
+        data: &[u8],
+        bit: &mut usize,
+        timestamps: &mut [i64],
+        values: &mut [f64],
+    ) -> usize {
+        let (mut t, mut t_delta, mut baseline) = (self.t, self.t_delta, self.baseline);
+        let (mut width, mut trailing) = self.window.width_and_trailing();
+        let (mut bits, mut read) = (self.bits, 0);
+        for (t_out, value_out) in timestamps.iter_mut().zip(values) {
+            let begin = *bit >> 3;
+            let Some(ahead) = data.get(begin..).and_then(|rest| rest.first_chunk()) else { break };
+            let at = bit_in_byte(*bit);
+            let (next_delta, code, mut at) = control_at(ahead, at, t_delta);
+            if code == Code::New {
+                let header = (load(ahead, at) >> 53) as u32;
+                let (leading, new) = (header >> 6, (header.wrapping_sub(1) & 63) + 1);
+                let Some(behind) = 64u32.checked_sub(leading + new) else { break };
+                (width, trailing) = (new, behind);
+                at += 11;
+            }
+            if code == Code::Kept || code == Code::New {
+                baseline ^= field(ahead, at, width) << trailing;
+                at += width;
+            }
+            bits = if code == Code::Stale { STALE_NAN_BITS } else { baseline };
+            t_delta = next_delta;
+            t = t.wrapping_add(t_delta);
+            *t_out = t;
+            *value_out = f64::from_bits(bits);
+            *bit = (begin << 3) + at as usize;
+            read += 1;
+        }
+        (self.t, self.t_delta, self.baseline, self.bits) = (t, t_delta, baseline, bits);
+        self.window = Window::of(width, trailing);
+        read
+    }
+}
+
+/// The delta of times, what there is of the value, and where that begins.
+#[inline(always)]
+fn control_at(ahead: &Ahead, at: u32, t_delta: i64) -> (i64, Code, u32) {
+    let word = load(ahead, at);
+    if word >> 63 == 0 {
+        return (t_delta, Code::Same, at + 1);
+    }
+    if word >> 62 == 0b10 {
+        let code = if word >> 61 == 0b100 { Code::Kept } else { Code::New };
+        return (t_delta, code, at + 3);
+    }
+    let (dod, dod_bits) = match word >> 59 {
+        0b11111 => return (t_delta, Code::Stale, at + 5),
+        0b11110 => (field(ahead, at + 5, 64) as i64, 69),
+        0b11100 | 0b11101 => ((word << 4) as i64 >> 44, 24),
+        _ => ((word << 3) as i64 >> 51, 16),
+    };
+    let (delta, at) = (t_delta.wrapping_add(dod), at + dod_bits);
+    let word = load(ahead, at);
+    match word >> 61 {
+        0b000..=0b011 => (delta, Code::Same, at + 1),
+        0b100 | 0b101 => (delta, Code::Kept, at + 2),
+        0b110 => (delta, Code::New, at + 3),
+        _ => (delta, Code::Stale, at + 3),
+    }
 }

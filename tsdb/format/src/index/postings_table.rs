@@ -55,6 +55,12 @@ pub struct PostingsEntry<'a> {
 }
 
 impl PostingsTable {
+    /// A table without entries, for an index whose table can't be read.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { entries: 0..0, count: 0, stride: SAMPLING, names: vec![], samples: vec![] }
+    }
+
     /// Reads the table at `offset` of `index` once, checksum included.
     ///
     /// # Errors

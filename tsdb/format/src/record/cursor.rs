@@ -16,11 +16,13 @@ impl<'a> Cursor<'a> {
         Self { rest: record.get(1..).unwrap_or_default(), record_bytes: record.len() }
     }
 
+    #[inline(always)]
     pub(super) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What has not been read.
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -53,6 +55,12 @@ impl<'a> Cursor<'a> {
                 Err(DecodeError::new(self.offset_bytes(), kind))
             }
         }
+    }
+
+    /// Goes on by `len` bytes, which were looked at.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, len: usize) {
+        self.rest = self.rest.get(len..).unwrap_or_default();
     }
 
     #[inline]

@@ -69,7 +69,7 @@ pub use record_type::RecordType;
 pub use refs::{HeadChunkRef, HeadSeriesRef};
 pub use sample_id::{SampleId, SampleVersion};
 pub use samples::{FloatSample, Samples, encode_samples};
-pub use series::{Series, SeriesEntry, append_series, encode_series};
+pub use series::{Series, SeriesEntry, SeriesWriter, encode_series};
 pub use tombstones::{Tombstone, Tombstones, encode_tombstones};
 
 use crate::DecodeError;

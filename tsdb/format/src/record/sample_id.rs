@@ -81,6 +81,12 @@ impl IdDecoder {
         Ok(Self { version, first, previous: SampleId::default() })
     }
 
+    /// What the samples of version 1 are held against.
+    #[inline(always)]
+    pub(super) fn base(&self) -> Option<SampleId> {
+        if self.version == SampleVersion::V1 { self.first } else { None }
+    }
+
     #[inline]
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<SampleId, DecodeError> {
         let id = match (self.version, self.first) {

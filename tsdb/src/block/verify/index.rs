@@ -14,20 +14,31 @@ use super::sections;
 use super::segments::Segments;
 use super::series::SeriesCheck;
 use crate::block::index_reader::BlockIndex;
+use crate::block::open_error::{FilePart, OpenError};
 use crate::vfs::open_file;
 
-/// Opens the index at `path`, if it can be read from the first byte to the last.
+/// Opens the index at `path`, if it can be read from the first byte to the last. Without its
+/// postings offset table if that alone is damaged; the second value says whether it is there.
 pub(super) fn open(
     path: PathBuf,
     findings: &mut Findings,
     progress: &mut Progress<'_>,
-) -> Option<BlockIndex> {
+) -> Option<(BlockIndex, bool)> {
     // Under a mapping a device error would end the process; and what follows is in memory then.
     if let Err(error) = read_through(&path, progress) {
         findings.fault(FindingKind::Unreadable, &path, error);
         return None;
     }
-    BlockIndex::open(path).map_err(|error| findings.open_error(&error)).ok()
+    match BlockIndex::open(path.clone()) {
+        Ok(index) => Some((index, true)),
+        Err(error) => {
+            findings.open_error(&error);
+            let OpenError::Damaged { part: FilePart::PostingsTable, .. } = error else {
+                return None;
+            };
+            BlockIndex::open_without_postings(path).ok().map(|index| (index, false))
+        }
+    }
 }
 
 fn read_through(path: &Path, progress: &mut Progress<'_>) -> std::io::Result<()> {
@@ -46,6 +57,9 @@ fn read_through(path: &Path, progress: &mut Progress<'_>) -> std::io::Result<()>
 /// What checking an index needs.
 pub(super) struct IndexCheck<'c, 'p> {
     pub(super) index: &'c BlockIndex,
+    /// Whether its postings offset table can be read. If not, postings lists are checked for
+    /// themselves, and series are found one behind the other.
+    pub(super) has_table: bool,
     pub(super) findings: &'c mut Findings,
     pub(super) progress: &'c mut Progress<'p>,
 }
@@ -58,11 +72,14 @@ impl<'c> IndexCheck<'c, '_> {
         tombstones: Option<&Tombstones>,
     ) -> Content {
         let mut content = Content::default();
-        sections::check(self.index, self.findings);
+        sections::check(self.index, self.has_table, self.findings);
         self.check_symbols(&mut content);
-        let lists = LabelLists::build(self.index, self.findings);
+        let lists = match self.has_table {
+            true => LabelLists::build(self.index, self.findings),
+            false => LabelLists::unread(self.index),
+        };
         content.counts.postings_lists = self.index.postings_table().len() as u64;
-        let all = self.all_series();
+        let all = if self.has_table { self.all_series() } else { None };
         let mut series = SeriesCheck::new(self.index, lists, content);
         match all {
             Some(all) => {

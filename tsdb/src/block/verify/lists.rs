@@ -25,6 +25,8 @@ pub(super) struct LabelLists<'a> {
     lost: BTreeSet<(u32, u32)>,
     /// Series that can't be read: nobody can say what labels they have.
     lost_series: BTreeSet<BlockSeriesRef>,
+    /// Whether the table of the lists could not be read, so that nothing is known of any.
+    all_lost: bool,
 }
 
 #[derive(Debug)]
@@ -35,15 +37,21 @@ struct LabelList<'a> {
 }
 
 impl<'a> LabelLists<'a> {
-    /// Reads the table and every list.
-    pub(super) fn build(index: &'a BlockIndex, findings: &mut Findings) -> Self {
-        let mut lists = Self {
+    /// Where the table of the lists can't be read: against nothing.
+    pub(super) fn unread(index: &'a BlockIndex) -> Self {
+        Self {
             path: index.path(),
             lists: Vec::new(),
             recent: Vec::new(),
             lost: BTreeSet::new(),
             lost_series: BTreeSet::new(),
-        };
+            all_lost: true,
+        }
+    }
+
+    /// Reads the table and every list.
+    pub(super) fn build(index: &'a BlockIndex, findings: &mut Findings) -> Self {
+        let mut lists = Self { all_lost: false, ..Self::unread(index) };
         let mut previous: Option<PostingsEntry<'_>> = None;
         for entry in index.postings_table().iter(index.bytes()) {
             let ascends = previous
@@ -108,7 +116,7 @@ impl<'a> LabelLists<'a> {
         for (position, (&pair, label)) in symbols.iter().zip(labels).enumerate() {
             let subject = Subject { labels: Some(labels), chunk: None };
             let Some(at) = self.find(position, pair) else {
-                if !self.lost.contains(&pair) {
+                if !self.all_lost && !self.lost.contains(&pair) {
                     let detail = format!("no postings for {}", shown_label(*label));
                     findings.fault_of(FindingKind::Postings, self.path, subject, detail);
                 }

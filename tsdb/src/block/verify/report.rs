@@ -101,7 +101,7 @@ pub struct BlockCounts {
     pub symbols: u64,
     /// Series whose entry could be read.
     pub series: u64,
-    /// Chunks that could be decoded.
+    /// Chunks that could be decoded; without an index, those whose checksum is right.
     pub chunks: u64,
     /// Samples in them.
     pub samples: u64,

@@ -18,7 +18,7 @@ use crate::block::index_reader::BlockIndex;
 /// What postings lists and label indices are aligned to, in bytes.
 const ALIGN_BYTES: u64 = 4;
 
-pub(super) fn check(index: &BlockIndex, findings: &mut Findings) {
+pub(super) fn check(index: &BlockIndex, has_table: bool, findings: &mut Findings) {
     let toc = index.toc();
     let mut fault = |detail: String| findings.fault(FindingKind::Index, index.path(), detail);
     let symbols_end = index.symbol_table().end();
@@ -38,7 +38,26 @@ pub(super) fn check(index: &BlockIndex, findings: &mut Findings) {
     if let Err(error) = check_framed(index.bytes(), toc.label_indices_table, toc.postings_table) {
         fault(format!("label offset table: {error}"));
     }
-    check_lists(index, findings);
+    if has_table {
+        check_lists(index, findings);
+    } else {
+        check_unlisted(index, findings);
+    }
+}
+
+/// Without a table that says where the lists are: one behind the other, each for itself.
+fn check_unlisted(index: &BlockIndex, findings: &mut Findings) {
+    let (toc, bytes) = (index.toc(), index.bytes());
+    let mut at = toc.postings.next_multiple_of(ALIGN_BYTES);
+    while at < toc.label_indices_table {
+        let list = PostingsList::at_unverified(bytes, at);
+        if let Err(error) = PostingsList::at(bytes, at) {
+            let detail = format!("the postings list at {at}: {error}");
+            findings.fault(FindingKind::Postings, index.path(), detail);
+        }
+        let Ok(list) = list else { return };
+        at = (at + list.encoded_bytes()).next_multiple_of(ALIGN_BYTES);
+    }
 }
 
 /// Every section `| length 4 | content | crc 4 |` from `start` to `end`; zeros may stand between.

@@ -128,11 +128,13 @@ impl Segments {
         }
     }
 
-    /// Without an index: goes from chunk to chunk, and checks what a chunk says of itself.
-    pub(super) fn walk(&mut self, findings: &mut Findings, progress: &mut Progress<'_>) {
+    /// Without an index: goes from chunk to chunk, and checks what a chunk says of itself. How many
+    /// are sound.
+    pub(super) fn walk(&mut self, findings: &mut Findings, progress: &mut Progress<'_>) -> u64 {
+        let mut sound = 0;
         for number in 0..self.files.len() as u32 {
             let mut offset = SEGMENT_HEADER_BYTES as u64;
-            let Some(state) = self.files.get(number as usize) else { return };
+            let Some(state) = self.files.get(number as usize) else { break };
             let (len_bytes, path) = (state.len_bytes, state.path.clone());
             while let Ok(at) = u32::try_from(offset)
                 && offset < len_bytes
@@ -152,15 +154,19 @@ impl Segments {
                 if record.data.is_empty() && record.encoding == 0 {
                     break;
                 }
-                if let Err(error) = record.verify() {
-                    let subject = Subject { labels: None, chunk: Some(reference) };
-                    let error = error.shifted(offset);
-                    findings.fault_of(FindingKind::Chunk, &path, subject, error);
+                match record.verify() {
+                    Ok(_) => sound += 1,
+                    Err(error) => {
+                        let subject = Subject { labels: None, chunk: Some(reference) };
+                        let error = error.shifted(offset);
+                        findings.fault_of(FindingKind::Chunk, &path, subject, error);
+                    }
                 }
                 offset += record.record_bytes as u64;
                 progress.add(record.record_bytes as u64);
             }
         }
+        sound
     }
 
     fn only_zeros(&self, number: u32, offset: u64) -> bool {

@@ -39,6 +39,7 @@ use super::planner::{ExcludeFilter, GroupPlan, NoCompact, PlanBlock, Planner, pl
 use crate::block::leftovers;
 use crate::block::lock::DataDirLock;
 use crate::block::publish::delete_blocks;
+use crate::vfs::error_chain;
 
 /// How a data directory is compacted.
 pub struct DirectoryCompactor<'a> {
@@ -155,11 +156,11 @@ impl<'a> DirectoryCompactor<'a> {
                     tried.culprit = blame.culprit();
                     tried.is_marked = blame.is_lasting();
                     if let Blame::Marked(block) = &blame {
-                        marks.insert(block.meta.ulid, &block.dir, error.to_string());
+                        marks.insert(block.meta.ulid, &block.dir, error_chain(error));
                         self.store(&marks, dir, report);
                     }
                     let ids = blame.held(&group.plan.blocks);
-                    held.extend(ids.into_iter().map(|id| (id, error.to_string())));
+                    held.extend(ids.into_iter().map(|id| (id, error_chain(error))));
                     Ok(())
                 }
             };
@@ -209,7 +210,7 @@ impl<'a> DirectoryCompactor<'a> {
             }
         };
         for dispute in &disputes {
-            hold_family(&dispute.child, &dispute.to_string());
+            hold_family(&dispute.child, &error_chain(dispute));
         }
         report.disputes = disputes;
         lock.check()?;
@@ -257,7 +258,8 @@ fn hold_undeleted(
 }
 
 fn undeleted_reason(error: &CompactError) -> String {
-    format!("not everything that one block was made of could be deleted: {error}")
+    let why = error_chain(error);
+    format!("not everything that one block was made of could be deleted: {why}")
 }
 
 /// The planned blocks' directories, by minimum time; equal ones by name, as Prometheus reads them.

@@ -23,7 +23,7 @@ use crate::block::publish::SourceFingerprint;
 use crate::compact::compactor::Compactor;
 use crate::compact::error::CompactError;
 use crate::compact::planner::GroupPlan;
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, error_chain};
 
 /// What is left out of a run, and why.
 pub(crate) struct Standing {
@@ -89,7 +89,7 @@ impl DirectoryCompactor<'_> {
             let mut dirs: Vec<&Path> = family.map(|pair| pair.parent.as_path()).collect();
             dirs.extend([dispute.child.as_path(), dispute.parent.as_path()]);
             let blocks = listing.blocks.iter().filter(|block| dirs.contains(&block.dir.as_path()));
-            standing.hold(blocks.map(|block| block.meta.ulid), &dispute.to_string());
+            standing.hold(blocks.map(|block| block.meta.ulid), &error_chain(dispute));
         }
         Ok(Proven { superseded, disputes })
     }
@@ -123,10 +123,10 @@ impl DirectoryCompactor<'_> {
     ) -> Option<PathBuf> {
         let blame = blame(&tried.listing, &tried.sources, error);
         if let Blame::Marked(block) = &blame {
-            standing.marks.insert(block.meta.ulid, &block.dir, error.to_string());
+            standing.marks.insert(block.meta.ulid, &block.dir, error_chain(error));
             store(&standing.marks, self.compactor.vfs().as_ref(), dir);
         }
-        standing.hold(blame.held(&tried.plan.plan.blocks), &error.to_string());
+        standing.hold(blame.held(&tried.plan.plan.blocks), &error_chain(error));
         blame.culprit()
     }
 }

@@ -89,6 +89,16 @@ impl fmt::Display for Dispute {
     }
 }
 
+impl std::error::Error for Dispute {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.doubt {
+            // Its own words are in those of the dispute.
+            Doubt::Content(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
 /// Finds out who names whom, and takes the blocks concerned out of planning. A child that does not
 /// stand for one of its parents stands for none.
 pub(super) fn find(listing: &mut Listing) {

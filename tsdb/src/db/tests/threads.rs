@@ -94,6 +94,10 @@ impl Vfs for StallingVfs {
         self.inner.rename(from, to)
     }
 
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        self.inner.sync_file(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
         self.inner.sync_dir(path)
     }

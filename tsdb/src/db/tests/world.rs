@@ -46,6 +46,14 @@ pub(super) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
+/// The seed in an environment variable, or 1: what every run of the tests has to pass. The long form
+/// takes others from the clock.
+pub(super) fn seed_or_first(variable: &str) -> u64 {
+    let seed = number(variable).unwrap_or(1);
+    println!("{variable}={seed}");
+    seed
+}
+
 /// The seed in an environment variable, or one from the clock. Printed, so that a failure can be
 /// repeated.
 pub(super) fn seed(variable: &str) -> u64 {

@@ -90,7 +90,7 @@ impl ChunkFiles {
     pub(crate) fn close(&self) -> Result<(), ChunkFilesError> {
         let mut writer = self.writer();
         writer.end_file(&self.0.at, &self.0.files)?;
-        writer.await_sync()
+        writer.await_sync(&self.0.at)
     }
 
     /// The chunk at `chunk_ref`, its checksum checked.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tsdb_format::chunkenc::{Encoding, num_samples};
-use tsdb_format::head_chunks::{HeadChunk, HeadChunks};
+use tsdb_format::head_chunks::{HEADER_BYTES, HeadChunk, HeadChunks};
 use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 use tsdb_format::{DecodeError, Rule};
 
@@ -24,7 +24,7 @@ use super::repair::{Damage, repair};
 use super::set::{FileBytes, FileSet};
 use super::{ChunkFiles, ChunkFilesError, ChunkFilesOptions, LoadedChunk, LoadedFiles};
 use crate::compact::CancelToken;
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, is_noted, make_durable};
 
 /// What is read, and what is not.
 #[derive(Debug, Clone, Copy)]
@@ -72,9 +72,27 @@ impl ChunkFiles {
                 }
             }
         }
-        loaded.first_file = files.0.first().map(|file| file.number);
+        if !load.is_read_only {
+            settle(&*vfs, dir, &files)?;
+        }
         Ok((Self::new(vfs, dir, options, files, load.is_read_only), loaded))
     }
+}
+
+/// Makes durable what an earlier process may not have: the last files up to one with chunks, the one
+/// in front of them, whose sync may have been under way, and those whose sync failed. From here on
+/// others are written behind them, and a chunk that is lost must not stand in front of those.
+fn settle(vfs: &dyn Vfs, dir: &Path, files: &FileSet) -> Result<(), ChunkFilesError> {
+    let mut unsettled = 2;
+    for file in files.0.iter().rev() {
+        let path = file_path(dir, file.number);
+        if unsettled > 0 || is_noted(&path) {
+            make_durable(vfs, &path)?;
+        }
+        let has_chunks = file.tail_start > HEADER_BYTES as u32;
+        unsettled -= i32::from(unsettled > 0 && has_chunks);
+    }
+    Ok(())
 }
 
 /// Makes the directory, and removes what an interrupted repair left.
@@ -107,6 +125,7 @@ struct ReadFile {
     bytes: FileBytes,
     chunks: Vec<(HeadSeriesRef, LoadedChunk)>,
     last_ref: Option<HeadChunkRef>,
+    last_series: HeadSeriesRef,
     too_old: u64,
     unknown: u64,
     damage: Option<Damage>,
@@ -187,6 +206,7 @@ impl<'l> Loader<'l> {
             bytes: FileBytes::whole(number, piece),
             chunks: Vec::new(),
             last_ref: None,
+            last_series: HeadSeriesRef::default(),
             too_old: 0,
             unknown: 0,
             damage: None,
@@ -197,7 +217,7 @@ impl<'l> Loader<'l> {
 
     /// Takes over what was read of a file, as far as it fits what is in front of it.
     fn take(&mut self, read: ReadFile) -> Option<Damage> {
-        let ReadFile { bytes, chunks, last_ref, too_old, unknown, damage } = read;
+        let ReadFile { bytes, chunks, last_ref, last_series, too_old, unknown, damage } = read;
         let number = bytes.number;
         self.files.0.push(bytes);
         self.chunks.reserve(chunks.len());
@@ -216,6 +236,7 @@ impl<'l> Loader<'l> {
             self.chunks.push((series_ref, chunk));
         }
         self.loaded.last_ref = last_ref.or(self.loaded.last_ref);
+        self.loaded.last_series = last_series.max(self.loaded.last_series);
         self.loaded.too_old += too_old;
         self.loaded.unknown += unknown;
         damage
@@ -255,6 +276,7 @@ impl ReadFile {
     ) -> Result<(), DecodeError> {
         self.last_ref = Some(chunk_ref);
         let HeadChunk { series_ref, min_time, max_time, is_out_of_order, .. } = *chunk;
+        self.last_series = self.last_series.max(series_ref);
         if !is_out_of_order && max_time < min_valid_time {
             self.too_old += 1;
             return Ok(());

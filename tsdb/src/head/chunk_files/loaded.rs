@@ -31,8 +31,8 @@ pub(crate) struct LoadedFiles {
     series: Vec<(HeadSeriesRef, u32)>,
     /// The last chunk of the files, whether it was of use or not.
     pub(crate) last_ref: Option<HeadChunkRef>,
-    /// The number of the first file.
-    pub(crate) first_file: Option<u32>,
+    /// The greatest reference of a series in the files, whether its chunks are of use or not.
+    pub(crate) last_series: HeadSeriesRef,
     /// How many chunks were older than what is wanted.
     pub(crate) too_old: u64,
     /// How many chunks have an encoding that is not known.
@@ -79,12 +79,6 @@ impl LoadedFiles {
         let own = self.of(series_ref);
         let at = own.binary_search_by_key(&chunk_ref, |chunk| chunk.chunk_ref);
         at.is_ok_and(|at| own.get(at).is_some_and(|chunk| chunk.is_out_of_order))
-    }
-
-    /// Whether a reference is that of no chunk, or of one in a file that was removed, because blocks
-    /// had all of it.
-    pub(crate) fn is_behind(&self, chunk_ref: HeadChunkRef) -> bool {
-        chunk_ref.get() == 0 || self.first_file.is_some_and(|first| chunk_ref.file() < first)
     }
 
     /// All series that have chunks.

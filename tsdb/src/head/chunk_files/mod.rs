@@ -19,7 +19,8 @@
 //! A file is synced before the next one gets a chunk, so that what a power cut takes is at the end.
 //! It is only ever appended to, and removed as a whole. What was handed to the OS is mapped
 //! piece by piece, each piece after it was written; no mapping reaches into what is still to come.
-//! Each start begins a new file.
+//! Each start begins a new file, once those that an earlier process left are durable: it may have been
+//! killed before it synced them, or a sync may have failed (`crate::vfs::make_durable`).
 //!
 //! At start-up every chunk is read and its checksum checked ([`ChunkFiles::open`]). At the first one
 //! that is damaged, cut off or out of sequence reading ends, and from there on everything is set

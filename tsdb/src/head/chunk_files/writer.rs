@@ -18,7 +18,7 @@ use super::files::At;
 use super::names::file_path;
 use super::piece::Piece;
 use super::set::{FileBytes, FileSet};
-use crate::vfs::{VfsError, VfsLog};
+use crate::vfs::{VfsError, VfsLog, note_unsynced};
 
 /// What writes the files; their bytes are in a [`FileSet`], for all to read.
 pub(super) struct Writer {
@@ -49,7 +49,7 @@ impl Active {
 /// How it is with the full file before the active one.
 enum Sync {
     Done,
-    UnderWay(JoinHandle<Result<(), VfsError>>),
+    UnderWay(u32, JoinHandle<Result<(), VfsError>>),
     /// What it holds is not known.
     Failed,
 }
@@ -103,13 +103,13 @@ impl Writer {
         files: &Files,
         must: bool,
     ) -> Result<(), ChunkFilesError> {
-        if let Sync::UnderWay(thread) = &self.sync
+        if let Sync::UnderWay(_, thread) = &self.sync
             && !must
             && !thread.is_finished()
         {
             return Ok(());
         }
-        self.await_sync()?;
+        self.await_sync(at)?;
         let Some(active) = &self.active else { return Ok(()) };
         let tail_bytes = {
             let files = read_lock(files);
@@ -152,34 +152,48 @@ impl Writer {
                 }
             }
         }
-        let log = active.log;
+        let Active { number, log, .. } = active;
         if at.options.sync_aside {
-            let for_thread = log.clone();
+            let (for_thread, vfs, path) = (log.clone(), at.vfs.clone(), file_path(&at.dir, number));
+            // Whoever waits for it may be gone by then.
+            let finish = move || {
+                let outcome = for_thread.finish();
+                outcome.inspect_err(|_| note_unsynced(&*vfs, &path))
+            };
             let thread = std::thread::Builder::new().name("chunks-head-sync".to_owned());
-            if let Ok(thread) = thread.spawn(move || for_thread.finish()) {
-                self.sync = Sync::UnderWay(thread);
+            if let Ok(thread) = thread.spawn(finish) {
+                self.sync = Sync::UnderWay(number, thread);
                 return Ok(());
             }
         }
-        self.synced(log.finish())
+        self.synced(at, number, log.finish())
     }
 
     /// Waits until the file before the active one is synced.
-    pub(super) fn await_sync(&mut self) -> Result<(), ChunkFilesError> {
+    pub(super) fn await_sync(&mut self, at: &At) -> Result<(), ChunkFilesError> {
         match std::mem::replace(&mut self.sync, Sync::Failed) {
-            Sync::Done => self.synced(Ok(())),
+            Sync::Done => {
+                self.sync = Sync::Done;
+                Ok(())
+            }
             Sync::Failed => Err(ChunkFilesError::Broken),
             // A panic was told where it happened.
-            Sync::UnderWay(thread) => match thread.join() {
-                Ok(outcome) => self.synced(outcome),
+            Sync::UnderWay(number, thread) => match thread.join() {
+                Ok(outcome) => self.synced(at, number, outcome),
                 Err(_) => Err(ChunkFilesError::Broken),
             },
         }
     }
 
-    fn synced(&mut self, outcome: Result<(), VfsError>) -> Result<(), ChunkFilesError> {
+    fn synced(
+        &mut self,
+        at: &At,
+        number: u32,
+        outcome: Result<(), VfsError>,
+    ) -> Result<(), ChunkFilesError> {
         if let Err(error) = outcome {
             self.sync = Sync::Failed;
+            note_unsynced(&*at.vfs, &file_path(&at.dir, number));
             report("syncing a head chunk file failed; no more chunks are written", &error);
             return Err(error.into());
         }

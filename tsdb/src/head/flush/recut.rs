@@ -14,7 +14,7 @@ use tsdb_format::chunkenc::{
 use tsdb_format::tombstones::Interval;
 
 use crate::compact::{EncodedChunk, EncodedChunks, ReencodeError, digest_current, digest_float};
-use crate::head::view::HeadSeries;
+use crate::head::view_series::HeadSeries;
 use crate::query::{Chain, OpenChunk, Step, Stream, TimeRange};
 
 /// A float chunk of more bytes than this takes no more.

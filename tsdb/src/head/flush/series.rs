@@ -11,7 +11,7 @@ use crate::compact::{
 };
 use crate::head::source::HeadSource;
 use crate::head::units::{Chunks, Unit};
-use crate::head::view::HeadSeries;
+use crate::head::view_series::HeadSeries;
 use crate::query::TimeRange;
 
 /// Prepares series; kept and used again.

@@ -11,7 +11,7 @@ use super::{FlushKind, FlushOptions, Flushed, flush};
 use crate::block::Block;
 use crate::compact::{CancelToken, CompactError};
 use crate::head::test_view::{TestSeries, TestView, encode, view_of};
-use crate::head::view::HeadSeries;
+use crate::head::view_series::HeadSeries;
 use crate::query::{Querier, RawChunks, Samples, TimeRange};
 use crate::vfs::{Io, OsVfs, Policy};
 

@@ -112,6 +112,11 @@ impl OooChunk {
         Some((self.samples.first()?.time, self.samples.last()?.time))
     }
 
+    /// Forgets the samples of these times, which ascend.
+    pub(super) fn forget_times(&mut self, times: &[i64]) {
+        self.samples.retain(|sample| times.binary_search(&sample.time).is_err());
+    }
+
     /// Forgets the first `count` samples.
     pub(super) fn forget(&mut self, count: usize) {
         self.samples.drain(..count.min(self.samples.len()));

@@ -75,7 +75,8 @@ impl Run<'_> {
     fn append(&mut self, sample: &OooSample, options: OooEncoding) -> Result<(), AppendError> {
         let OooSample { time, start_time, value } = sample;
         let encoding = value.encoding(options);
-        if self.times.is_none() || self.appender.encoding() != encoding {
+        let is_full = self.appender.num_samples() == u16::MAX;
+        if self.times.is_none() || self.appender.encoding() != encoding || is_full {
             self.close();
             self.appender.reset(encoding);
         }

@@ -1,5 +1,6 @@
 //! All that came out of order for a series.
 
+use tsdb_format::chunkenc::ChunkIterator;
 use tsdb_format::head_chunks::HeadChunk;
 use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 
@@ -124,9 +125,41 @@ impl OooSeries {
         Ok(())
     }
 
-    /// Forgets the open chunk: its samples are in chunks that were loaded.
+    /// Forgets the open chunk.
+    #[cfg(test)]
     pub(crate) fn forget_open(&mut self) {
         self.open = None;
+    }
+
+    /// Forgets those samples of the open chunk that are in the loaded chunk `mapped`, or, if that is
+    /// 0, in any. Those of a chunk that can't be read stay.
+    pub(crate) fn forget_mapped(&mut self, mapped: HeadChunkRef, files: &ChunkFiles) {
+        let Self { open, chunks } = self;
+        let Some(filled) = open else { return };
+        let meant = if mapped == HeadChunkRef::default() {
+            &**chunks
+        } else {
+            let from = chunks.partition_point(|chunk| chunk.chunk_ref < mapped);
+            let behind = chunks.partition_point(|chunk| chunk.chunk_ref <= mapped);
+            chunks.get(from..behind).unwrap_or_default()
+        };
+        for chunk in meant {
+            let Some((min_time, max_time)) = filled.times() else { break };
+            if chunk.max_time < min_time || max_time < chunk.min_time {
+                continue;
+            }
+            match times_of(chunk, files) {
+                Ok(times) => filled.forget_times(&times),
+                Err(error) => tracing::warn!(
+                    chunk_ref = %chunk.chunk_ref,
+                    error = &error as &dyn std::error::Error,
+                    "an out-of-order chunk can't be read; the log's samples stand in for it",
+                ),
+            }
+        }
+        if filled.times().is_none() {
+            *open = None;
+        }
     }
 
     /// Forgets the chunks up to `last`, inclusive, which are in a block. How many there were.
@@ -176,4 +209,17 @@ fn find(
         }
     }
     Ok(None)
+}
+
+/// The times of a chunk's samples, ascending.
+fn times_of(chunk: &LoadedChunk, files: &ChunkFiles) -> Result<Vec<i64>, ChunkFilesError> {
+    let chunk_ref = chunk.chunk_ref;
+    let data = files.chunk(chunk_ref)?;
+    let damaged = |source| ChunkFilesError::Damaged { chunk_ref, source };
+    let mut samples = ChunkIterator::new(chunk.encoding, &data).map_err(damaged)?;
+    let mut times = Vec::with_capacity(chunk.samples.into());
+    while samples.next().map_err(damaged)?.is_some() {
+        times.push(samples.timestamp());
+    }
+    Ok(times)
 }

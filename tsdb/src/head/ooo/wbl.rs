@@ -8,11 +8,11 @@
 //! the series' first chunk, there is nothing in front of it. Within a batch markers come first, so
 //! a batch ends where a series gets a marker that has something in the batch already.
 //!
-//! At start-up a marker clears the series' open chunk if its chunk was loaded. 3.15 asks only
-//! whether the marker points behind the last chunk that was: a chunk that was lost in a crash, whose
-//! marker was not, is taken for loaded as soon as another run has written more chunks, and its
-//! samples are gone. Here every chunk that the record names for the series has to be there, or to
-//! be in a file that was removed after a flush.
+//! At start-up a marker clears what is in its chunk from the series' open one. 3.15 clears all of it,
+//! and asks only whether the marker points behind the last chunk that was loaded: a chunk that was
+//! lost in a crash, whose marker was not, is taken for loaded as soon as another run has written more
+//! chunks, and its samples are gone. Here samples are looked for in the chunk one by one
+//! ([`OooSeries::forget_mapped`](super::OooSeries::forget_mapped)).
 
 use std::collections::HashSet;
 use std::ops::Range;

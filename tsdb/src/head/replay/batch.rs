@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tsdb_format::record::HeadSeriesRef;
+use tsdb_format::record::{HeadChunkRef, HeadSeriesRef};
 
 use super::refs::Refs;
 use crate::wal::Position;
@@ -29,8 +29,9 @@ pub(super) enum Item {
     Begin { slot: u32, series_ref: HeadSeriesRef },
     /// A series was dropped.
     Drop { slot: u32 },
-    /// A series' open out-of-order chunk is in a file.
-    Forget { slot: u32 },
+    /// What a series' open out-of-order chunk holds may be in this chunk of a file, or, if it is 0, in
+    /// any.
+    Mapped { slot: u32, chunk_ref: HeadChunkRef },
 }
 
 impl Batch {

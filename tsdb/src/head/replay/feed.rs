@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use tsdb_format::record::{
-    Exemplars, HeadSeriesRef, Metadata, MmapMarkers, Record, RecordType, Series, Tombstones,
+    Exemplars, HeadChunkRef, HeadSeriesRef, Metadata, MmapMarker, MmapMarkers, Record, RecordType,
+    Series, Tombstones,
 };
 use tsdb_format::{DecodeError, Rule};
 
@@ -12,7 +13,7 @@ use super::pipeline::Log;
 use super::refs::{Known, RefTable};
 use super::report::Replayed;
 use super::target::ReplayHead;
-use crate::head::chunk_files::LoadedFiles;
+use crate::head::chunk_files::{LoadedChunk, LoadedFiles};
 use crate::wal::Position;
 
 /// What a record could not be taken for.
@@ -102,6 +103,11 @@ impl<H: ReplayHead> Feed<'_, H> {
             self.refs.set(series_ref, Known { slot, is_duplicate });
             self.replayed.series += u64::from(created.is_new);
             self.replayed.duplicate_series += u64::from(is_duplicate);
+            let is_late = |chunk: &LoadedChunk| chunk.is_out_of_order;
+            if is_duplicate && self.loaded.of(series_ref).iter().any(is_late) {
+                // When a block has these does not follow from what the log has.
+                self.head.keep_in_checkpoints(series_ref, i64::MAX);
+            }
             batch.items.push(Item::Begin { slot, series_ref });
         }
         Ok(())
@@ -114,7 +120,7 @@ impl<H: ReplayHead> Feed<'_, H> {
     ) -> Result<(), FeedError<H::Error>> {
         for stone in stones {
             let stone = stone?;
-            self.head.raise_last_ref(stone.series_ref);
+            self.raise_last_ref(stone.series_ref);
             let known = self.refs.get(stone.series_ref);
             if stone.is_drop() {
                 if let Some(Known { slot, .. }) = known {
@@ -127,7 +133,7 @@ impl<H: ReplayHead> Feed<'_, H> {
                 continue;
             }
             let Some(Known { slot, is_duplicate }) = known else {
-                self.unknown.insert(stone.series_ref);
+                self.unknown(stone.series_ref);
                 self.replayed.unknown.tombstones += 1;
                 continue;
             };
@@ -144,11 +150,12 @@ impl<H: ReplayHead> Feed<'_, H> {
         for exemplar in exemplars {
             let exemplar = exemplar?;
             if exemplar.timestamp_ms < self.min_valid_time {
+                self.raise_last_ref(exemplar.series_ref);
                 self.replayed.before_min_valid_time += 1;
                 continue;
             }
             let Some(Known { slot, is_duplicate }) = self.refs.get(exemplar.series_ref) else {
-                self.unknown.insert(exemplar.series_ref);
+                self.unknown(exemplar.series_ref);
                 self.replayed.unknown.exemplars += 1;
                 continue;
             };
@@ -164,7 +171,7 @@ impl<H: ReplayHead> Feed<'_, H> {
         for entry in metadata {
             let entry = entry?;
             let Some(Known { slot, .. }) = self.refs.get(entry.series_ref) else {
-                self.unknown.insert(entry.series_ref);
+                self.unknown(entry.series_ref);
                 self.replayed.unknown.metadata += 1;
                 continue;
             };
@@ -174,32 +181,40 @@ impl<H: ReplayHead> Feed<'_, H> {
         Ok(())
     }
 
-    /// A series' markers stand one behind the other: they hold if all their chunks are there.
+    /// What a marker names is held against what stands in front of it, sample by sample: the chunk
+    /// may have been lost, and another one may be in its place since.
     fn markers(
         &mut self,
         markers: MmapMarkers<'_>,
         batch: &mut Batch,
     ) -> Result<(), FeedError<H::Error>> {
-        let markers = markers.collect::<Result<Vec<_>, _>>()?;
-        for of_series in markers.chunk_by(|a, b| a.series_ref == b.series_ref) {
-            let Some(series_ref) = of_series.first().map(|marker| marker.series_ref) else {
-                continue;
-            };
+        for marker in markers {
+            let MmapMarker { series_ref, chunk_ref } = marker?;
             let Some(Known { slot, .. }) = self.refs.get(series_ref) else {
-                self.unknown.insert(series_ref);
-                self.replayed.unknown.mmap_markers += of_series.len() as u64;
+                self.unknown(series_ref);
+                self.replayed.unknown.mmap_markers += 1;
                 continue;
             };
-            let is_there = |chunk_ref| {
-                self.loaded.is_behind(chunk_ref)
-                    || self.loaded.has_out_of_order(series_ref, chunk_ref)
-            };
-            if of_series.iter().all(|marker| is_there(marker.chunk_ref)) {
-                batch.items.push(Item::Forget { slot });
+            let is_first = chunk_ref == HeadChunkRef::default();
+            if is_first || self.loaded.has_out_of_order(series_ref, chunk_ref) {
+                batch.items.push(Item::Mapped { slot, chunk_ref });
             } else {
-                self.replayed.markers_without_chunk += of_series.len() as u64;
+                self.replayed.markers_without_chunk += 1;
             }
         }
         Ok(())
+    }
+
+    /// A reference without a series.
+    fn unknown(&mut self, series_ref: HeadSeriesRef) {
+        self.unknown.insert(series_ref);
+        self.raise_last_ref(series_ref);
+    }
+
+    /// A reference that something was stored under must not be given out again.
+    fn raise_last_ref(&self, series_ref: HeadSeriesRef) {
+        if RefTable::is_plausible(series_ref) {
+            self.head.raise_last_ref(series_ref);
+        }
     }
 }

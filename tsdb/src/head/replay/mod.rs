@@ -16,10 +16,20 @@
 //! for a page. Memory is bounded by the number of batches that are under way.
 //!
 //! A series record stands for a series with all its chunks that were loaded. A reference whose labels
-//! another series has already is another name of that one: it had been dropped, and came again. Its
-//! chunks are added behind what is there; if they are older, what is there is forgotten, since they
-//! have it (3.15 forgets it in any case). Samples that are not newer than the loaded chunks are in
-//! them.
+//! another series has already is another name of that one: it had been dropped, and came again. The
+//! series goes on under its first name, so after another start chunks of the first name are newer than
+//! those of the second: chunks of all names are put together in the order of their times. 3.15 keeps
+//! those of the name that was read last, and reads the rest from the log again. Samples that are not
+//! newer than the loaded chunks are in them: a file is durable before chunks are written behind it.
+//!
+//! A marker of the write-behind log says that what stands in front of it went to a chunk. That chunk
+//! may be lost, since files are not synced with each commit, and another chunk may stand in its place;
+//! and a flush writes chunks without a marker. So samples are held against the chunk one by one, and
+//! those that are not in it stay.
+//!
+//! A new series gets a reference that is greater than any that stands anywhere, also in files whose
+//! series record is lost: what is stored under it must not become another series'. 3.15 looks at
+//! series records and tombstones only.
 //!
 //! Where a log is damaged it is repaired ([`crate::wal::repair`]), and everything starts over: what
 //! was made of records that are cut away now must not stay. A torn end is cut off in passing.
@@ -126,6 +136,9 @@ pub(crate) fn replay<H: ReplayHead>(
             continue;
         }
         let Attempt { head, refs, mut replayed, .. } = attempt;
+        if RefTable::is_plausible(loaded.last_series) {
+            head.raise_last_ref(loaded.last_series);
+        }
         replayed.finish(&loaded, &refs);
         (replayed.log_repairs, replayed.chunk_files_repair) = (repairs, set_aside);
         options.progress.begin(ReplayPhase::Done, 0, 0);

@@ -5,19 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
 use tsdb_format::labels::Labels;
-use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use super::target::{Created, ReplayHead, Replaying};
 use crate::head::append::AnyHistogram;
 use crate::head::chunk_files::LoadedChunk;
-use crate::head::create::Memo;
 use crate::head::cut::ChunkOptions;
 use crate::head::error::HeadError;
+use crate::head::memo::Memo;
 use crate::head::ooo::{OooScratch, OooWriter};
 use crate::head::page::{Page, PageInner, Slot};
 use crate::head::sample::{self, SampleValue};
-use crate::head::series::{ClosedChunk, FullChunk, Open, Place};
+use crate::head::series::{ClosedChunk, Cold, FullChunk, Open, Place};
 use crate::head::shared::Shared;
 use crate::head::store::Directory;
 
@@ -31,6 +31,7 @@ pub(crate) struct Filled {
 #[derive(Default)]
 struct FeedMemory {
     memo: Memo,
+    directory: Arc<Directory>,
     labels: Labels,
     exemplar: sample::Exemplar,
 }
@@ -82,9 +83,9 @@ impl ReplayHead for Filled {
         labels: LabelPairs<'_>,
     ) -> Result<Created, HeadError> {
         let mut feed = self.feed();
-        let FeedMemory { memo, labels: own, .. } = &mut *feed;
+        let FeedMemory { memo, directory, labels: own, .. } = &mut *feed;
         own.assign_sorted(labels.iter());
-        match self.shared.create(own, memo, Some(series_ref.get()), 0) {
+        match self.shared.create(own, (memo, directory), Some(series_ref.get()), 0, None) {
             Ok(found) => Ok(Created { slot: found.slot, is_new: found.is_new }),
             Err(error) => unreachable!("only limits refuse a series, and none holds: {error}"),
         }
@@ -96,8 +97,7 @@ impl ReplayHead for Filled {
             old = std::mem::replace(&mut slot.cold.series_ref, series_ref.get());
         });
         let mut directory = self.shared.directory_mut();
-        Directory::set_slot(&mut directory, old, None);
-        Directory::set_slot(&mut directory, series_ref.get(), Some(slot));
+        Directory::rename(&mut directory, slot, old, series_ref.get());
     }
 
     fn raise_last_ref(&self, series_ref: HeadSeriesRef) {
@@ -157,7 +157,7 @@ impl ReplayHead for Filled {
         if self.shared.files.is_read_only() {
             worker.full.clear();
         }
-        self.shared.write_chunks(&worker.directory, &mut worker.full);
+        self.shared.write_chunks(&mut worker.full);
         Ok(())
     }
 }
@@ -190,38 +190,29 @@ impl FilledPage<'_> {
 }
 
 impl Replaying for FilledPage<'_> {
-    fn newest(&self, slot: u32) -> Option<i64> {
-        let (hot, cold) = (self.inner.hot(slot), self.inner.cold(slot));
-        cold.times(hot).map(|(_, newest)| newest)
-    }
-
-    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) {
+    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) -> u64 {
         let Self { shared, page, inner, full, .. } = self;
         let slot = &mut page.slot(inner, slot);
-        if let Some(last) = in_order.last() {
-            slot.close(full);
-            let cold = &mut *slot.cold;
-            cold.chunks.reserve_exact(in_order.len());
-            for chunk in in_order {
-                let LoadedChunk { chunk_ref, min_time, max_time, samples, encoding, .. } = *chunk;
-                let place = Place::File(chunk_ref);
-                cold.chunks.push(ClosedChunk { min_time, max_time, place, encoding, samples });
-                cold.chunk_number = cold.chunk_number.wrapping_add(1);
+        let newest = slot.cold.times(slot.hot).map(|(_, newest)| newest);
+        let is_behind = |first: &LoadedChunk| newest.is_none_or(|newest| first.min_time > newest);
+        let mut overlapping = Vec::new();
+        if in_order.first().is_none_or(is_behind) {
+            if !in_order.is_empty() {
+                slot.close(full);
             }
-            cold.last_kind = last.encoding.value_type();
-            cold.is_stale = false;
+            push_chunks(slot.cold, in_order);
+        } else {
+            insert_chunks(slot, in_order, &mut overlapping);
         }
-        // A series goes when blocks have all that came late for it: what an earlier reference has in
-        // files is in them.
-        if let Some(old) = slot.cold.out_of_order.take() {
-            shared.counters.chunks_removed.add(old.chunks().len() as i64);
+        for late in [out_of_order, &*overlapping].into_iter().filter(|late| !late.is_empty()) {
+            slot.cold.out_of_order.get_or_insert_default().adopt(late);
         }
-        if !out_of_order.is_empty() {
-            let late = slot.cold.out_of_order.get_or_insert_default();
-            late.adopt(out_of_order);
+        for chunk in &overlapping {
+            shared.times.extend_ooo(chunk.min_time, chunk.max_time);
         }
         shared.counters.chunks_created.add((in_order.len() + out_of_order.len()) as i64);
         slot.publish();
+        overlapping.len() as u64
     }
 
     fn forget(&mut self, slot: u32) {
@@ -276,11 +267,49 @@ impl Replaying for FilledPage<'_> {
         inserted.is_inserted
     }
 
-    fn forget_open_out_of_order(&mut self, slot: u32) {
+    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef) {
         if let Some(late) = &mut self.inner.cold_mut(slot).out_of_order {
-            late.forget_open();
+            late.forget_mapped(chunk_ref, &self.shared.files);
         }
     }
+}
+
+/// Adds loaded chunks behind all others. Nothing is open.
+fn push_chunks(cold: &mut Cold, chunks: &[LoadedChunk]) {
+    let Some(last) = chunks.last() else { return };
+    cold.chunks.reserve_exact(chunks.len());
+    for chunk in chunks {
+        cold.chunks.push(closed(chunk));
+        cold.chunk_number = cold.chunk_number.wrapping_add(1);
+    }
+    cold.last_kind = last.encoding.value_type();
+    cold.is_stale = false;
+}
+
+/// Puts loaded chunks between those of another reference. Those that do not fit are told.
+fn insert_chunks(slot: &mut Slot<'_>, chunks: &[LoadedChunk], overlapping: &mut Vec<LoadedChunk>) {
+    let Slot { hot, cold, .. } = slot;
+    // One that waits to be written is known by its number.
+    let has_places = cold.chunks.iter().all(|chunk| matches!(chunk.place, Place::File(_)));
+    for chunk in chunks {
+        let at = cold.chunks.partition_point(|other| other.max_time < chunk.min_time);
+        let open = cold.open_max_time(hot).map(|_| hot.min_time);
+        let next = cold.chunks.get(at).map(|other| other.min_time).or(open);
+        if has_places && next.is_none_or(|next| chunk.max_time < next) {
+            if next.is_none() {
+                cold.last_kind = chunk.encoding.value_type();
+                cold.is_stale = false;
+            }
+            cold.chunks.insert(at, closed(chunk));
+        } else {
+            overlapping.push(LoadedChunk { is_out_of_order: true, ..*chunk });
+        }
+    }
+}
+
+fn closed(chunk: &LoadedChunk) -> ClosedChunk {
+    let LoadedChunk { chunk_ref, min_time, max_time, samples, encoding, .. } = *chunk;
+    ClosedChunk { min_time, max_time, place: Place::File(chunk_ref), encoding, samples }
 }
 
 impl Shared {

@@ -140,8 +140,8 @@ pub struct Replayed {
     pub orphaned_chunks: u64,
     /// Chunks of `chunks_head` that are too old to be of use.
     pub too_old_chunks: u64,
-    /// Series records with chunks that are not newer than what was replayed for the series, which
-    /// was forgotten then.
+    /// Chunks in order that overlap what another reference of the series has. They are kept with
+    /// those out of order.
     pub overlapping_chunks: u64,
     /// Markers whose chunk is not there: their samples were inserted again.
     pub markers_without_chunk: u64,

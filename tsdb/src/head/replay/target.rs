@@ -1,7 +1,7 @@
 //! What a replay needs of the head that it fills.
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
-use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use crate::head::chunk_files::LoadedChunk;
@@ -78,12 +78,10 @@ pub(crate) trait ReplayHead: Sync {
 
 /// A page that is being filled. Slots are those of the page.
 pub(crate) trait Replaying {
-    /// The time of the newest sample in order.
-    fn newest(&self, slot: u32) -> Option<i64>;
-
-    /// Adds chunks that were loaded; those in order are newer than all there is. An open chunk is
-    /// closed before one.
-    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]);
+    /// Adds chunks that were loaded. Those in order go where they belong in time: they may be older
+    /// than those of another reference of the series. One that overlaps what is there is added to
+    /// those out of order, so that nothing is lost; how many these were.
+    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) -> u64;
 
     /// Forgets all samples of a series.
     fn forget(&mut self, slot: u32);
@@ -103,6 +101,7 @@ pub(crate) trait Replaying {
     /// Inserts a sample out of order. `false`: the open chunk has one of its time.
     fn insert(&mut self, slot: u32, times: (i64, i64), value: SampleValue<'_>) -> bool;
 
-    /// Forgets the open out-of-order chunk.
-    fn forget_open_out_of_order(&mut self, slot: u32);
+    /// Forgets those samples of the open out-of-order chunk that are in the loaded chunk `chunk_ref`,
+    /// or, if that is 0, in any.
+    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef);
 }

@@ -10,7 +10,7 @@ use tsdb_format::record::{
 
 use super::batch::{Batch, Item};
 use super::pipeline::Log;
-use super::refs::{Known, Refs};
+use super::refs::{Known, RefTable, Refs};
 use super::report::Replayed;
 use super::target::{PAGE_SLOTS, ReplayHead, Replaying};
 use crate::head::chunk_files::{LoadedChunk, LoadedFiles};
@@ -103,6 +103,8 @@ struct Done {
     overlapping_chunks: u64,
     /// Times of the samples that were not in loaded chunks, or that were inserted.
     times: (i64, i64),
+    /// The greatest reference of samples that were passed over.
+    last_ref: HeadSeriesRef,
 }
 
 impl Default for Done {
@@ -120,6 +122,7 @@ impl Default for Done {
             loaded_chunks: 0,
             overlapping_chunks: 0,
             times: (i64::MAX, i64::MIN),
+            last_ref: HeadSeriesRef::default(),
         }
     }
 }
@@ -165,6 +168,9 @@ impl<E> WorkerEnd<E> {
         replayed.unknown_schemas += done.unknown_schemas;
         replayed.loaded_chunks += done.loaded_chunks;
         replayed.overlapping_chunks += done.overlapping_chunks;
+        if RefTable::is_plausible(done.last_ref) {
+            head.raise_last_ref(done.last_ref);
+        }
         for (series_ref, until) in &self.expiries {
             head.keep_in_checkpoints(*series_ref, *until);
         }
@@ -218,10 +224,10 @@ impl<'w, H: ReplayHead> Worker<'w, H> {
                 }
                 Item::Begin { slot, series_ref } => state.begin(*slot, *series_ref, memory),
                 Item::Drop { slot } => state.drop_series(*slot, memory),
-                Item::Forget { slot } if state.share.has(slot / PAGE_SLOTS) => {
-                    state.head.page(*slot, memory).forget_open_out_of_order(*slot);
+                Item::Mapped { slot, chunk_ref } if state.share.has(slot / PAGE_SLOTS) => {
+                    state.head.page(*slot, memory).forget_mapped(*slot, *chunk_ref);
                 }
-                Item::Forget { .. } => {}
+                Item::Mapped { .. } => {}
             }
         }
         if let Err(error) = state.head.write_full(memory) {
@@ -268,14 +274,7 @@ impl<H: ReplayHead> State<'_, H> {
         self.out_of_order.extend(of_ref.iter().filter(|chunk| chunk.is_out_of_order));
         let (in_order, out_of_order) = (&*self.in_order, &*self.out_of_order);
         let mut page = self.head.page(slot, memory);
-        let newest = page.newest(slot);
-        // Without chunks, what is there stays: were it in blocks, it would not be there.
-        let is_behind = |newest| in_order.first().is_none_or(|chunk| chunk.min_time > newest);
-        if !newest.is_none_or(is_behind) {
-            page.forget(slot);
-            self.done.overlapping_chunks += 1;
-        }
-        page.adopt(slot, in_order, out_of_order);
+        self.done.overlapping_chunks += page.adopt(slot, in_order, out_of_order);
         drop(page);
         let floor = &mut self.floors.page(page_number)[(slot % PAGE_SLOTS) as usize];
         let last = in_order.last().map_or(NO_FLOOR, |chunk| chunk.max_time);
@@ -303,6 +302,7 @@ impl<H: ReplayHead> State<'_, H> {
         if self.log == Log::Wal && id.timestamp_ms < self.min_valid_time {
             // Each worker sees it.
             self.done.before_min_valid_time += u64::from(self.share.number == 0);
+            self.done.last_ref = self.done.last_ref.max(id.series_ref);
             return None;
         }
         let Some(Known { slot, is_duplicate }) = refs.get(id.series_ref) else {
@@ -312,7 +312,7 @@ impl<H: ReplayHead> State<'_, H> {
         if !self.share.has(slot / PAGE_SLOTS) {
             return None;
         }
-        if is_duplicate && self.log == Log::Wal {
+        if is_duplicate {
             self.seen_under(id);
         }
         Some(slot)
@@ -321,6 +321,7 @@ impl<H: ReplayHead> State<'_, H> {
     #[cold]
     fn unknown_ref(&mut self, series_ref: HeadSeriesRef, is_float: bool) {
         if self.share.number == 0 {
+            self.done.last_ref = self.done.last_ref.max(series_ref);
             self.unknown.insert(series_ref);
             let count = match is_float {
                 true => &mut self.done.unknown_samples,
@@ -333,8 +334,10 @@ impl<H: ReplayHead> State<'_, H> {
     /// The log has a sample under a reference that the series is not logged by any more.
     #[cold]
     fn seen_under(&mut self, id: SampleId) {
-        let until = self.expiries.entry(id.series_ref).or_insert(id.timestamp_ms);
-        *until = id.timestamp_ms.max(*until);
+        // When a block has what came out of order does not follow from what the log has.
+        let seen = if self.log == Log::Wal { id.timestamp_ms } else { i64::MAX };
+        let until = self.expiries.entry(id.series_ref).or_insert(seen);
+        *until = seen.max(*until);
     }
 
     /// Floats of the write-ahead log. Samples of neighbouring series stand next to each other, so a

@@ -1,5 +1,6 @@
 //! Samples out of order: taken, seen, flushed, dropped.
 
+use prometheus_client::registry::Registry;
 use tsdb_format::chunkenc::Histogram;
 
 use super::super::{AppendError, HeadOptions, Sample};
@@ -34,6 +35,25 @@ fn late_samples_are_seen_beside_the_others() {
     assert_eq!((stats.head_min_ooo_time, stats.head_max_ooo_time), (2 * HOUR - 40, 2 * HOUR - 1));
     assert_eq!(fixture.try_float("a", HOUR - 1, 1.0), Err(AppendError::TooOldSample));
     assert_eq!(fixture.try_float("b", HOUR, 1.0), Ok(()), "a new series takes it in order or late");
+}
+
+/// By how much samples come late is told of the first one of a series as of any other.
+#[test]
+fn the_first_sample_of_a_series_can_be_late_too() {
+    let fixture = Fixture::new(HeadOptions::default().out_of_order_window_ms(4 * HOUR));
+    fixture.floats("a", &[(8 * HOUR, 1.0)]);
+    for (name, t) in [("a", 7 * HOUR), ("b", 5 * HOUR), ("c", 8 * HOUR)] {
+        assert_eq!(fixture.try_float(name, t, 1.0), Ok(()));
+    }
+    assert_eq!(fixture.try_float("d", 3 * HOUR, 1.0), Err(AppendError::TooOldSample));
+    let mut registry = Registry::default();
+    registry.register("late", "", fixture.head.late_by_seconds().clone());
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
+    let sum = (1 + 3 + 5) * 3600;
+    for line in ["late_count 3".to_owned(), format!("late_sum {sum}.0")] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
 }
 
 #[test]

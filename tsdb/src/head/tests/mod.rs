@@ -5,6 +5,7 @@ mod gc;
 mod histograms;
 mod isolation;
 mod late;
+mod regression;
 mod reopened;
 mod series_records;
 mod speed;

@@ -1,6 +1,6 @@
 //! Labels in the log: in front of the first sample, and once.
 
-use tsdb_format::record::{HeadSeriesRef, Record, append_series};
+use tsdb_format::record::{HeadSeriesRef, Record, encode_series};
 
 use super::super::{HeadOptions, Sample};
 use super::{Fixture, labels, open};
@@ -67,7 +67,7 @@ fn a_series_that_is_named_again_keeps_what_it_has() {
     head.close().expect("no effect fails");
     let head = open(dir.path(), options());
     let (mut record, own) = (Vec::new(), labels("a"));
-    append_series(&mut record, HeadSeriesRef::from(1), own.len(), own.iter());
+    encode_series(&mut record, [(HeadSeriesRef::from(1), own.iter())]);
     head.shared().wal().as_ref().expect("open").log([&record]).expect("it takes it");
     let fixture = Fixture { head, dir };
     fixture.floats("a", &[(RANGE + 200, 0.0)]);

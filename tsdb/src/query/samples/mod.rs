@@ -74,13 +74,13 @@ impl<'b> Samples<'b> {
         'b: 's,
     {
         self.parts.clear();
+        self.errors.clear();
         for cursor in cursors {
-            self.parts.add().reset(cursor, range);
+            self.errors.extend(self.parts.add().reset(cursor, range).err());
         }
         self.run.clear();
         (self.at, self.end) = (0, 0);
         self.current = None;
-        self.errors.clear();
         self.ready = false;
     }
 

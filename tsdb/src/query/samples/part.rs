@@ -90,29 +90,41 @@ impl Default for PartStream<'_> {
 
 impl<'b> PartStream<'b> {
     /// Stands in front of the first sample of the cursor's series.
-    pub(super) fn reset(&mut self, cursor: &Cursor<'b>, range: TimeRange) {
+    ///
+    /// # Errors
+    /// Chunks of a head can't be read. There is no sample then.
+    pub(super) fn reset(
+        &mut self,
+        cursor: &Cursor<'b>,
+        range: TimeRange,
+    ) -> Result<(), QueryError> {
         self.labels.clear();
         self.labels.extend_from_slice(cursor.labels());
         self.chunks.clear();
         self.order.clear();
-        match cursor {
-            Cursor::Block(cursor) => {
-                self.block = Some(cursor.block());
-                self.chunks.extend_from_slice(cursor.chunks());
-                self.deleted = cursor.deleted();
-            }
-            Cursor::Head(cursor) => {
-                self.block = None;
-                self.head.clone_from(cursor.series());
-                self.order.extend_from_slice(cursor.order());
-            }
-        }
         self.next_chunk = 0;
         self.next_stone = 0;
         self.range = range;
         self.chunk.close();
         self.group.clear();
         self.reading = Reading::Nothing;
+        match cursor {
+            Cursor::Block(cursor) => {
+                self.block = Some(cursor.block());
+                self.chunks.extend_from_slice(cursor.chunks());
+                self.deleted = cursor.deleted();
+                Ok(())
+            }
+            Cursor::Head(cursor) => {
+                self.block = None;
+                cursor.read(&mut self.head, &mut self.order)
+            }
+            // Stands on no series.
+            Cursor::Unread(_) => {
+                self.block = None;
+                Ok(())
+            }
+        }
     }
 
     /// What is deleted of the series.

@@ -185,11 +185,11 @@ proptest! {
             .filter(|made| matchers.iter().all(|m| m.matches(&value(made, m.name()))));
         let names: BTreeSet<String> =
             matching().flat_map(|made| made.labels.iter().map(|l| l.0.clone())).collect();
-        let got = querier.label_names(&matchers, TimeRange::ALL).expect("names");
+        let got = querier.label_names(&matchers, TimeRange::ALL).all().expect("names");
         prop_assert_eq!(got, names.iter().map(String::as_str).collect::<Vec<_>>());
         let mut values: BTreeSet<String> = matching().map(|made| value(made, "a")).collect();
         values.remove("");
-        let got = querier.label_values("a", &matchers, TimeRange::ALL).expect("values");
+        let got = querier.label_values("a", &matchers, TimeRange::ALL).all().expect("values");
         prop_assert_eq!(got, values.iter().map(String::as_str).collect::<Vec<_>>());
     }
 

@@ -143,7 +143,7 @@ impl Plan {
 }
 
 fn is_sync(effect: &Effect) -> bool {
-    matches!(effect, Effect::Sync { .. } | Effect::SyncDir { .. })
+    matches!(effect, Effect::Sync { .. } | Effect::SyncFile { .. } | Effect::SyncDir { .. })
 }
 
 fn needs_room(effect: &Effect) -> bool {

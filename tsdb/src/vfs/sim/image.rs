@@ -75,6 +75,20 @@ impl Images {
         Self { model, effects: count, changes, inodes, queue, seen: HashSet::new() }
     }
 
+    /// The same images, the two extreme ones first and the others in an order that follows from
+    /// `seed`: for who looks at a few only.
+    #[must_use]
+    pub fn mixed(mut self, seed: u64) -> Self {
+        let mut random = SplitMix(seed);
+        if let Some(others) = self.queue.make_contiguous().get_mut(2..) {
+            for last in (1..others.len()).rev() {
+                let drawn = random.next() % (last as u64 + 1);
+                others.swap(last, usize::try_from(drawn).unwrap_or(0));
+            }
+        }
+        self
+    }
+
     fn image(&self, outcome: &Outcome, arrived: &[bool]) -> DiskImage {
         let fate = |id: InodeId| {
             let undecided = self.inodes.iter().position(|inode| *inode == id);

@@ -76,6 +76,13 @@ pub enum Effect {
         /// Whether that failed: what was not durable before is lost, though a later sync succeeds.
         failed: bool,
     },
+    /// A file was synced that is not written to any more.
+    SyncFile {
+        /// Its path.
+        path: PathBuf,
+        /// As for [`Effect::Sync`].
+        failed: bool,
+    },
     /// A directory was created.
     CreateDir {
         /// Its path.
@@ -209,6 +216,23 @@ impl SimVfs {
         Ok(outcome)
     }
 
+    /// A sync of what is at `path`: `effect` of its name, and of whether it failed and lost what was
+    /// not durable.
+    fn sync(&self, path: &Path, effect: impl Fn(PathBuf, bool) -> Effect) -> io::Result<()> {
+        let mut state = self.lock();
+        let relative = self.relative(path)?;
+        let synced = effect(relative.clone(), false);
+        let admitted = state.plan.admit(&synced);
+        if admitted.is_ok() {
+            // Not synced for real: the model decides what lasts. But it must be there.
+            fs::metadata(path)?;
+            state.effects.push(synced);
+        } else if state.plan.failed_sync() {
+            state.effects.push(effect(relative, true));
+        }
+        admitted
+    }
+
     fn create_numbered(
         &self,
         path: &Path,
@@ -307,20 +331,14 @@ impl Vfs for SimVfs {
             .map_err(|source| VfsError::new(Operation::Rename, from, source))
     }
 
+    fn sync_file(&self, path: &Path) -> Result<(), VfsError> {
+        self.sync(path, |path, failed| Effect::SyncFile { path, failed })
+            .map_err(|source| VfsError::new(Operation::Finish, path, source))
+    }
+
     fn sync_dir(&self, path: &Path) -> Result<(), VfsError> {
-        let error = |source| VfsError::new(Operation::SyncDir, path, source);
-        let mut state = self.lock();
-        let relative = self.relative(path).map_err(error)?;
-        let effect = Effect::SyncDir { path: relative.clone(), failed: false };
-        let admitted = state.plan.admit(&effect);
-        if admitted.is_ok() {
-            // Not synced for real: the model decides what lasts. But it must be there.
-            fs::metadata(path).map_err(error)?;
-            state.effects.push(effect);
-        } else if state.plan.failed_sync() {
-            state.effects.push(Effect::SyncDir { path: relative, failed: true });
-        }
-        admitted.map_err(error)
+        self.sync(path, |path, failed| Effect::SyncDir { path, failed })
+            .map_err(|source| VfsError::new(Operation::SyncDir, path, source))
     }
 
     fn remove_file(&self, path: &Path) -> Result<(), VfsError> {

@@ -163,6 +163,11 @@ impl Model {
                 let id = self.files[file];
                 self.sync_inode(id, *failed);
             }
+            Effect::SyncFile { path, failed } => {
+                if let Some(id) = self.find(path) {
+                    self.sync_inode(id, *failed);
+                }
+            }
             Effect::CreateDir { path } => {
                 self.link(path, Inode::new(true, None));
             }

@@ -216,3 +216,22 @@ fn what_a_log_synced_stays_whatever_becomes_of_the_rest() {
     assert!(some_image(&vfs, |tree| a(tree)[700..] == [0; 900]), "zeros, also in a sector of both");
     assert!(some_image(&vfs, |tree| a(tree)[700..] == [8; 900]), "all kept");
 }
+
+#[test]
+fn images_that_are_mixed_are_the_same_images() {
+    let (dir, vfs) = sim();
+    let log = vfs.create_log(&dir.path().join("a")).unwrap();
+    log.append(&[7; 3 * WRITE_BYTES]).unwrap();
+    vfs.create_log(&dir.path().join("b")).unwrap();
+    let stories = |images: Images| images.map(|image| image.to_string()).collect::<Vec<_>>();
+    let plain = stories(vfs.images(usize::MAX, 5));
+    let mixed = stories(vfs.images(usize::MAX, 5).mixed(6));
+    assert_eq!(plain[..2], mixed[..2], "everything lost, everything kept");
+    assert_ne!(plain, mixed);
+    assert_eq!(mixed, stories(vfs.images(usize::MAX, 5).mixed(6)), "the seed says the order");
+    let sorted = |mut stories: Vec<String>| {
+        stories.sort();
+        stories
+    };
+    assert_eq!(sorted(plain), sorted(mixed));
+}

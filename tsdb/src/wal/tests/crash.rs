@@ -154,3 +154,73 @@ fn a_repair_can_be_interrupted_anywhere() {
     }
     assert!(interrupted > 5, "{interrupted}");
 }
+
+/// After a failed sync the OS may call the file clean. What is logged after a restart, and is durable,
+/// must not be cut away because records in front of it went missing.
+#[test]
+fn a_failed_sync_does_not_cost_what_is_logged_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = SimVfs::new(dir.path()).unwrap();
+    let wal_dir = dir.path().join("wal");
+    let open = || Wal::open(Arc::new(vfs.clone()), &wal_dir, options(SyncPolicy::EveryCommit));
+    let records = numbered(4);
+    let wal = open().unwrap();
+    wal.log(&records[..1]).unwrap();
+    vfs.inject(Fault { at: 1, kind: FaultKind::FailingSync });
+    wal.log(&records[1..2]).unwrap_err();
+    assert!(vfs.fault_fired() && wal.is_broken());
+    drop(wal);
+    let wal = open().unwrap();
+    wal.log(&records[2..]).unwrap();
+    drop(wal);
+    for image in vfs.images(usize::MAX, SEED) {
+        let found = recovered(image.tree(), &image);
+        assert!(found.ends_with(&records[2..]), "{image}: {} records", found.len());
+        assert_eq!(found.first(), records.first(), "{image}");
+    }
+}
+
+/// Under the other policies a killed process leaves segments that nobody has synced.
+#[test]
+fn what_a_killed_process_left_is_durable_before_more_is_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let vfs = SimVfs::new(dir.path()).unwrap();
+    let wal_dir = dir.path().join("wal");
+    let open = |sync| Wal::open(Arc::new(vfs.clone()), &wal_dir, options(sync)).unwrap();
+    let records = numbered(4);
+    open(SyncPolicy::None).log(&records[..2]).unwrap();
+    open(SyncPolicy::EveryCommit).log(&records[2..]).unwrap();
+    for image in vfs.images(usize::MAX, SEED) {
+        assert_eq!(recovered(image.tree(), &image), records, "{image}");
+    }
+}
+
+#[test]
+fn a_log_that_broke_goes_on_once_it_is_mended() {
+    for kind in [FaultKind::DeviceError, FaultKind::ShortWrite, FaultKind::FailingSync] {
+        let dir = tempfile::tempdir().unwrap();
+        let vfs = SimVfs::new(dir.path()).unwrap();
+        let wal_dir = dir.path().join("wal");
+        let options = options(SyncPolicy::EveryCommit);
+        let wal = Wal::open(Arc::new(vfs.clone()), &wal_dir, options).unwrap();
+        let records = numbered(5);
+        wal.log(&records[..3]).unwrap();
+        let is_sync = kind == FaultKind::FailingSync;
+        vfs.inject(Fault { at: usize::from(is_sync), kind });
+        wal.log(&records[3..4]).unwrap_err();
+        let mended = wal.mended().unwrap();
+        drop(wal);
+        assert!(!mended.is_broken());
+        mended.log(&records[4..]).unwrap();
+        // What only could not be synced was logged.
+        let mut wanted = records.clone();
+        if !is_sync {
+            wanted.remove(3);
+        }
+        for image in vfs.images(usize::MAX, SEED) {
+            assert_eq!(recovered(image.tree(), &image), wanted, "{kind:?}: {image}");
+        }
+        mended.close().unwrap();
+        assert_eq!(read(&wal_dir), (wanted, None));
+    }
+}

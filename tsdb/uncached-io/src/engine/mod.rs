@@ -68,31 +68,33 @@ impl SharedTarget {
 pub(crate) struct Started {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) kind: EngineKind,
-    pub(crate) refusal: Option<EngineRefusal>,
+    /// Why none of those before it in line, in order.
+    pub(crate) refusals: Vec<EngineRefusal>,
 }
 
-/// Starts the engine that is wanted, or the next in line, and says why not the first.
+/// Starts the engine that is wanted, or the next in line, and says why none of those before.
 pub(crate) fn start(kind: EngineKind, target: &SharedTarget, supply: &BufferSupply) -> Started {
     let blocking = || Box::new(BlockingEngine::new(target.clone(), supply.clone()));
     let through_cache = matches!(kind, EngineKind::DontCache | EngineKind::Buffered);
     if kind == EngineKind::Blocking || (through_cache && supply.count_max < 2) {
-        return Started { engine: blocking(), kind, refusal: None };
+        return Started { engine: blocking(), kind, refusals: Vec::new() };
     }
-    let mut refusal = None;
+    let mut refusals = Vec::new();
     if kind == EngineKind::IoUring {
         match ring(target, supply) {
-            Ok(engine) => return Started { engine, kind, refusal: None },
-            Err(refused) => refusal = Some(refused),
+            Ok(engine) => return Started { engine, kind, refusals },
+            Err(refused) => refusals.push(refused),
         }
     }
     match ThreadEngine::start(target.clone(), supply.clone()) {
         Ok(engine) => {
             let kind = if through_cache { kind } else { EngineKind::Thread };
-            Started { engine: Box::new(engine), kind, refusal }
+            Started { engine: Box::new(engine), kind, refusals }
         }
         Err(refused) => {
             let kind = if through_cache { kind } else { EngineKind::Blocking };
-            Started { engine: blocking(), kind, refusal: refusal.or(Some(refused)) }
+            refusals.push(refused);
+            Started { engine: blocking(), kind, refusals }
         }
     }
 }

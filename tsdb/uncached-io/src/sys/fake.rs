@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
-use super::{RawFile, WriteFlags};
+use super::{FileKey, RawFile, WriteFlags};
 
 /// What was asked of the disk, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) extends: bool,
     /// Most bytes written and not yet waited for, at any time.
     pub(crate) dirty_max: u64,
+    /// Which file it says it is.
+    pub(crate) key: Option<FileKey>,
     waited: u64,
 }
 
@@ -169,6 +171,10 @@ impl RawFile for FakeDisk {
             state.events.push(Event::SyncData);
             Ok(())
         })
+    }
+
+    fn key(&self) -> Option<FileKey> {
+        self.with(|state| state.key)
     }
 
     #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{Advice, AtFlags, FallocateFlags, FileType, OFlags, RawMode, StatxFlags};
 use rustix::io::ReadWriteFlags;
 
-use super::{Offer, RawFile, WriteFlags};
+use super::{FileKey, Offer, RawFile, WriteFlags};
 use crate::page_cache::CachedPages;
 use crate::policy::Alignment;
 use crate::regular::{NotAFile, open_with};
@@ -269,6 +269,13 @@ impl RawFile for File {
         // A hint: what stays cached costs memory, not correctness.
         let _ =
             rustix::fs::fadvise(self, offset_bytes, NonZeroU64::new(len_bytes), Advice::DontNeed);
+    }
+
+    fn key(&self) -> Option<FileKey> {
+        let stat = rustix::fs::fstat(self).ok()?;
+        // By `statx`, which may be refused where `fstat` is not.
+        let created = self.metadata().and_then(|it| it.created()).ok();
+        Some(FileKey { device: stat.st_dev, inode: stat.st_ino, created })
     }
 
     fn leave_direct(&self) -> io::Result<()> {

@@ -42,6 +42,20 @@ pub(crate) fn advise_random(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fadvise(file, 0, None, Advice::Random)?)
 }
 
+/// `TMPFS_MAGIC` and `OVERLAYFS_SUPER_MAGIC`.
+const MAGIC_TMPFS: i128 = 0x0102_1994;
+const MAGIC_OVERLAY: i128 = 0x794C_7630;
+
+/// Whether a file has no other place than memory: its pages are the file.
+pub(crate) fn is_in_memory(file: &File) -> io::Result<bool> {
+    Ok(i128::from(rustix::fs::fstatfs(file)?.f_type) == MAGIC_TMPFS)
+}
+
+/// Whether the pages of a file are those of another one below.
+pub(crate) fn is_overlay(file: &File) -> io::Result<bool> {
+    Ok(i128::from(rustix::fs::fstatfs(file)?.f_type) == MAGIC_OVERLAY)
+}
+
 /// Length 0: to the end.
 pub(crate) fn drop_cached(file: &File, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
     let len_bytes = NonZeroU64::new(len_bytes);

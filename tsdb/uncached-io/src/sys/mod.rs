@@ -46,6 +46,10 @@ pub(crate) trait RawFile: Send {
     fn wait_writeback(&self, offset_bytes: u64, len_bytes: u64) -> io::Result<()>;
     /// Drops clean cached pages of the range (length 0: to the end). Only a hint.
     fn drop_cached(&self, offset_bytes: u64, len_bytes: u64);
+    /// Which file it is; `None` if that can't be told.
+    fn key(&self) -> Option<FileKey> {
+        None
+    }
     /// Goes on buffered.
     fn leave_direct(&self) -> io::Result<()>;
     /// Sets blocks aside without changing the length. Only a hint: false if it was not taken.
@@ -53,6 +57,15 @@ pub(crate) trait RawFile: Send {
     /// Makes the file longer by blocks that read as zeros, where that makes several writes at once
     /// faster; false if it does not here. Only a hint: after an error blocks may be set aside or not.
     fn extend(&self, from: u64, to: u64) -> io::Result<bool>;
+}
+
+/// Which file it is, whatever its content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileKey {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    /// When it was made, where that is kept: numbers of removed files are given out again.
+    pub(crate) created: Option<std::time::SystemTime>,
 }
 
 /// What is special about a write.

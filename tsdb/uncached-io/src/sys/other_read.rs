@@ -18,6 +18,14 @@ pub(crate) fn advise_random(_: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(crate) fn is_in_memory(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub(crate) fn is_overlay(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(crate) fn drop_cached(_: &File, _: u64, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::{Checksum, Finished, Opened, Writer};
+use crate::engine::EngineRefusal;
 use crate::error::Error;
 use crate::options::CreateOptions;
+use crate::target::Target;
 
 impl Writer {
     /// Makes all bytes so far durable, and goes on behind them.
@@ -91,11 +93,7 @@ impl Writer {
             }
             return Ok(());
         }
-        let refusal = self.target.lock().stats().engine_refused;
-        *self.target.lock() = opened.target;
-        if let Some(refusal) = refusal.filter(|_| self.kind != self.wanted) {
-            self.target.lock().engine_refused(refusal);
-        }
+        self.replace_target(opened.target);
         self.engine.buffers_mut().forget_waits();
         self.path = opened.path;
         self.mem_align = opened.mem_align;
@@ -108,5 +106,14 @@ impl Writer {
             self.choose_engine();
         }
         Ok(())
+    }
+
+    /// What refused to start holds for the next file too; a write that was refused does not.
+    fn replace_target(&mut self, next: Target) {
+        let mut target = self.target.lock();
+        let before = std::mem::replace(&mut *target, next);
+        let of_start = |it: &&EngineRefusal| !matches!(it, EngineRefusal::DontCache(_));
+        let refused = before.stats().engines_refused.iter().filter(of_start);
+        refused.for_each(|refusal| target.engine_refused(*refusal));
     }
 }

@@ -55,6 +55,11 @@ impl Writer {
             let capacity = buf.capacity();
             assert!(len <= capacity, "{len} bytes of a buffer of {capacity}");
             let whole = len - len % self.offset_align;
+            let fits = whole > 0 && buf.is_aligned_to(self.mem_align);
+            if fits && self.filled > 0 && self.filled.is_multiple_of(self.offset_align) {
+                // The position is a block's start: it needs only what is before to go first.
+                self.submit_blocks()?;
+            }
             if self.filled > 0 || whole == 0 || !buf.is_aligned_to(self.mem_align) {
                 self.submit_batch(&mut batch)?;
                 self.write_all(&buf.as_slice()[..len])?;

@@ -14,6 +14,7 @@ mod faults;
 mod iggy;
 mod limited;
 mod nanos;
+mod package;
 mod page_cache;
 mod policy;
 mod proc_io;
@@ -21,8 +22,14 @@ mod read_cache;
 mod reader;
 mod reader_cached;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod reader_measured;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod refused;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod refused_engines;
 mod regular;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod resumed;
 mod scan;
 mod writer;
 

@@ -13,25 +13,25 @@ use uncached_io::{
 use crate::contract::every_engine;
 use crate::{direct_io, disk_dir, pattern};
 
-const SYS_CACHESTAT: i64 = 451;
+pub(crate) const SYS_CACHESTAT: i64 = 451;
 #[cfg(not(feature = "forcedirectio"))]
 const RWF_DONTCACHE: u32 = 0x80;
 
 /// A system call to refuse.
 #[derive(Clone, Copy)]
-struct Rule {
-    number: i64,
+pub(crate) struct Rule {
+    pub(crate) number: i64,
     /// Only if this argument has one of these bits (of its lower half) set.
-    only: Option<(u32, u32)>,
-    errno: i32,
+    pub(crate) only: Option<(u32, u32)>,
+    pub(crate) errno: i32,
 }
 
-fn rule(number: i64, errno: i32) -> Rule {
+pub(crate) fn rule(number: i64, errno: i32) -> Rule {
     Rule { number, only: None, errno }
 }
 
 #[cfg(not(feature = "forcedirectio"))]
-fn dontcache(errno: i32) -> Rule {
+pub(crate) fn dontcache(errno: i32) -> Rule {
     Rule { number: libc::SYS_pwritev2, only: Some((5, RWF_DONTCACHE)), errno }
 }
 
@@ -58,7 +58,7 @@ fn program(rules: &[Rule]) -> Vec<libc::sock_filter> {
 }
 
 /// Runs `test` in a thread for which these calls are refused.
-fn refusing<T: Send>(rules: &[Rule], test: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn refusing<T: Send>(rules: &[Rule], test: impl FnOnce() -> T + Send) -> T {
     let mut program = program(rules);
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use proptest::prelude::*;
-use uncached_io::{CreateOptions, Io, IoOptions, Policy};
+use uncached_io::{CreateOptions, EngineKind, Io, IoOptions, Policy};
 
-use crate::{disk_dir, pattern};
+use crate::{direct_io, disk_dir, pattern};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
@@ -109,4 +109,29 @@ fn totals_add_up_over_files() {
     assert_eq!(totals.write_direct_bytes + totals.write_buffered_bytes, padded_bytes);
     let bytes: u64 = (0..20).map(|number| 100 * number + 1).sum();
     assert_eq!(padded_bytes - totals.write_padding_bytes, bytes);
+}
+
+/// Once the position is a block's start, buffers of the caller's are written as they are.
+#[test]
+fn owned_buffers_behind_a_whole_block_are_not_copied() {
+    let dir = disk_dir();
+    let Some(_) = direct_io(dir.path()) else { return };
+    for kind in [EngineKind::IoUring, EngineKind::Thread, EngineKind::Blocking] {
+        let with = IoOptions::default().engine(kind);
+        let io = Io::probe_with(dir.path(), Policy::Required, with).unwrap();
+        let path = dir.path().join(format!("owned-{kind}"));
+        let content = pattern((8 << 20) + 4096);
+        let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+        writer.sum_bytes();
+        writer.write_all(&content[..4096]).unwrap();
+        for piece in content[4096..].chunks(1 << 20) {
+            let mut buf = writer.take_buffer().unwrap();
+            buf.as_mut_slice()[..piece.len()].copy_from_slice(piece);
+            writer.write_owned(buf, piece.len()).unwrap();
+        }
+        let finished = writer.finish().unwrap();
+        assert_eq!(finished.stats.copied_bytes, 4096, "{kind}");
+        assert_eq!(finished.crc32c, Some(crc32c::crc32c(&content)));
+        assert!(std::fs::read(&path).unwrap() == content, "{kind}");
+    }
 }

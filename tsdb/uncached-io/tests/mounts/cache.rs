@@ -67,7 +67,7 @@ fn of_the_file_nothing_is_cached_during_nor_after() {
     for kind in KINDS {
         let Some(mount) = Mount::with_size(kind, Under::Memory, 256) else { continue };
         let stored = mount.stored("segment");
-        for engine in working(&mount.path(), false) {
+        for engine in working(kind, &mount.path()) {
             let seen = cached_of_file(&mount.path(), &stored, engine, || {});
             let Some((most, after, read)) = seen else {
                 return skip("this kernel has no cachestat");
@@ -94,7 +94,7 @@ fn of_the_file_nothing_is_cached_during_nor_after() {
 fn to_the_cgroup_next_to_nothing_is_charged() {
     for kind in KINDS {
         let Some(mount) = Mount::with_size(kind, Under::Disk, 256) else { continue };
-        for engine in working(&mount.path(), false) {
+        for engine in working(kind, &mount.path()) {
             let Some(group) = Cgroup::new() else { return };
             let before = group.cache_bytes().unwrap();
             let name = "cache::child_writes_a_segment";

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use uncached_io::{CreateOptions, EngineKind, Error, Io, IoOptions, Policy, engines};
 
+use crate::expected;
+use crate::mount::Kind;
+
 /// Buffers small enough that short files fill several.
 pub(crate) const BUFFER_BYTES: usize = 64 << 10;
 
@@ -53,17 +56,29 @@ pub(crate) fn assert_same(got: &[u8], wanted: &[u8], what: &str) {
     assert_eq!(got.len(), wanted.len(), "{what}: length");
 }
 
-/// The engines that work in `dir`; where `direct` is set, those past the page cache.
-pub(crate) fn working(dir: &Path, direct: bool) -> Vec<EngineKind> {
-    let reports = engines(dir).into_iter();
-    let working = reports.filter(|report| report.result.is_ok()).map(|report| report.kind);
-    working.filter(|kind| !direct || kind.is_direct()).collect()
+/// The engines that work in `dir`, which is on a filesystem of this kind. Fails if one of those
+/// that have to work there does not, or the reverse.
+#[track_caller]
+pub(crate) fn working(kind: Kind, dir: &Path) -> Vec<EngineKind> {
+    let mut working = Vec::new();
+    for report in engines(dir) {
+        let is_expected = expected::works(kind, report.kind);
+        assert_eq!(report.result.is_ok(), is_expected, "{kind:?}: {report:?}");
+        working.extend(is_expected.then_some(report.kind));
+    }
+    working
 }
 
 /// An `Io` that writes by `engine` and by no other.
 pub(crate) fn io_by(dir: &Path, engine: EngineKind) -> Io {
+    io_with_buffers(dir, engine, IoOptions::default().buffers_per_writer)
+}
+
+/// [`io_by`] with so many buffers for each writer.
+pub(crate) fn io_with_buffers(dir: &Path, engine: EngineKind, buffers: usize) -> Io {
     let policy = if engine.is_direct() { Policy::Required } else { Policy::Prefer };
     let options = IoOptions::default().engine(engine).buffer_bytes(BUFFER_BYTES);
+    let options = options.buffers_per_writer(buffers);
     let io = Io::probe_with(dir, policy, options).unwrap();
     assert_eq!(io.engine(), engine, "tried: {:?}", io.tried());
     assert_eq!(io.mode().is_direct(), engine.is_direct());

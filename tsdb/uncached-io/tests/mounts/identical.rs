@@ -13,7 +13,7 @@ fn all_engines_write_the_same_bytes_on_all_filesystems() {
         let Some(mount) = Mount::new(kind) else { continue };
         let content = pattern(5, 400_000 + random.below(200_000));
         let sizes: Vec<_> = (0..40).map(|_| 1 + random.below(30_000)).collect();
-        let found = working(&mount.path(), false);
+        let found = working(kind, &mount.path());
         assert!(found.contains(&EngineKind::Buffered), "{kind:?}: {found:?}");
         for engine in found {
             for durability in [Durability::Finish, Durability::EachWrite] {

@@ -20,7 +20,7 @@ fn killed_at_every_step_what_was_promised_is_there() {
     let mut random = Random::new("when to kill");
     for kind in [Kind::Ext4, Kind::XfsOn4Kn, Kind::Btrfs] {
         let Some(mount) = Mount::with_size(kind, Under::Memory, 0) else { continue };
-        for engine in working(&mount.path(), false) {
+        for engine in working(kind, &mount.path()) {
             let mut steps = 0;
             loop {
                 let dir = mount.path().join(format!("{engine}-{steps}"));

@@ -12,6 +12,7 @@ mod cache;
 mod cgroup;
 mod child;
 mod content;
+mod expected;
 mod identical;
 mod kill;
 mod mount;

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Ext4,
     /// On a device with sectors of 4096 bytes.
     Ext4On4Kn,
+    /// With data in the journal too, which knows no direct I/O.
+    Ext4DataJournal,
     Xfs,
     XfsOn4Kn,
     Btrfs,
@@ -40,6 +42,7 @@ impl Kind {
         match self {
             Self::Ext4 => "ext4",
             Self::Ext4On4Kn => "ext4 4Kn",
+            Self::Ext4DataJournal => "ext4 data=journal",
             Self::Xfs => "xfs",
             Self::XfsOn4Kn => "xfs 4Kn",
             Self::Btrfs => "btrfs",
@@ -72,6 +75,11 @@ impl Kind {
             Self::Btrfs => &["mkfs.btrfs", "-q", "-f"],
             _ => &["mkfs.ext4", "-q", "-F"],
         }
+    }
+
+    /// For `mount`.
+    fn options(self) -> &'static str {
+        if self == Self::Ext4DataJournal { "data=journal" } else { "defaults" }
     }
 
     /// Of what lies on the device, or in memory.
@@ -227,7 +235,8 @@ impl Mount {
 
     fn mount_device(&mut self) -> Result<(), String> {
         let device = self.device_path();
-        let flags = ["-t", self.kind.base_type(), &device.to_string_lossy()];
+        let device_name = device.to_string_lossy();
+        let flags = ["-t", self.kind.base_type(), "-o", self.kind.options(), &device_name];
         let mounted = self.mount(&flags, self.base());
         // While it is mounted this only marks the device: it goes when it is unmounted.
         run("losetup", &["--detach"], &[&device])?;

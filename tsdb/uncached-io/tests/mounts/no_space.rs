@@ -36,7 +36,7 @@ fn a_full_disk_gives_the_prefix_and_the_error_and_serves_again_when_there_is_roo
         let free = free_bytes(&dir).saturating_sub(12 << 20);
         rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, free).unwrap();
         filler.sync_all().unwrap();
-        for engine in working(&dir, false) {
+        for engine in working(kind, &dir) {
             let io = io_by(&dir, engine);
             let path = dir.join("large");
             let (content, error) = write_until_it_fails(&io, &path, 48 << 20);
@@ -84,7 +84,7 @@ fn a_failing_device_is_never_a_finished_file() {
         let Some(memory) = Mount::with_size(Kind::Tmpfs, Under::Disk, 16) else { continue };
         let parent = memory.path();
         let Some(mount) = Mount::within(Kind::Ext4, Under::Disk, &parent, 64) else { continue };
-        if !working(&mount.path(), false).contains(&engine) {
+        if !working(Kind::Ext4, &mount.path()).contains(&engine) {
             continue;
         }
         let path = mount.path().join("large");

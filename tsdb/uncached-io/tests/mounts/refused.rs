@@ -119,6 +119,28 @@ fn child_without_any_measure() {
     assert_eq!(cached_pages_at(&dir.join("file")).unwrap(), None, "nobody can tell");
 }
 
+/// Reads that return nothing, of a disk that takes every write.
+#[test]
+fn what_does_not_read_back_the_same_is_not_believed() {
+    let Some(mount) = Mount::new(Kind::Ext4) else { return };
+    let dir = mount.path();
+    let reason = FallbackReason::ReadBackDiffers;
+    let io = std::thread::scope(|scope| {
+        // The filter goes with the thread.
+        let probing = scope.spawn(|| {
+            seccomp::refuse_here(&[(libc::SYS_pread64, 0)]);
+            let error = Io::probe(&dir, Policy::Required).unwrap_err();
+            assert_eq!(error, Error::NotUncached { path: dir.clone(), reason });
+            Io::probe(&dir, Policy::Prefer).unwrap()
+        });
+        probing.join().unwrap()
+    });
+    assert_eq!(io.mode().fallback_reason(), Some(&reason));
+    works(&io, &dir);
+    // It was the reads: without the filter, the same directory is uncached.
+    assert!(Io::probe(&dir, Policy::Required).unwrap().mode().is_direct());
+}
+
 fn works(io: &Io, dir: &Path) {
     let content = pattern(10, LEN);
     let path = dir.join("file");

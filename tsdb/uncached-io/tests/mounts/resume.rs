@@ -18,7 +18,7 @@ fn align_of(io: &Io) -> usize {
 fn every_length_of_the_tail_is_resumed() {
     for kind in [Kind::Ext4, Kind::XfsOn4Kn] {
         let Some(mount) = Mount::with_size(kind, Under::Memory, 0) else { continue };
-        for engine in working(&mount.path(), false) {
+        for engine in working(kind, &mount.path()) {
             let io = io_by(&mount.path(), engine);
             if engine.is_direct() {
                 assert_eq!(align_of(&io), kind.sector_bytes(), "{kind:?}");
@@ -48,7 +48,7 @@ fn every_length_of_the_tail_is_resumed() {
 fn resuming_cuts_off_what_was_not_promised_and_refuses_what_is_not_there() {
     for kind in [Kind::Ext4, Kind::Ext4On4Kn, Kind::Xfs, Kind::XfsOn4Kn, Kind::Btrfs] {
         let Some(mount) = Mount::with_size(kind, Under::Memory, 0) else { continue };
-        for engine in working(&mount.path(), false) {
+        for engine in working(kind, &mount.path()) {
             let io = io_by(&mount.path(), engine);
             let path = mount.path().join(engine.name());
             let (content, other) = (pattern(8, 300_000), pattern(9, 300_000));

@@ -6,7 +6,7 @@ use uncached_io::EngineKind;
 use super::Probed;
 use super::measure::Measured;
 use crate::errors::chain;
-use crate::output::{Table, say};
+use crate::output::{Table, path_json, say};
 use crate::units::{display_bytes, display_count};
 
 /// An engine must be faster by this much than the default one to be worth a word.
@@ -152,12 +152,15 @@ impl Probed {
             })
             .collect();
         let Recommendation { flag, engine, why } = self.recommendation();
+        let fallback = self.direct.as_ref().err();
         json!({
-            "path": self.dir,
+            "path": path_json(&self.dir),
             "filesystem": self.filesystem.kind,
             "device": self.filesystem.source,
             "uncached": self.direct.is_ok(),
-            "fallbackReason": self.direct.as_ref().err().map(|reason| reason.name()),
+            "fallbackReason": fallback.map(|reason| reason.name()),
+            "fallbackErrno": fallback.and_then(|reason| reason.errno()).map(|errno| errno.0),
+            "fallbackMessage": fallback.map(|reason| chain(reason)),
             "alignment": alignment,
             "fileBytes": self.file_bytes,
             "engines": engines,

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard};
 
 use tsdb_format::chunkenc::{FloatHistogram, Histogram, ValueType};
-use tsdb_format::record::{Exemplar, HeadSeriesRef, LabelPairs, MetadataEntry};
+use tsdb_format::record::{Exemplar, HeadChunkRef, HeadSeriesRef, LabelPairs, MetadataEntry};
 use tsdb_format::tombstones::Interval;
 
 use super::super::target::{Created, PAGE_SLOTS, ReplayHead, Replaying};
@@ -166,17 +166,12 @@ impl Page<'_> {
 }
 
 impl Replaying for Page<'_> {
-    fn newest(&self, slot: u32) -> Option<i64> {
-        self.0.get(&slot).and_then(Series::newest).map(|(time, _)| time)
-    }
-
-    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) {
+    fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) -> u64 {
         let series = self.of(slot);
-        if let (Some((newest, _)), Some(first)) = (series.newest(), in_order.first()) {
-            assert!(first.min_time > newest);
-        }
         series.chunks.extend_from_slice(in_order);
-        series.late_chunks = out_of_order.to_vec();
+        series.chunks.sort_by_key(|chunk| chunk.min_time);
+        series.late_chunks.extend_from_slice(out_of_order);
+        0
     }
 
     fn forget(&mut self, slot: u32) {
@@ -217,7 +212,11 @@ impl Replaying for Page<'_> {
         is_new
     }
 
-    fn forget_open_out_of_order(&mut self, slot: u32) {
-        self.of(slot).late.clear();
+    fn forget_mapped(&mut self, slot: u32, chunk_ref: HeadChunkRef) {
+        let Series { late, late_chunks, .. } = self.of(slot);
+        let is_first = chunk_ref == HeadChunkRef::default();
+        for chunk in late_chunks.iter().filter(|chunk| is_first || chunk.chunk_ref == chunk_ref) {
+            late.retain(|time, _| !(chunk.min_time..=chunk.max_time).contains(time));
+        }
     }
 }

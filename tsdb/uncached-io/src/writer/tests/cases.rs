@@ -1,15 +1,17 @@
 //! One thing at a time.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
+use std::sync::Arc;
 
 use super::{EAGAIN, EINTR, EINVAL, EIO, EOPNOTSUPP, Setup, Who, pattern};
+use crate::condemned::Condemned;
 use crate::engine::{EngineKind, EngineRefusal};
 use crate::error::{Error, Operation};
 use crate::options::Durability;
 use crate::policy::FallbackReason;
 use crate::policy::Mode;
-use crate::sys::WriteFlags;
 use crate::sys::fake::{Event, FakeDisk, Fault};
+use crate::sys::{FileKey, WriteFlags};
 use crate::target::WRITE_BEHIND_BYTES;
 
 #[test]
@@ -98,12 +100,48 @@ fn after_a_failed_partial_sync_nothing_succeeds() {
         assert!(first.is_terminal(), "{first:?}");
         assert_eq!(writer.sync_partial(), Err(first.clone()));
         assert_eq!(writer.write_all(b"x"), Err(first.clone()));
+        assert_eq!(writer.write_all(b""), Err(first.clone()));
+        assert_eq!(writer.reserve(usize::MAX).unwrap_err(), first);
+        assert!(writer.write(b"").is_err() && writer.flush().is_err());
         assert_eq!(writer.reset("next".as_ref(), Default::default()), Err(first.clone()));
         // Nor does the file itself, should the writer forget.
         assert_eq!(writer.target.lock().sync_data(), Err(first.clone()));
         assert_eq!(writer.target.lock().finish(200), Err(first.clone()));
         assert_eq!(writer.finish(), Err(first));
         assert_eq!(disk.effects(), [Event::SyncData], "and the disk was not asked again");
+    }
+}
+
+/// The disk would sync it gladly.
+#[test]
+fn a_file_with_bytes_missing_is_not_finished() {
+    for setup in Setup::default().with_everyone() {
+        let disk = setup.disk();
+        let mut writer = setup.direct(&disk);
+        writer.write_all(&pattern(96)).unwrap();
+        writer.sync_partial().unwrap();
+        let (path, len_bytes, completed_bytes) = ("fake".into(), 200, 96);
+        let error = Error::Incomplete { path, len_bytes, completed_bytes };
+        assert_eq!(writer.target.lock().finish(200), Err(error));
+        assert_eq!(disk.effects(), [Event::SyncData]);
+    }
+}
+
+/// Also where nobody but the target would know: another writer, another `Io` call.
+#[test]
+fn a_failed_sync_is_remembered_by_file() {
+    for setup in Setup::default().with_everyone() {
+        let disk = setup.disk();
+        let key = Some(FileKey { device: 1, inode: 2, created: None });
+        disk.with(|state| (state.sync_fault, state.key) = (Some(EIO), key));
+        let condemned = Arc::new(Condemned::default());
+        let mut opened = setup.opened(&disk, setup.mode(), setup.supply(), None);
+        opened.target.condemned_for_test(Arc::clone(&condemned));
+        let mut writer = setup.start(opened);
+        writer.write_all(b"abc").unwrap();
+        assert!(!condemned.has(key));
+        writer.finish().unwrap_err();
+        assert!(condemned.has(key));
     }
 }
 
@@ -135,6 +173,7 @@ fn invalid_at_the_first_write_makes_the_whole_file_buffered_where_that_is_allowe
         assert_eq!(disk.bytes(), pattern(500));
         assert!(matches!(stats.fallback, Some(FallbackReason::WriteRefused(_))), "{stats:?}");
         assert_eq!((stats.direct_bytes, stats.buffered_bytes), (0, 500));
+        assert_eq!(stats.dontcache_bytes, 500, "the next best way");
         assert_eq!(
             disk.effects(),
             [Event::LeaveDirect, Event::Sync, Event::DropCached(0, 0)],

@@ -119,6 +119,7 @@ impl Setup {
             durability: self.durability,
             len_bytes: resumed.as_ref().map_or(0, |resumed| resumed.len_bytes),
             totals: Arc::new(Counters::default()),
+            condemned: Arc::default(),
         };
         Opened {
             path,
