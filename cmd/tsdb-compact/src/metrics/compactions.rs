@@ -4,28 +4,17 @@
 //! compaction writes is observed.
 //! Source: Prometheus 3.15, `tsdb/compact.go`.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{
-    Histogram, NativeHistogramConfig, exponential_buckets,
-};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tsdb::block::read_meta;
-use tsdb::compact::{ChunkStats, ExponentialCounts, Merged};
-
-use super::teller::Teller;
-
-/// Prometheus's resolution of native histograms.
-const NATIVE_FACTOR: f64 = 1.1;
-const NATIVE_BUCKETS_MAX: usize = 100;
-const NATIVE_RESET_MIN: Duration = Duration::from_secs(60 * 60);
+use tsdb::compact::{ChunkMetrics, Merged};
+use tsdb::db::native_histogram;
 
 /// Counters of blocks that are written.
 pub(super) struct Compactions {
@@ -36,15 +25,12 @@ pub(super) struct Compactions {
     vertical: Counter,
     populating: Gauge,
     duration_seconds: Histogram,
-    chunks: Chunks,
+    chunks: ChunkMetrics,
     begun: Mutex<Option<Instant>>,
 }
 
 impl Default for Compactions {
     fn default() -> Self {
-        let native = NativeHistogramConfig::new(NATIVE_FACTOR)
-            .max_buckets(NATIVE_BUCKETS_MAX)
-            .min_reset_duration(NATIVE_RESET_MIN);
         let buckets = exponential_buckets(1.0, 2.0, 14);
         Self {
             ran: Counter::default(),
@@ -53,8 +39,8 @@ impl Default for Compactions {
             skipped: Counter::default(),
             vertical: Counter::default(),
             populating: Gauge::default(),
-            duration_seconds: Histogram::new_classic_and_native(buckets, native),
-            chunks: Chunks::default(),
+            duration_seconds: Histogram::new_classic_and_native(buckets, native_histogram()),
+            chunks: ChunkMetrics::default(),
             begun: Mutex::default(),
         }
     }
@@ -81,7 +67,7 @@ impl Compactions {
     }
 
     pub(super) fn wrote(&self, merged: &Merged) {
-        self.chunks.lock().merge(&merged.chunk_stats);
+        self.chunks.add(&merged.chunk_stats);
     }
 
     pub(super) fn failed(&self) {
@@ -109,39 +95,6 @@ impl Compactions {
         let help = "Duration of writing a block";
         tsdb.register("compaction_duration_seconds", help, self.duration_seconds.clone());
         registry.register_collector(Box::new(self.chunks.clone()));
-    }
-}
-
-/// Chunks of all compactions so far. Locked once a compaction.
-#[derive(Clone, Default)]
-struct Chunks(Arc<Mutex<ChunkStats>>);
-
-impl Chunks {
-    fn lock(&self) -> MutexGuard<'_, ChunkStats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Chunks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Chunks")
-    }
-}
-
-impl Collector for Chunks {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = self.lock();
-        let mut told = Teller::new(encoder);
-        let mut tell = |name: &str, help: &str, counts: &ExponentialCounts| {
-            let buckets: Vec<_> = counts.buckets().collect();
-            told.histogram(name, help, counts.sum(), &buckets)
-        };
-        let help = "Bytes of the chunks that compactions wrote";
-        tell("prometheus_tsdb_compaction_chunk_size_bytes", help, &stats.size_bytes)?;
-        let help = "Samples of the chunks that compactions wrote";
-        tell("prometheus_tsdb_compaction_chunk_samples", help, &stats.samples)?;
-        let help = "Time range of the chunks that compactions wrote, in milliseconds";
-        tell("prometheus_tsdb_compaction_chunk_range_seconds", help, &stats.range_ms)
     }
 }
 

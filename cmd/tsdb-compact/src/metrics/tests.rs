@@ -8,10 +8,14 @@ use tsdb_bench_harness::cgroup::Controllers;
 
 use super::*;
 
+fn file_args(path: PathBuf, metrics_container: bool) -> MetricsArgs {
+    MetricsArgs { metrics_file: Some(path), listen_address: None, metrics_container }
+}
+
 fn written(container: bool) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("job.prom");
-    let args = MetricsArgs { metrics_file: Some(path.clone()), metrics_container: container };
+    let args = file_args(path.clone(), container);
     let io = Io::probe(dir.path(), Policy::Off).unwrap();
     let metrics = Metrics::start(&args, &io, Arc::default()).unwrap();
     let begun = fs::read_to_string(&path).unwrap();
@@ -79,8 +83,23 @@ fn what_a_container_has_is_told_on_demand() {
 fn a_file_that_cannot_be_written_is_told_before_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("missing").join("job.prom");
-    let args = MetricsArgs { metrics_file: Some(path), metrics_container: false };
+    let args = file_args(path, false);
     let io = Io::probe(dir.path(), Policy::Off).unwrap();
     let error = Metrics::start(&args, &io, Arc::default()).err().unwrap();
     assert!(error.to_string().contains("can't be written"), "{error}");
+}
+
+/// The work must not go on unseen by whoever wanted to see it.
+#[test]
+fn an_address_that_is_taken_is_told_before_the_work() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let args = MetricsArgs {
+        metrics_file: None,
+        listen_address: Some(address.clone()),
+        metrics_container: false,
+    };
+    let io = Io::probe(std::path::Path::new("."), Policy::Off).unwrap();
+    let error = Metrics::start(&args, &io, Arc::default()).err().unwrap();
+    assert!(error.to_string().contains(&address), "{error}");
 }

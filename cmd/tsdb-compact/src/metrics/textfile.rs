@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::registry::Registry;
@@ -12,11 +13,11 @@ pub(super) struct TextFile {
     path: PathBuf,
     /// Beside it, under a name that the textfile collector passes over.
     temporary: PathBuf,
-    registry: Registry,
+    registry: Arc<Registry>,
 }
 
 impl TextFile {
-    pub(super) fn new(path: &Path, registry: Registry) -> Self {
+    pub(super) fn new(path: &Path, registry: Arc<Registry>) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!("{name}.{}.tmp", std::process::id()));
         Self { path: path.to_owned(), temporary, registry }

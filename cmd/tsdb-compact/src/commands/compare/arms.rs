@@ -154,7 +154,7 @@ impl Arm {
             return Err(refused("they are not flags of `merge`"));
         };
         if merge.dry_run || merge.metrics.is_given() || merge.blocks.len() > 1 {
-            return Err(refused("blocks, --dry-run and --metrics-file can't be part of an arm"));
+            return Err(refused("blocks, --dry-run and flags of metrics can't be part of an arm"));
         }
         let policy = policy(&merge.write)?;
         Ok(Self::Merge { flags, policy })
