@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::programs::{self, Programs};
 
 /// How long a Prometheus may take to open a few small blocks.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(300);
+/// Between its choice and its use somebody else may take a port.
+const PORTS_TRIED: usize = 5;
 
 /// A running Prometheus; it is ended when dropped.
 struct Server {
@@ -29,26 +31,39 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(programs: &Programs, dir: &Path, data: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn start(programs: &Programs, dir: &Path, data: &Path, scraped: &str) -> Self {
         let config = dir.join("prometheus.yml");
-        fs::write(&config, "scrape_configs: []\n").unwrap();
-        let child = Command::new(programs.prometheus())
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--storage.tsdb.retention.time=100y", "--log.level=error"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { child, port };
+        fs::write(&config, scraped).unwrap();
+        for _ in 0..PORTS_TRIED {
+            let port = free_port();
+            let child = Command::new(programs.prometheus())
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.tsdb.path={}", data.display()))
+                .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+                .args(["--storage.tsdb.retention.time=100y", "--log.level=error"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut server = Self { child, port };
+            if server.becomes_ready() {
+                return server;
+            }
+        }
+        panic!("Prometheus does not start");
+    }
+
+    /// False if it ended instead.
+    fn becomes_ready(&mut self) -> bool {
         let begun = Instant::now();
-        while server.get("/-/ready").is_none_or(|body| !body.contains("Ready")) {
-            assert!(begun.elapsed() < START_TIMEOUT, "Prometheus does not start");
+        while self.get("/-/ready").is_none_or(|body| !body.contains("Ready")) {
+            assert!(begun.elapsed() < START_TIMEOUT, "Prometheus does not become ready");
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
-        server
+        true
     }
 
     fn get(&self, path: &str) -> Option<String> {
@@ -72,6 +87,10 @@ impl Server {
         let number = |point: &Value| point[1].as_str().unwrap().parse::<f64>().unwrap();
         points.map(number).filter(|value| !value.is_nan()).collect()
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn encoded(text: &str) -> String {
@@ -133,10 +152,14 @@ fn blocks_of(programs: &Programs, samples: &Path, data: &Path) {
     );
 }
 
-/// From the start of the first run to a while behind the end of the last.
-fn time_range(report: &Value) -> (f64, f64) {
-    let from = report["startedUnixMs"].as_f64().unwrap() / 1e3;
-    (from, from + 120.0)
+/// From the first sample to a while behind the last.
+fn time_range(samples: &Path) -> (f64, f64) {
+    let text = fs::read_to_string(samples).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let times = lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    let (first, last) =
+        times.fold((f64::MAX, 0.0_f64), |(from, to), time| (from.min(time), to.max(time)));
+    (first.floor(), last.ceil() + 60.0)
 }
 
 /// Fails if a metric is renamed on either side, or if one arm is missing in any panel.
@@ -151,8 +174,8 @@ fn every_panel_has_data_of_both_arms() {
     let samples = dir.path().join("report/samples.om");
     let data = dir.path().join("tsdb");
     blocks_of(programs, &samples, &data);
-    let server = Server::start(programs, dir.path(), &data);
-    let range = time_range(&report);
+    let server = Server::start(programs, dir.path(), &data, "scrape_configs: []\n");
+    let range = time_range(&samples);
     let tells_pressure = report["runs"][0]["ended"]["pressure"].is_object();
     for (panel, query) in queries() {
         if !tells_pressure && query.contains("container_pressure") {
@@ -184,18 +207,18 @@ fn every_panel_has_data_of_both_arms() {
 fn an_emptied_arm_is_seen() {
     let Some(programs) = programs::get() else { return };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let Some(report) = compared(dir.path()) else {
+    if compared(dir.path()).is_none() {
         eprintln!("SKIPPED: no memory cgroup can be made");
         return;
-    };
+    }
     let text = fs::read_to_string(dir.path().join("report/samples.om")).unwrap();
     let kept = text.lines().filter(|line| !line.contains("arm=\"candidate\""));
     let samples = dir.path().join("emptied.om");
     fs::write(&samples, kept.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     let data = dir.path().join("tsdb");
     blocks_of(programs, &samples, &data);
-    let server = Server::start(programs, dir.path(), &data);
-    let range = time_range(&report);
+    let server = Server::start(programs, dir.path(), &data, "scrape_configs: []\n");
+    let range = time_range(&samples);
     for (panel, query) in queries().iter().filter(|(_, query)| query.contains("candidate")) {
         assert!(server.points(query, range).is_empty(), "{panel} shows an arm that is not there");
     }
@@ -235,4 +258,51 @@ fn promtool_accepts_the_metrics() {
     for wanted in ["prometheus_tsdb_compactions_total 1\n", "tsdb_compactor_output_file_pages{"] {
         assert!(text.contains(wanted), "no {wanted} in\n{text}");
     }
+}
+
+/// In both text formats, by a real Prometheus. Merges go on until each was seen at work.
+#[test]
+fn a_merge_is_scraped_while_it_works() {
+    const PATIENCE: Duration = Duration::from_secs(300);
+    let Some(programs) = programs::get() else { return };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (data, port) = (dir.path().join("data"), free_port());
+    let program = env!("CARGO_BIN_EXE_tsdb-compact");
+    let series = ["--series", "20000", "--blocks", "2"];
+    programs::run(Command::new(program).arg("generate").arg("-o").arg(&data).args(series));
+    let blocks: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let job = |name: &str, protocol: &str| {
+        format!(
+            "  - job_name: {name}\n    scrape_interval: 100ms\n    scrape_timeout: 100ms\n    \
+             scrape_protocols: [{protocol}]\n    static_configs: \
+             [{{targets: ['127.0.0.1:{port}']}}]\n"
+        )
+    };
+    let jobs = [job("text", "PrometheusText0.0.4"), job("openmetrics", "OpenMetricsText1.0.0")];
+    let config = format!("scrape_configs:\n{}", jobs.concat());
+    let server = Server::start(programs, dir.path(), &dir.path().join("tsdb"), &config);
+    let (began, begun) = (unix_seconds(), Instant::now());
+    let seen = |job: &str| {
+        let any = |metric: &str| {
+            let query = format!("max_over_time({metric}{{job=\"{job}\"}}[1h])");
+            server.points(&query, (began, unix_seconds() + 1.0)).iter().any(|value| *value > 0.0)
+        };
+        any("prometheus_tsdb_compaction_populating_block")
+            && any("tsdb_compactor_job_planned_bytes")
+    };
+    let mut said = String::new();
+    while !(seen("text") && seen("openmetrics")) {
+        assert!(begun.elapsed() < PATIENCE, "no merge was seen by Prometheus: {said}");
+        let output = tempfile::tempdir_in(dir.path()).unwrap();
+        let mut merge = Command::new(program);
+        merge.arg("merge").args(&blocks).arg("--output").arg(output.path());
+        merge.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        // Somebody may have the port for a moment; whoever has it for good is told of.
+        said = String::from_utf8_lossy(&merge.output().unwrap().stderr).into_owned();
+    }
+}
+
+fn unix_seconds() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_secs_f64()
 }
