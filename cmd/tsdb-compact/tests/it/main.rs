@@ -4,6 +4,7 @@
 //! modules hold what a transcript can't show.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod browser;
 mod compare;
 mod damage;
 mod engines;

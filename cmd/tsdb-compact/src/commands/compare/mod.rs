@@ -60,7 +60,7 @@ pub(crate) use self::reader::{ReaderArgs, run as run_reader};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tsdb-compact compare /var/lib/prometheus
-  tsdb-compact compare data --runs 6 --memory-limit 256MiB --while-querying
+  tsdb-compact compare data --runs 7 --memory-limit 256MiB --while-querying
   tsdb-compact compare data --baseline='--uncached-io=off' \\
       --candidate='--enable-feature=use-uncached-io --threads=1'
   tsdb-compact compare data --baseline-cmd 'other-compactor --to \"$OUTPUT\" $BLOCKS'
