@@ -84,6 +84,17 @@ impl ProcessIo {
         self.write_bytes.saturating_sub(self.cancelled_write_bytes)
     }
 
+    /// What came to it after `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            read_bytes: self.read_bytes.saturating_sub(before.read_bytes),
+            write_bytes: self.write_bytes.saturating_sub(before.write_bytes),
+            cancelled_write_bytes: self
+                .cancelled_write_bytes
+                .saturating_sub(before.cancelled_write_bytes),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let field = |name: &str| -> Option<u64> {
             text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()

@@ -52,7 +52,8 @@ pub struct Watched {
     pub wall_seconds: f64,
     /// CPU time of it and of its children.
     pub cpu_seconds: Option<f64>,
-    /// Its reads and writes, counted at its end.
+    /// Its reads and writes, counted at its end. Only root may look at a process that has ended;
+    /// others are told what was counted of this process and its children meanwhile.
     pub io: Option<ProcessIo>,
     /// How it ended.
     pub status: ExitStatus,
@@ -89,6 +90,7 @@ impl Watch<'_> {
         // Of its own, so that Ctrl-C reaches only who can count what is finished.
         joined.process_group(0);
         let children_before = children_cpu_seconds();
+        let own_before = own_io();
         let started_unix_ms = unix_ms();
         let started = Instant::now();
         let mut child = joined.spawn().with_context(|| format!("starting {command:?}"))?;
@@ -102,6 +104,9 @@ impl Watch<'_> {
         });
         let ended = run.sample(ended_at);
         let status = child.wait().context("waiting for the program")?;
+        // Those of children count as one's own once they were waited for.
+        let waited_for = || Some(own_io()?.since(&own_before?));
+        let io = ended.io.or_else(waited_for);
         self.tell_reaper(0);
         let children = || Some(children_cpu_seconds()? - children_before?);
         let cpu_seconds = if self.alone { ended.cpu_seconds.or_else(children) } else { children() };
@@ -110,7 +115,7 @@ impl Watch<'_> {
             started_unix_ms,
             wall_seconds: ended_at.duration_since(started).as_secs_f64(),
             cpu_seconds,
-            io: ended.io,
+            io,
             status,
             timed_out: run.killed == Some(Killed::TimedOut),
             stopped: run.killed == Some(Killed::Stopped),
@@ -203,6 +208,10 @@ fn wait_for_end(pid: u32, end: &mpsc::Sender<Instant>) {
     }
     // Nobody may be listening any more.
     let _ = end.send(Instant::now());
+}
+
+fn own_io() -> Option<ProcessIo> {
+    ProcessIo::of(std::process::id())
 }
 
 fn pid_of(pid: u32) -> Option<Pid> {

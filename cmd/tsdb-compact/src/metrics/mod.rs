@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use prometheus_client::registry::Registry;
 use tsdb::compact::{Merged, Progress};
@@ -43,6 +43,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(5);
 /// Where metrics go.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Metrics")]
+#[command(group = ArgGroup::new("metrics_to").multiple(true))]
 pub(crate) struct MetricsArgs {
     /// Write metrics to this file, every few seconds and at the end, in the format of
     /// node_exporter's textfile collector. It is replaced whole.

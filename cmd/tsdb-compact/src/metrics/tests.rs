@@ -103,3 +103,21 @@ fn an_address_that_is_taken_is_told_before_the_work() {
     let error = Metrics::start(&args, &io, Arc::default()).err().unwrap();
     assert!(error.to_string().contains(&address), "{error}");
 }
+
+/// Both ways at once, with the container's; which go nowhere alone.
+#[test]
+fn metrics_go_to_a_file_and_an_address_at_once() {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        metrics: MetricsArgs,
+    }
+    let parsed = |flags: &[&str]| {
+        let flags = std::iter::once(&"merge").chain(flags);
+        <Flags as clap::Parser>::try_parse_from(flags).map(|flags| flags.metrics)
+    };
+    let both = ["--metrics-file=a", "--web.listen-address=:0", "--metrics-container"];
+    let args = parsed(&both).unwrap();
+    assert!(args.metrics_file.is_some() && args.listen_address.is_some());
+    assert!(parsed(&both[1..]).is_ok() && parsed(&both[2..]).is_err());
+}

@@ -71,7 +71,7 @@ impl Reference {
             return Some(Invalid::DifferentBytes { difference });
         }
         let (ours, first) = (output.samples.as_ref()?, self.output.samples.as_ref()?);
-        (ours != first).then(|| Invalid::DifferentSamples {
+        (ours != first).then_some(Invalid::DifferentSamples {
             samples: ours.samples,
             series: ours.series,
             first_samples: first.samples,

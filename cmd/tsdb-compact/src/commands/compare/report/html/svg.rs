@@ -57,10 +57,10 @@ impl Plot {
         for &tick in ticks {
             let y = self.y.at(tick);
             let (x1, x2) = (LEFT, WIDTH - RIGHT);
-            let _ = write!(
+            let _ = writeln!(
                 self.body,
                 "<line class=\"grid\" x1=\"{x1:.1}\" x2=\"{x2:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 4.0,
                 y + 3.5,
                 escaped(&show(tick))
@@ -73,10 +73,10 @@ impl Plot {
         let y = self.height - BOTTOM;
         for &tick in ticks {
             let x = self.x.at(tick);
-            let _ = write!(
+            let _ = writeln!(
                 self.body,
                 "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y:.1}\" y2=\"{:.1}\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
+                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 y + 3.0,
                 y + 14.0,
                 escaped(&show(tick))
