@@ -43,8 +43,6 @@ fn files() -> Result<[(&'static str, String); 2]> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use std::collections::BTreeSet;
 
     use super::*;
