@@ -268,6 +268,14 @@ impl Compactor {
         before_publish()?;
         let published = temp.publish(&json, &sources)?;
         self.progress.finish();
+        tracing::info!(
+            block = %published.path().display(),
+            sources = sources.len(),
+            series = counts.series,
+            chunks = counts.chunks,
+            samples = ledger.samples_out,
+            "block published"
+        );
         let block = MergedBlock {
             meta,
             chunk_bytes: counts.chunk_bytes,

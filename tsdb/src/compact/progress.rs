@@ -92,6 +92,7 @@ impl Progress {
     pub(super) fn enter(&self, phase: Phase) {
         let number = PHASES.iter().position(|known| *known == phase).unwrap_or(0);
         self.phase.store(number as u8, Ordering::Relaxed);
+        tracing::debug!(?phase, "compaction goes on");
     }
 
     pub(super) fn begin(&self, planned_bytes: u64) {

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tsdb_format::DecodeErrorKind;
 use tsdb_format::chunks::{SEGMENT_HEADER_BYTES, segment_header};
 use tsdb_format::index::{INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGN_BYTES, TOC_BYTES, Toc};
 use tsdb_format::meta::{BlockMeta, BlockStats};
 use uncached_io::AlignedBuf;
 
-use super::error::{CompactError, CountedPart, SourceError, SourceFault, SourceRule};
+use super::error::{CompactError, CountedPart, SourceError, SourceFault, SourceRule, SummedPart};
 use super::files::{FileKey, FilePool};
 use super::sample_counts::SampleCounts;
 use super::stones::Stones;
@@ -109,12 +110,20 @@ impl Source {
         }
         self.version = version;
         let toc = file.read_at(self.index_bytes - TOC_LEN, TOC_BYTES, &mut buf)?;
-        let toc = Toc::decode(toc).map_err(|error| self.fault(key, error.into()))?;
         let end = self.index_bytes - TOC_LEN;
+        let fault = |fault| CompactError::Source(Box::new(self.error(key, fault).at(end)));
+        let toc = Toc::decode(toc).map_err(|error| {
+            fault(match error.kind {
+                DecodeErrorKind::ChecksumMismatch { expected: stored, actual: computed } => {
+                    SourceFault::Checksum { what: SummedPart::Toc, stored, computed }
+                }
+                _ => error.into(),
+            })
+        })?;
         let ordered =
             [HEADER_BYTES, toc.symbols, toc.series, toc.label_indices, toc.postings_table, end];
         if !ordered.is_sorted() || toc.postings > toc.postings_table {
-            return Err(self.fault(key, SourceRule::SectionsOutOfOrder.into()));
+            return Err(fault(SourceRule::SectionsOutOfOrder.into()));
         }
         self.toc = toc;
         Ok(())

@@ -18,9 +18,7 @@ use super::lineage::{
     undeleted_json,
 };
 use super::plan::{broken_json, group_json, is_clean, print_broken, print_group};
-use super::report::{
-    counted, estimate_json, lacks_room, merged_json, print_estimate, print_merged,
-};
+use super::report::{counted, estimate_json, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, rehearsal};
 use crate::errors::{chain, with_advice};
@@ -237,7 +235,7 @@ fn dry_run(
         let estimate = (!sources.is_empty()).then(|| compactor.dry_run(&sources, dir));
         clean &= match &estimate {
             None => true,
-            Some(Ok(estimate)) => !lacks_room(estimate),
+            Some(Ok(estimate)) => !estimate.lacks_room(),
             Some(Err(_)) => false,
         };
         if !global.json {

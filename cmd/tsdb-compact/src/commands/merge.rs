@@ -9,9 +9,7 @@ use tsdb::block::lock::DataDirLock;
 use tsdb::block::publish::{BlockOwnership, OwnershipRule};
 use tsdb::compact::{CompactError, Merged};
 
-use super::report::{
-    counted, estimate_json, lacks_room, merged_json, print_estimate, print_merged,
-};
+use super::report::{counted, estimate_json, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, rehearsal};
 use crate::metrics::{Metrics, MetricsArgs};
@@ -91,7 +89,7 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
 fn dry_run(args: &MergeArgs, blocks: &[PathBuf], global: &GlobalArgs) -> anyhow::Result<Outcome> {
     let dest = nearest_existing(&args.output);
     let estimate = rehearsal(&args.write, dest)?.dry_run(blocks, dest)?;
-    let refused = lacks_room(&estimate);
+    let refused = estimate.lacks_room();
     if global.json {
         let estimate = estimate_json(&estimate);
         print_json(&serde_json::json!({ "blocks": paths_json(blocks), "estimate": estimate }))?;

@@ -135,11 +135,12 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
         display_count(estimate.series),
         display_count(estimate.chunks)
     );
-    let disk = match least_disk_bytes(estimate) {
-        Some(least) => {
-            format!("{} of disk, {}", display_bytes(least), display_bytes(estimate.peak_disk_bytes))
-        }
-        None => format!("about {} of disk", display_bytes(estimate.peak_disk_bytes)),
+    let least = estimate.least_disk_bytes();
+    let peak = display_bytes(estimate.peak_disk_bytes);
+    let disk = if estimate.exact {
+        format!("{} of disk, {peak}", display_bytes(least))
+    } else {
+        format!("about {peak} of disk")
     };
     say!(
         "  would need {disk} at peak ({} are free), and {} of memory",
@@ -157,28 +158,15 @@ pub(crate) fn print_estimate(estimate: &DryRun) {
              before histograms are read"
         ),
     }
-    let missing = |needed: u64| display_bytes(needed - estimate.free_disk_bytes);
-    match least_disk_bytes(estimate) {
-        Some(least) if estimate.free_disk_bytes < least => {
-            say!("  too little room: {} are missing", missing(least));
-        }
-        _ if estimate.free_disk_bytes < estimate.peak_disk_bytes => say!(
+    let missing = |needed: u64| display_bytes(needed.saturating_sub(estimate.free_disk_bytes));
+    if estimate.lacks_room() {
+        say!("  too little room: {} are missing", missing(least));
+    } else if estimate.free_disk_bytes < estimate.peak_disk_bytes {
+        say!(
             "  room is tight: {} are missing for the peak, so the disk may turn out to be full",
             missing(estimate.peak_disk_bytes)
-        ),
-        _ => {}
+        );
     }
-}
-
-/// The room without which a run is refused, where it is known before samples are encoded anew: that
-/// of the output. Temporary files beside it come and go.
-fn least_disk_bytes(estimate: &DryRun) -> Option<u64> {
-    estimate.exact.then_some(estimate.chunk_bytes + estimate.index_bytes)
-}
-
-/// Whether the run would be refused for want of room.
-pub(crate) fn lacks_room(estimate: &DryRun) -> bool {
-    least_disk_bytes(estimate).is_some_and(|least| least > estimate.free_disk_bytes)
 }
 
 /// What a dry run says, as `--json` has it.
@@ -191,11 +179,11 @@ pub(crate) fn estimate_json(estimate: &DryRun) -> Value {
         "indexBytes": estimate.index_bytes,
         "series": estimate.series,
         "chunks": estimate.chunks,
-        "leastDiskBytes": least_disk_bytes(estimate),
+        "leastDiskBytes": estimate.least_disk_bytes(),
         "peakDiskBytes": estimate.peak_disk_bytes,
         "peakDiskBytesMax": estimate.peak_disk_bytes_max,
         "freeDiskBytes": estimate.free_disk_bytes,
-        "tooLittleRoom": lacks_room(estimate),
+        "tooLittleRoom": estimate.lacks_room(),
         "memoryBytes": estimate.memory_bytes,
     })
 }
@@ -215,15 +203,11 @@ mod tests {
         let mut estimate = DryRun::default();
         (estimate.chunk_bytes, estimate.index_bytes, estimate.peak_disk_bytes) = (10, 5, 20);
         (estimate.exact, estimate.free_disk_bytes) = (true, 14);
-        assert!(lacks_room(&estimate));
         assert_eq!(estimate_json(&estimate)["tooLittleRoom"], true);
         // The peak is that of temporary files, which a run is not refused for.
         estimate.free_disk_bytes = 15;
-        assert!(!lacks_room(&estimate));
-        // What is encoded anew may become shorter.
-        (estimate.exact, estimate.free_disk_bytes) = (false, 14);
-        assert!(!lacks_room(&estimate));
-        assert!(estimate_json(&estimate)["leastDiskBytes"].is_null());
+        assert_eq!(estimate_json(&estimate)["tooLittleRoom"], false);
+        assert_eq!(estimate_json(&estimate)["leastDiskBytes"], 15);
     }
 
     #[test]

@@ -29,8 +29,7 @@ use super::symbols::{SymbolLengths, SymbolShares, merge_symbols};
 use crate::vfs::free_bytes;
 
 /// What a merge would do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DryRun {
     /// Whether the figures of the output are exact, if the chunks of the sources follow each other
@@ -61,10 +60,8 @@ pub struct DryRun {
     /// Bytes of memory that the stages would use.
     pub memory_bytes: u64,
     /// Bytes of the chunks that are copied, which the output takes at the least.
-    #[serde(skip)]
     pub(super) copied_bytes: u64,
     /// Samples of the chunks that are encoded anew, at the most.
-    #[serde(skip)]
     pub(super) reencoded_samples_max: u64,
 }
 
@@ -99,14 +96,23 @@ pub(super) enum Room {
 }
 
 impl DryRun {
+    /// Bytes without which a run is refused: those of the output where they are known, else those
+    /// of the chunks that are copied, as chunks that are encoded anew may become shorter. Temporary
+    /// files beside the output come and go.
+    #[must_use]
+    pub fn least_disk_bytes(&self) -> u64 {
+        if self.exact { self.chunk_bytes + self.index_bytes } else { self.copied_bytes }
+    }
+
+    /// Whether a run would be refused for want of room.
+    #[must_use]
+    pub fn lacks_room(&self) -> bool {
+        self.least_disk_bytes() > self.free_disk_bytes
+    }
+
     /// Whether the output finds room: what would fit is never refused.
     pub(super) fn room(&self, free_bytes: u64) -> Room {
-        let least = if self.exact {
-            // What is spilled, if anything is, is no longer than the index.
-            self.chunk_bytes + self.index_bytes
-        } else {
-            self.copied_bytes
-        };
+        let least = self.least_disk_bytes();
         if least > free_bytes {
             Room::TooLittle(least)
         } else if self.peak_disk_bytes_max.is_none_or(|most| most > free_bytes) {

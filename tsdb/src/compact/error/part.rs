@@ -102,6 +102,8 @@ pub enum SummedPart {
     PostingsTable,
     /// A chunk.
     Chunk,
+    /// The table of contents at the end of an index.
+    Toc,
 }
 
 impl fmt::Display for SummedPart {
@@ -113,6 +115,7 @@ impl fmt::Display for SummedPart {
             Self::PostingsList => "postings list",
             Self::PostingsTable => "postings offset table",
             Self::Chunk => "chunk",
+            Self::Toc => "table of contents, at the end of the file",
         })
     }
 }

@@ -115,6 +115,11 @@ fn what_would_fit_is_not_refused() {
     assert_eq!(vertical.room(199), Room::TooLittle(200));
     assert_eq!(vertical.room(600), Room::Uncertain(Some(9000)));
     assert_eq!(vertical.room(9000), Room::Enough);
+    assert!(!DryRun { free_disk_bytes: 200, ..vertical }.lacks_room());
+    assert!(DryRun { free_disk_bytes: 199, ..vertical }.lacks_room(), "as the run says");
+    // What is spilled, if anything is, is no longer than the index.
+    assert!(!DryRun { free_disk_bytes: 1100, ..plain }.lacks_room());
+    assert!(DryRun { free_disk_bytes: 1099, ..plain }.lacks_room());
     let histograms = DryRun { peak_disk_bytes_max: None, ..vertical };
     assert_eq!(histograms.room(1 << 40), Room::Uncertain(None));
 }
