@@ -380,6 +380,50 @@ mod tests {
         assert_eq!(field(text, "total"), None);
     }
 
+    /// Fails if a figure is of another line, of another file or of another group. Nobody is in the
+    /// group any more, so that what its files say stands still.
+    #[test]
+    fn figures_are_those_of_the_kernels_files() {
+        let cgroups = match Cgroups::open("harness-test") {
+            Ok(cgroups) => cgroups,
+            Err(error) => return eprintln!("SKIPPED: {error:#}"),
+        };
+        let group = cgroups.create(None).unwrap();
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let mut write = Command::new("sh");
+        write.args(["-c", "head -c 3145728 /dev/zero >\"$1\"", "sh"]).arg(dir.path().join("file"));
+        assert!(group.join(&write).status().unwrap().success());
+        let text = |name: &str| fs::read_to_string(group.memory.join(name)).unwrap();
+        let usage = if group.version == 1 { "memory.usage_in_bytes" } else { "memory.current" };
+        // The kernel adds up what each core counted now and then.
+        let (stat, bytes, figures) = (0..100)
+            .find_map(|_| {
+                let before = (text("memory.stat"), text(usage));
+                let figures = group.memory().unwrap();
+                let still = before == (text("memory.stat"), text(usage));
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                still.then_some((before.0, before.1, figures))
+            })
+            .unwrap();
+        let line = |name: &str| {
+            let of_name = |line: &str| {
+                line.split_once(' ')
+                    .filter(|(first, _)| *first == name)
+                    .map(|(_, number)| number.parse::<u64>().unwrap())
+            };
+            stat.lines().find_map(of_name)
+        };
+        let names = match group.version {
+            1 => ["total_cache", "total_rss", "total_mapped_file", "total_inactive_file"],
+            _ => ["file", "anon", "file_mapped", "inactive_file"],
+        };
+        let [cache, rss, mapped, inactive] = names.map(line);
+        assert_eq!((figures.cache_bytes, figures.rss_bytes), (cache, rss));
+        assert_eq!((figures.mapped_file_bytes, figures.inactive_file_bytes), (mapped, inactive));
+        assert_eq!(figures.usage_bytes, bytes.trim().parse().ok());
+        assert!(cache.unwrap() >= 3_145_728, "{stat}");
+    }
+
     #[test]
     fn own_path_is_found_by_controller() {
         let own = "4:memory:/a/b\n3:cpu,cpuacct:/c\n0::/d\n";

@@ -306,3 +306,24 @@ fn unix_seconds() -> f64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.unwrap().as_secs_f64()
 }
+
+/// Prometheus's own compactor as the baseline: its block holds the same samples.
+#[test]
+fn prometheus_itself_is_an_arm() {
+    let Some(programs) = programs::get() else { return };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (data, reports) = (dir.path().join("data"), dir.path().join("report"));
+    let program = env!("CARGO_BIN_EXE_tsdb-compact");
+    let series = ["--series", "500", "--blocks", "2"];
+    programs::run(Command::new(program).arg("generate").arg("-o").arg(&data).args(series));
+    let theirs = programs.judge("compact");
+    let theirs = theirs.get_program().to_string_lossy().into_owned();
+    let theirs = format!("'{theirs}' compact --dest \"$OUTPUT\" $BLOCKS");
+    let mut compare = Command::new(program);
+    compare.arg("compare").arg(&data).arg("-o").arg(&reports).args(["--runs", "1", "--json"]);
+    compare.args(["--watch-after", "0ms", "--baseline-cmd", &theirs]);
+    let said: Value = serde_json::from_str(&programs::run(&mut compare)).unwrap();
+    assert_eq!(said["verdict"]["valid"], true, "{said}");
+    let first = said["verdict"]["sentences"][0].as_str().unwrap();
+    assert_eq!(first, "All 2 runs wrote the same samples.");
+}

@@ -26,10 +26,19 @@ fn show_seconds(seconds: f64) -> String {
 
 /// `-97.3 %`, of the medians; `None` where there is nothing to divide by.
 pub(super) fn percent_change(row: &Row) -> Option<String> {
-    let percent = (row.ratio? - 1.0) * 100.0;
+    Some(show_change(row.ratio?))
+}
+
+fn show_change(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
     let sign = if percent < 0.0 { "-" } else { "+" };
-    let digits = if percent.abs() < 1000.0 { 1 } else { 0 };
-    Some(format!("{sign}{:.digits$} %", percent.abs()))
+    let digits = match percent {
+        p if p >= 1000.0 => 0,
+        // What is left of nearly nothing is not nothing.
+        p if p < -99.9 && ratio > 0.0 => 3,
+        _ => 1,
+    };
+    format!("{sign}{:.digits$} %", percent.abs())
 }
 
 /// A p-value.
@@ -67,6 +76,8 @@ mod tests {
         assert_eq!(show_value(1_048_576.0, Unit::Bytes), "1.0 MiB");
         assert_eq!(show_value(12_345.0, Unit::Count), "12,345");
         assert_eq!(show_value(0.9876, Unit::Share), "98.8 %");
+        assert_eq!([0.5, 1.021, 12.0].map(show_change), ["-50.0 %", "+2.1 %", "+1100 %"]);
+        assert_eq!([0.0, 0.000_097].map(show_change), ["-100.0 %", "-99.990 %"]);
         assert_eq!((show_p(0.000_01), show_p(0.0012)), ("<0.0001".to_owned(), "0.0012".to_owned()));
     }
 }
