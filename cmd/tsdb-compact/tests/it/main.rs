@@ -11,6 +11,7 @@ mod engines;
 mod failures;
 mod fixtures;
 mod memory;
+mod metric_names;
 mod paths;
 mod sandboxes;
 mod streams;
