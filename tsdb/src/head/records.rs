@@ -6,8 +6,9 @@ use tsdb_format::record::{
 };
 
 use super::appender::Appender;
-use super::batch::Batch;
+use super::batch::{Batch, Scratch};
 use super::error::HeadError;
+use crate::wal::LoggedSamples;
 
 impl Appender<'_> {
     /// Logs what the appender holds, as one commit.
@@ -29,7 +30,8 @@ impl Appender<'_> {
         let series = Some(self.scratch.series.record()).filter(|series| !series.is_empty());
         let outcome = match &*head.wal() {
             Some(wal) => {
-                wal.log(series.into_iter().chain(records.filled().iter().map(Vec::as_slice)))
+                let records = records.filled().iter().map(Vec::as_slice);
+                wal.log_samples(logged_samples(&self.scratch), series.into_iter().chain(records))
             }
             None => return Err(HeadError::Closed),
         };
@@ -60,6 +62,17 @@ impl Appender<'_> {
             true
         });
     }
+}
+
+fn logged_samples(scratch: &Scratch) -> LoggedSamples {
+    let mut logged = LoggedSamples::default();
+    for batch in scratch.batches() {
+        batch.floats.iter().for_each(|queued| logged.sample(queued.sample.id.timestamp_ms));
+        batch.histograms.iter().for_each(|queued| logged.sample(queued.id.timestamp_ms));
+        batch.float_histograms.iter().for_each(|queued| logged.sample(queued.id.timestamp_ms));
+        batch.exemplars.iter().for_each(|(_, exemplar)| logged.exemplar(exemplar.time));
+    }
+    logged
 }
 
 /// Buffers of records that are used again.

@@ -139,7 +139,7 @@ impl Shared {
             if self.options.store_start_timestamps { SampleVersion::V2 } else { SampleVersion::V1 };
         let options = CheckpointOptions::new(mint, version, self.options.wal);
         let directory = self.directory();
-        let stats = checkpoint(&self.vfs, &dir, to, &options, |series| {
+        let stats = checkpoint(&self.vfs, &dir, to, &options, &wal.content(), |series| {
             directory.slot(series.get()).is_some()
                 || self.directory().slot(series.get()).is_some()
                 || self.expiries().get(&series).is_some_and(|until| *until >= mint)

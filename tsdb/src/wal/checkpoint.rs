@@ -29,7 +29,8 @@ use tsdb_format::record::{
     encode_series, encode_tombstones,
 };
 
-use super::segments::checkpoint_dir;
+use super::content::{LogContent, holds_samples};
+use super::segments::{SegmentId, checkpoint_dir};
 use super::{Wal, WalError, WalOptions, WalReader};
 use crate::vfs::Vfs;
 
@@ -103,7 +104,8 @@ pub fn checkpoint_end(first: u32, written: u32) -> Option<u32> {
 }
 
 /// Makes the checkpoint that stands for the last one and the segments up to `to`, which is behind
-/// it. `keep` says which series stay.
+/// it. `content` is what is known of the segments ([`Wal::content`]), and spares reading those of
+/// them whose samples are all dropped; `keep` says which series stay.
 ///
 /// # Errors
 /// The log is damaged: then there is no checkpoint, because it could miss series. Or an effect
@@ -113,12 +115,13 @@ pub fn checkpoint(
     dir: &Path,
     to: u32,
     options: &CheckpointOptions,
+    content: &LogContent,
     keep: impl Fn(HeadSeriesRef) -> bool,
 ) -> Result<CheckpointStats, WalError> {
     let done = checkpoint_dir(dir, to);
     let temporary = done.with_extension(format!("{to:08}.tmp"));
     vfs.remove_dir_all(&temporary)?;
-    let outcome = write(vfs, dir, &temporary, to, options, keep).and_then(|stats| {
+    let outcome = write(vfs, dir, &temporary, to, options, content, keep).and_then(|stats| {
         vfs.sync_dir(&temporary)?;
         vfs.rename(&temporary, &done)?;
         vfs.sync_dir(dir)?;
@@ -137,20 +140,38 @@ fn write(
     temporary: &Path,
     to: u32,
     options: &CheckpointOptions,
+    content: &LogContent,
     keep: impl Fn(HeadSeriesRef) -> bool,
 ) -> Result<CheckpointStats, WalError> {
     let mut reader = WalReader::open_up_to(dir, to)?;
+    let mut stats = CheckpointStats::default();
+    let expired = |number| content.expired(number, options.mint_ms);
+    reader.end_early(|number| {
+        let content = expired(number)?;
+        for (share, count) in [
+            (&mut stats.samples, content.samples.samples),
+            (&mut stats.exemplars, content.samples.exemplars),
+        ] {
+            share.total += count;
+            share.dropped += count;
+        }
+        Some(content.others_end_bytes)
+    });
     let wal = Wal::open(vfs.clone(), temporary, options.wal)?;
     let mut filter = Filter {
         options,
         keep,
-        stats: CheckpointStats::default(),
+        stats,
         metadata: BTreeMap::new(),
         histogram: Histogram::default(),
         float_histogram: FloatHistogram::default(),
     };
     let mut batch = Batch::default();
-    while let Some((_, record)) = reader.next_record()? {
+    while let Some((position, record)) = reader.next_record()? {
+        let SegmentId { checkpoint, number } = position.segment;
+        if holds_samples(record) && checkpoint.is_none() && expired(number).is_some() {
+            continue;
+        }
         let decoded = filter.pass(record, &mut batch);
         if let Err(source) = decoded {
             return Err(reader.corrupt(source));

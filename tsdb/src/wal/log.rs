@@ -17,6 +17,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tsdb_format::wal::{Compressor, FRAGMENT_HEADER_BYTES, PAGE_BYTES, SegmentWriter};
 
+use super::content::{LogContent, LoggedSamples, SegmentContent};
 use super::segments::{checkpoint_dir, last_checkpoint, read_error, segment_path, segments};
 use super::stats::{Counters, WalStats};
 use super::{SyncPolicy, WalError, WalOptions};
@@ -58,6 +59,8 @@ struct State {
     commits: u64,
     /// Segments that are full, and that the background has not finished yet.
     full: Vec<Numbered>,
+    /// Of the segments in front of the one that is written to.
+    content: LogContent,
     /// Counted under the lock; the rest is in `Shared::counters`.
     stats: WalStats,
 }
@@ -70,6 +73,7 @@ struct Segment {
     number: u32,
     file: Arc<dyn VfsLog>,
     writer: SegmentWriter,
+    content: SegmentContent,
     /// What is to be appended next.
     pending: Vec<u8>,
 }
@@ -100,10 +104,17 @@ impl Wal {
         let file = create(&*vfs, dir, number)?;
         let writer = SegmentWriter::new(options.segment_bytes);
         let state = State {
-            segment: Segment { number, file, writer, pending: Vec::new() },
+            segment: Segment {
+                number,
+                file,
+                writer,
+                content: SegmentContent::default(),
+                pending: Vec::new(),
+            },
             compressor: Compressor::new(options.compression),
             commits: 0,
             full: Vec::new(),
+            content: LogContent::default(),
             stats: WalStats { compression: options.compression, ..WalStats::default() },
         };
         let shared = Arc::new(Shared {
@@ -133,7 +144,19 @@ impl Wal {
         &self,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
-        let logged = self.log_and_sync(records);
+        self.log_samples(LoggedSamples::UNKNOWN, records)
+    }
+
+    /// As [`Wal::log`], of samples and exemplars that are known: a checkpoint has less to read.
+    ///
+    /// # Errors
+    /// As [`Wal::log`].
+    pub fn log_samples<R: AsRef<[u8]>>(
+        &self,
+        samples: LoggedSamples,
+        records: impl IntoIterator<Item = R>,
+    ) -> Result<(), WalError> {
+        let logged = self.log_and_sync(samples, records);
         if logged.is_err() {
             self.shared.counters.failed();
         }
@@ -142,11 +165,12 @@ impl Wal {
 
     fn log_and_sync<R: AsRef<[u8]>>(
         &self,
+        samples: LoggedSamples,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
         let commit = {
             let mut state = self.shared.lock()?;
-            let outcome = self.append(&mut state, records);
+            let outcome = self.append(&mut state, samples, records);
             self.shared.broken_by(outcome)?;
             state.commits += 1;
             state.commits
@@ -182,10 +206,16 @@ impl Wal {
     /// An effect failed, now or earlier.
     pub fn next_segment(&self) -> Result<u32, WalError> {
         let mut state = self.shared.lock()?;
-        let State { segment, full, .. } = &mut *state;
-        let outcome = self.cut(segment, full);
+        let State { segment, full, content, .. } = &mut *state;
+        let outcome = self.cut(segment, full, content);
         self.shared.broken_by(outcome)?;
         Ok(state.segment.number)
+    }
+
+    /// What the segments in front of the one that is written to hold, as far as it is known.
+    #[must_use]
+    pub fn content(&self) -> LogContent {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).content.clone()
     }
 
     /// The segment that is written to, and its length in bytes.
@@ -219,6 +249,9 @@ impl Wal {
     /// The directory can't be listed, or an effect failed; some may be gone.
     pub fn truncate(&self, number: u32) -> Result<(), WalError> {
         let outcome = self.shared.remove_before(number);
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.content.segments.retain(|segment, _| *segment >= number);
+        drop(state);
         self.shared.counters.truncated(&outcome);
         outcome
     }
@@ -254,17 +287,21 @@ impl Wal {
     fn append<R: AsRef<[u8]>>(
         &self,
         state: &mut State,
+        samples: LoggedSamples,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
-        let State { segment, compressor, full, stats, .. } = state;
+        let State { segment, compressor, full, content, stats, .. } = state;
+        let mut are_counted = false;
         for record in records {
             let record = record.as_ref();
             let (stored, stored_as) = compressor.compress(record);
             if !segment.writer.fits(stored.len()) {
-                self.cut(segment, full)?;
+                self.cut(segment, full, content)?;
             }
             let before = segment.writer.position();
             let fragments = segment.writer.put(&mut segment.pending, stored, stored_as);
+            let end = segment.writer.position();
+            segment.content.put(record, end, samples, &mut are_counted);
             stats.completed_pages_total += segment.writer.position() / PAGE - before / PAGE;
             stats.record_part_writes_total += fragments;
             stats.record_parts_bytes_written_total +=
@@ -280,7 +317,12 @@ impl Wal {
     }
 
     /// Ends a segment and begins the next one.
-    fn cut(&self, segment: &mut Segment, full: &mut Vec<Numbered>) -> Result<(), WalError> {
+    fn cut(
+        &self,
+        segment: &mut Segment,
+        full: &mut Vec<Numbered>,
+        content: &mut LogContent,
+    ) -> Result<(), WalError> {
         segment.pad()?;
         let Shared { vfs, dir, options, .. } = &*self.shared;
         let number = next_number(dir, segment.number)?;
@@ -292,6 +334,7 @@ impl Wal {
             }
             None => self.shared.sync(segment.number, || segment.file.finish())?,
         }
+        content.segments.insert(segment.number, std::mem::take(&mut segment.content));
         segment.file = create(&**vfs, dir, number)?;
         segment.number = number;
         segment.writer = SegmentWriter::new(options.segment_bytes);

@@ -9,7 +9,7 @@
 //!   records --> Wal::log     one lock and one write for a batch           log
 //!           <-- WalReader    checkpoint, then the segments behind it      reader
 //!               repair       cuts off a torn or damaged end               repair
-//!               checkpoint   keeps what older segments are needed for     checkpoint
+//!               checkpoint   keeps what older segments are needed for     checkpoint, content
 //! ```
 //!
 //! Opening is three steps: read everything ([`WalReader`]), [`repair`] what that came upon, and
@@ -27,6 +27,7 @@
 //! The log goes through the page cache, which is dropped for a segment that is done.
 
 mod checkpoint;
+mod content;
 mod error;
 mod log;
 mod options;
@@ -38,6 +39,7 @@ mod stats;
 mod tests;
 
 pub use checkpoint::{CheckpointOptions, CheckpointStats, Share, checkpoint, checkpoint_end};
+pub use content::{LogContent, LoggedSamples};
 pub use error::{Corruption, WalError};
 pub use log::Wal;
 pub use options::{SyncPolicy, WalOptions};

@@ -1,5 +1,6 @@
 //! Reads a log from its checkpoint to its end.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub struct Position {
 pub struct WalReader {
     /// Still to be read, the last one first.
     ahead: Vec<(SegmentId, PathBuf)>,
+    /// Where to leave segments, in bytes, of those that are not read to their end.
+    ends: BTreeMap<u32, u64>,
     current: Option<Current>,
     pages: Pages,
     reader: SegmentReader,
@@ -46,6 +49,8 @@ struct Current {
     id: SegmentId,
     path: PathBuf,
     file: File,
+    /// No record from this offset on is read.
+    end_bytes: u64,
 }
 
 impl WalReader {
@@ -94,12 +99,21 @@ impl WalReader {
         all.reverse();
         Self {
             ahead: all,
+            ends: BTreeMap::new(),
             current: None,
             pages: Pages::default(),
             reader: SegmentReader::default(),
             records: 0,
             torn: None,
         }
+    }
+
+    /// Leaves segments of the log, by number, where a record ends at the offset that `end_bytes`
+    /// gives, if it gives one. To be called before anything is read.
+    pub(super) fn end_early(&mut self, mut end_bytes: impl FnMut(u32) -> Option<u64>) {
+        let numbers = self.ahead.iter().rev().filter(|(id, _)| id.checkpoint.is_none());
+        let ends = numbers.filter_map(|(id, _)| Some((id.number, end_bytes(id.number)?)));
+        self.ends = ends.collect();
     }
 
     /// Reads on to the next record: where it stands, and its bytes. `None` at the end of the log.
@@ -115,6 +129,10 @@ impl WalReader {
                 }
                 continue;
             };
+            if self.reader.good_bytes() >= current.end_bytes {
+                self.current = None;
+                continue;
+            }
             match self.reader.step(self.pages.page()) {
                 Ok(Step::Record) => break,
                 Ok(Step::NextPage) => {
@@ -159,10 +177,15 @@ impl WalReader {
 
     fn next_segment(&mut self) -> Result<bool, WalError> {
         let Some((id, path)) = self.ahead.pop() else { return Ok(false) };
+        let end = self.ends.get(&id.number).filter(|_| id.checkpoint.is_none());
+        let end_bytes = end.copied().unwrap_or(u64::MAX);
+        if end_bytes == 0 {
+            return Ok(true);
+        }
         let mut file = open_file(&path).map_err(read_error(&path))?;
         self.reader.reset();
         if self.pages.start(&mut file).map_err(read_error(&path))? {
-            self.current = Some(Current { id, path, file });
+            self.current = Some(Current { id, path, file, end_bytes });
         }
         Ok(true)
     }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use tsdb::vfs::{Io, OsVfs, Policy, Vfs};
 use tsdb::wal::{
-    CheckpointOptions, Compression, Share, Wal, WalOptions, WalReader, checkpoint, repair,
+    CheckpointOptions, Compression, LogContent, Share, Wal, WalOptions, WalReader, checkpoint,
+    repair,
 };
-use tsdb_format::record::{RecordType, SampleVersion};
+use tsdb_format::record::{HeadSeriesRef, RecordType, SampleVersion};
 
 use crate::judge::{Random, command, seed};
 
@@ -181,8 +182,9 @@ fn checkpoints_keep_what_those_of_prometheus_keep() {
             output(judge.arg("--compression=none").arg(&theirs));
             let wal = WalOptions::default().compression(Compression::None);
             let options = CheckpointOptions::new(mint_ms, version, wal);
-            let stats =
-                checkpoint(&vfs, &ours, to, &options, |series| series.get() % 2 == 0).unwrap();
+            let unknown = LogContent::default();
+            let keep = |series: HeadSeriesRef| series.get() % 2 == 0;
+            let stats = checkpoint(&vfs, &ours, to, &options, &unknown, keep).unwrap();
             let shares = [stats.series, stats.samples, stats.tombstones, stats.exemplars];
             for (met, share) in met.iter_mut().zip(shares) {
                 met.total += share.total;

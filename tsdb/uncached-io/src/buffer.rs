@@ -36,11 +36,11 @@ impl AlignedBuf {
     ///
     /// # Panics
     ///
-    /// If `align` is not a power of two.
+    /// If `align` is not a power of two, or there can't be that much memory, as a `Vec` does.
     #[must_use]
     pub fn with_capacity(capacity_bytes: usize, align: usize) -> Self {
         assert!(align.is_power_of_two(), "alignment {align} is not a power of two");
-        let storage = vec![0_u8; capacity_bytes + align - 1].into_boxed_slice();
+        let storage = vec![0_u8; capacity_bytes.saturating_add(align - 1)].into_boxed_slice();
         let address = storage.as_ptr().addr();
         let start = address.next_multiple_of(align) - address;
         Self { storage, start, capacity: capacity_bytes, align, touched: 0 }

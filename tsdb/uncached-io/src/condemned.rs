@@ -1,9 +1,9 @@
-//! Files of which a sync has failed, remembered for as long as an `Io` and its clones live.
+//! Files of which a sync has failed, remembered for as long as the process lives.
 //!
 //! The kernel reports a lost page to those who have the file open at the time, and once: whoever
 //! opens it later and syncs is told that all is well. So such a file is not resumed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::sys::FileKey;
 
@@ -14,6 +14,12 @@ pub(crate) struct Condemned {
 }
 
 impl Condemned {
+    /// Those that all files of this process share.
+    pub(crate) fn of_process() -> Arc<Self> {
+        static OF_PROCESS: LazyLock<Arc<Condemned>> = LazyLock::new(Arc::default);
+        Arc::clone(&OF_PROCESS)
+    }
+
     /// Remembers a file; one that can't be told apart from others is not remembered.
     pub(crate) fn add(&self, key: Option<FileKey>) {
         let Some(key) = key else { return };

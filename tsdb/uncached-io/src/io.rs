@@ -1,8 +1,9 @@
 //! The way in: what a directory can do, and files created and opened accordingly.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::buffer::{BufferPool, DEFAULT_ALIGN};
@@ -11,7 +12,7 @@ use crate::condemned::Condemned;
 use crate::engine::{BufferSupply, EngineKind, EngineReport};
 use crate::error::{Errno, Error, Operation};
 use crate::latency::LatencyHistogram;
-use crate::options::{CreateOptions, IoOptions};
+use crate::options::{BUFFER_BYTES_MAX, BUFFERS_MAX, CreateOptions, IoOptions};
 use crate::policy::{FallbackReason, Mode, Policy};
 use crate::probe::is_refusal;
 use crate::reader::Reader;
@@ -20,8 +21,7 @@ use crate::sys;
 use crate::target::{Target, TargetOptions};
 use crate::writer::{Opened, Resumed, Writer};
 
-/// Creates and opens files by one policy. Clones share buffers, findings, counters, and what they
-/// know of files whose sync has failed.
+/// Creates and opens files by one policy. Clones share buffers, findings and counters.
 #[derive(Debug, Clone)]
 pub struct Io {
     shared: Arc<Shared>,
@@ -93,7 +93,7 @@ impl Io {
             found: Mutex::new(found),
             pool: Arc::new(BufferPool::new(options.pool_bytes_max)),
             totals: Arc::new(Counters::default()),
-            condemned: Arc::new(Condemned::default()),
+            condemned: Condemned::of_process(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -156,9 +156,9 @@ impl Io {
     ///
     /// A file of which a sync has failed, here or in a writer, is refused from then on: the kernel
     /// reports a lost page once, and would call the next sync a success. Make it anew, by
-    /// [`Io::create`] with `replace` or after removing it, from data that is known to be good. Only
-    /// this `Io` and its clones remember that. Another one, or a new process, cannot know: whoever
-    /// is told of a failed sync must see to it that nothing resumes the file later.
+    /// [`Io::create`] with `replace` or after removing it, from data that is known to be good. This
+    /// process remembers that. Another one cannot know: whoever is told of a failed sync must see to
+    /// it that nothing resumes the file later.
     ///
     /// # Errors
     ///
@@ -234,13 +234,14 @@ impl Io {
         open: impl Fn(bool, bool) -> io::Result<File>,
     ) -> Result<(File, Choice), Error> {
         let failed = |error: &io::Error| Error::opening(path, error);
-        let choice = self.choice_for(parent_of(path), options.engine)?;
+        let dir = dir_of(path);
+        let choice = self.choice_for(&dir, options.engine)?;
         let direct = choice.mode.is_direct();
         match open(direct, false) {
             Ok(file) => Ok((file, choice)),
             Err(error) if direct && self.shared.policy == Policy::Prefer && is_refusal(&error) => {
                 let reason = FallbackReason::OpenRefused(Errno::of(&error));
-                let choice = fall_back(parent_of(path), reason)?;
+                let choice = fall_back(&dir, reason)?;
                 let file = open(false, true).map_err(|error| failed(&error))?;
                 Ok((file, choice))
             }
@@ -291,10 +292,13 @@ impl Io {
         BufferSupply {
             pool: Arc::clone(&self.shared.pool),
             // Two blocks at least, so that a reservation fits behind a carried-over end.
-            buffer_bytes: wanted.max(2 * offset_align).next_multiple_of(offset_align),
+            buffer_bytes: wanted
+                .min(BUFFER_BYTES_MAX)
+                .max(2 * offset_align)
+                .next_multiple_of(offset_align),
             // Buffers of all modes come from one pool, so all are aligned to a page at least.
             mem_align: mem_align.max(DEFAULT_ALIGN),
-            count_max: count.max(1),
+            count_max: count.clamp(1, BUFFERS_MAX),
         }
     }
 
@@ -376,6 +380,22 @@ fn cut(file: &File, path: &Path, len_bytes: u64, condemned: &Condemned) -> Resul
 
 fn device_of(dir: &Path) -> Result<u64, Error> {
     sys::device_of(dir).map_err(|error| Error::os(Operation::Probe, dir, &error))
+}
+
+/// The directory that the file stands in, or would: of a link, that of what it names.
+fn dir_of(path: &Path) -> PathBuf {
+    // As many links as Linux follows.
+    const LINKS_MAX: usize = 40;
+    // What is no file is refused for that, wherever it is.
+    if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return parent_of(path).to_owned();
+    }
+    let mut path = Cow::Borrowed(path);
+    for _ in 0..LINKS_MAX {
+        let Ok(named) = std::fs::read_link(&path) else { break };
+        path = Cow::Owned(parent_of(&path).join(named));
+    }
+    parent_of(&path).to_owned()
 }
 
 /// The directory that a file's name stands in.

@@ -2,14 +2,21 @@
 
 use crate::engine::EngineKind;
 
+/// The most buffers of one writer, or of one scan, whatever is asked for: as many as a ring has room
+/// for.
+pub(crate) const BUFFERS_MAX: usize = 1024;
+/// The most bytes of one buffer or window: half of what the kernel takes in one call.
+pub(crate) const BUFFER_BYTES_MAX: usize = 1 << 30;
+
 /// Sizes of the buffers that writers use, and who writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IoOptions {
-    /// Size of one buffer, which is also the size of a write. Rounded up to the alignment.
+    /// Size of one buffer, which is also the size of a write; at most 1 GiB. Rounded up to the
+    /// alignment.
     pub buffer_bytes: usize,
-    /// Buffers of one writer, taken as needed, and so the most writes under way at once. With 1
-    /// the caller itself writes, and no thread is ever started.
+    /// Buffers of one writer, taken as needed, and so the most writes under way at once; at most
+    /// 1024. With 1 the caller itself writes, and no thread is ever started.
     pub buffers_per_writer: usize,
     /// The most that is kept of closed files' buffers for the next ones.
     pub pool_bytes_max: usize,

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::buffer::AlignedBuf;
 use crate::error::Error;
+use crate::options::BUFFER_BYTES_MAX;
 use crate::reader::Reader;
 use crate::stats::add;
 
@@ -28,6 +29,9 @@ mod tests;
 
 use blocks::{Block, BlockKey, Blocks};
 pub(crate) use file_id::FileId;
+
+/// More would only be bookkeeping for blocks that no memory has room for.
+const BUDGET_BYTES_MAX: u64 = 1 << 40;
 
 /// Sizes of a [`ReadCache`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,12 +124,13 @@ pub struct ReadCache {
 }
 
 impl ReadCache {
-    /// An empty cache. A budget that not even one block fits into keeps nothing.
+    /// An empty cache. A budget that not even one block fits into keeps nothing; one of more than
+    /// 1 TiB is one of 1 TiB.
     #[must_use]
     pub fn new(options: ReadCacheOptions) -> Self {
-        let block_bytes = options.block_bytes.max(1).next_multiple_of(4096);
+        let block_bytes = options.block_bytes.clamp(1, BUFFER_BYTES_MAX).next_multiple_of(4096);
         Self {
-            blocks: Blocks::new(options.budget_bytes as u64, block_bytes),
+            blocks: Blocks::new((options.budget_bytes as u64).min(BUDGET_BYTES_MAX), block_bytes),
             block_bytes,
             bypass_bytes: options.bypass_bytes,
             hits: AtomicU64::new(0),

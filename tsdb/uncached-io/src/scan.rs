@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::buffer::{AlignedBuf, BufferPool};
 use crate::error::Error;
+use crate::options::{BUFFER_BYTES_MAX, BUFFERS_MAX};
 use crate::reader::Reader;
 
 mod ahead;
@@ -33,10 +34,10 @@ use windows::Windows;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {
-    /// Size of one read in bytes. Rounded up to the alignment.
+    /// Size of one read in bytes; at most 1 GiB. Rounded up to the alignment.
     pub window_bytes: usize,
     /// Windows in memory: the one that is being consumed, those that wait, those under way.
-    /// With 1 there is no read-ahead.
+    /// At most 1024. With 1 there is no read-ahead.
     pub buffers: usize,
     /// Reads under way at a time, each on a thread of its own; at most `buffers`.
     pub threads: usize,
@@ -166,10 +167,11 @@ impl Scan {
         pool: Arc<BufferPool>,
     ) -> Self {
         let (_, block_bytes) = source.aligns();
-        let window_bytes = options.window_bytes.max(1).next_multiple_of(block_bytes);
+        let window_bytes =
+            options.window_bytes.clamp(1, BUFFER_BYTES_MAX).next_multiple_of(block_bytes);
         let end = range.end.min(source.len_bytes());
         let start = range.start.min(end);
-        let buffers = options.buffers.max(1);
+        let buffers = options.buffers.clamp(1, BUFFERS_MAX);
         let windows = Windows::new(start..end, window_bytes);
         let ahead = buffers > 1 && windows.remaining() > 1;
         Self {

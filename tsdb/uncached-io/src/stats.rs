@@ -63,6 +63,16 @@ pub struct IoStats {
     pub write_buffered_bytes: u64,
     /// Write calls.
     pub writes: u64,
+    /// Of finished files, as [`WriteStats::copied_bytes`].
+    pub write_copied_bytes: u64,
+    /// Of finished files, as [`WriteStats::short_writes`].
+    pub short_writes: u64,
+    /// Of finished files, as [`WriteStats::retries`].
+    pub write_retries: u64,
+    /// Of finished files, as [`WriteStats::waits`].
+    pub write_waits: u64,
+    /// Of finished files, as [`WriteStats::wait_time`].
+    pub write_wait_time: Duration,
     /// Bytes read past the page cache, what was trimmed off included.
     pub read_direct_bytes: u64,
     /// Bytes read through the page cache.
@@ -83,6 +93,11 @@ pub(crate) struct Counters {
     pub(crate) write_padding_bytes: AtomicU64,
     pub(crate) write_buffered_bytes: AtomicU64,
     pub(crate) writes: AtomicU64,
+    pub(crate) write_copied_bytes: AtomicU64,
+    pub(crate) short_writes: AtomicU64,
+    pub(crate) write_retries: AtomicU64,
+    pub(crate) write_waits: AtomicU64,
+    pub(crate) write_wait_nanos: AtomicU64,
     pub(crate) read_direct_bytes: AtomicU64,
     pub(crate) read_buffered_bytes: AtomicU64,
     pub(crate) read_from_cache_bytes: AtomicU64,
@@ -100,11 +115,28 @@ impl Counters {
             write_padding_bytes: self.write_padding_bytes.load(Ordering::Relaxed),
             write_buffered_bytes: self.write_buffered_bytes.load(Ordering::Relaxed),
             writes: self.writes.load(Ordering::Relaxed),
+            write_copied_bytes: self.write_copied_bytes.load(Ordering::Relaxed),
+            short_writes: self.short_writes.load(Ordering::Relaxed),
+            write_retries: self.write_retries.load(Ordering::Relaxed),
+            write_waits: self.write_waits.load(Ordering::Relaxed),
+            write_wait_time: Duration::from_nanos(self.write_wait_nanos.load(Ordering::Relaxed)),
             read_direct_bytes: self.read_direct_bytes.load(Ordering::Relaxed),
             read_buffered_bytes: self.read_buffered_bytes.load(Ordering::Relaxed),
             read_from_cache_bytes: self.read_from_cache_bytes.load(Ordering::Relaxed),
             reads: self.reads.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl Counters {
+    /// Counts a finished file, and what of it is not counted as it goes.
+    pub(crate) fn finished(&self, file: &WriteStats) {
+        add(&self.files_finished, 1);
+        add(&self.write_copied_bytes, file.copied_bytes);
+        add(&self.short_writes, file.short_writes);
+        add(&self.write_retries, file.retries);
+        add(&self.write_waits, file.waits);
+        add(&self.write_wait_nanos, file.wait_time.as_nanos().try_into().unwrap_or(u64::MAX));
     }
 }
 

@@ -358,8 +358,12 @@ impl Target {
             // An unaligned truncate leaves its last page cached; clean only now, after the sync.
             self.file.drop_cached(self.own_from, 0);
         }
-        add(&self.totals.files_finished, 1);
         Ok(())
+    }
+
+    /// Adds a finished file to the totals.
+    pub(crate) fn count_finished(&self, file: &WriteStats) {
+        self.totals.finished(file);
     }
 
     /// The engine that this amounts to, if it is one through the page cache.

@@ -9,6 +9,8 @@
 //! One helper a file: writes that extend a file take its lock exclusively on ext4, so a second
 //! one would only wait for the first.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -31,8 +33,8 @@ struct Done {
 pub(crate) struct ThreadEngine {
     /// `None` once the helper was told to end.
     jobs: Option<Sender<Request>>,
-    /// The helper's own end of `jobs`, to take back what it has not begun.
-    backlog: Receiver<Request>,
+    /// Nobody waits for the file any more: what the helper has not begun, it leaves.
+    is_abandoned: Arc<AtomicBool>,
     done: Receiver<Done>,
     helper: Option<JoinHandle<()>>,
     buffers: Buffers,
@@ -46,15 +48,16 @@ impl ThreadEngine {
         // Room for all requests, so that handing one over never blocks.
         let (jobs, backlog) = crossbeam_channel::bounded::<Request>(supply.count_max);
         let (done_sender, done) = crossbeam_channel::bounded(supply.count_max);
-        let to_write = backlog.clone();
+        let is_abandoned = Arc::new(AtomicBool::new(false));
+        let abandoned = Arc::clone(&is_abandoned);
         let helper = std::thread::Builder::new()
             .name("uncached-io".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || write_all_jobs(&target, &to_write, &done_sender))
+            .spawn(move || write_all_jobs(&target, &backlog, &done_sender, &abandoned))
             .map_err(|error| EngineRefusal::Thread(Errno::of(&error)))?;
         Ok(Self {
             jobs: Some(jobs),
-            backlog,
+            is_abandoned,
             done,
             helper: Some(helper),
             buffers: Buffers::new(supply),
@@ -96,11 +99,18 @@ impl ThreadEngine {
     }
 }
 
-/// The helper: after the first error it writes nothing more, only gives buffers back.
-fn write_all_jobs(target: &SharedTarget, jobs: &Receiver<Request>, done: &Sender<Done>) {
+/// The helper: after the first error, and once nobody waits for the file, it writes nothing more, only
+/// gives buffers back. So what it has written has no gap.
+fn write_all_jobs(
+    target: &SharedTarget,
+    jobs: &Receiver<Request>,
+    done: &Sender<Done>,
+    is_abandoned: &AtomicBool,
+) {
     let mut failed = false;
     for mut request in jobs {
-        let result = if failed { Ok(()) } else { target.lock().write(&mut request) };
+        let is_left = failed || is_abandoned.load(Ordering::Acquire);
+        let result = if is_left { Ok(()) } else { target.lock().write(&mut request) };
         failed |= result.is_err();
         if done.send(Done { request, result }).is_err() {
             return;
@@ -121,6 +131,10 @@ impl Engine for ThreadEngine {
             Some(jobs) => jobs.send(request).is_ok(),
             None => false,
         };
+        if !sent {
+            // It died in a panic.
+            self.join();
+        }
         assert!(sent, "the helper lives as long as its engine");
         self.in_flight += 1;
         Ok(())
@@ -159,9 +173,7 @@ impl Engine for ThreadEngine {
 
 impl Drop for ThreadEngine {
     fn drop(&mut self) {
-        while let Ok(unbegun) = self.backlog.try_recv() {
-            self.buffers.give_all(unbegun);
-        }
+        self.is_abandoned.store(true, Ordering::Release);
         self.jobs = None;
         while let Ok(done) = self.done.recv() {
             self.buffers.give_all(done.request);

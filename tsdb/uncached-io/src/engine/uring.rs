@@ -25,9 +25,6 @@ use crate::error::Errno;
 use crate::request::Request;
 use crate::sys::{RawFile, WriteFlags, raw_flags};
 
-/// The most requests under way in one ring.
-const SLOTS_MAX: usize = 1024;
-
 /// How often a full or busy queue is tried again before it is an error.
 const BUSY_MAX: u32 = 1000;
 
@@ -55,7 +52,7 @@ pub(crate) fn start(
     target: SharedTarget,
     supply: BufferSupply,
 ) -> Result<QueueEngine<RingPort>, EngineRefusal> {
-    let port = RingPort::new(supply.count_max.min(SLOTS_MAX))?;
+    let port = RingPort::new(supply.count_max)?;
     Ok(QueueEngine::new(port, target, supply))
 }
 

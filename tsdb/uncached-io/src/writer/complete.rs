@@ -68,7 +68,9 @@ impl Writer {
         let done = self.write_rest().and_then(|()| self.target.lock().finish(len_bytes));
         self.sticky(done)?;
         let crc32c = self.checksum.map(|sum| sum.all);
-        Ok(Finished { len_bytes, stats: self.stats(), latency: self.latency(), crc32c })
+        let stats = self.stats();
+        self.target.lock().count_finished(&stats);
+        Ok(Finished { len_bytes, stats, latency: self.latency(), crc32c })
     }
 
     /// Writes what is filled and not yet on the disk, padded, and waits for everything.

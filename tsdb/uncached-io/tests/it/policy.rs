@@ -7,7 +7,7 @@ use uncached_io::{
     AlignedBuf, CreateOptions, Error, FallbackReason, Io, IoOptions, Mode, Policy, Reader, Writer,
 };
 
-use crate::{direct_io, disk_dir};
+use crate::{direct_io, disk_dir, strictly_direct};
 
 /// A directory on tmpfs, or `None`, said loudly.
 pub(crate) fn tmpfs_dir() -> Option<tempfile::TempDir> {
@@ -112,4 +112,25 @@ fn handles_go_where_they_are_needed() {
     shared::<IoOptions>();
     shared::<AlignedBuf>();
     moved::<Writer>();
+}
+
+/// A link is judged by where its file lies, before that is touched.
+#[test]
+fn a_link_to_another_filesystem_is_judged_by_that() {
+    let Some(elsewhere) = tmpfs_dir() else { return };
+    let dir = disk_dir();
+    let Some(_) = direct_io(dir.path()) else { return };
+    let there = elsewhere.path().join("file");
+    std::os::unix::fs::symlink(&there, dir.path().join("link-2")).unwrap();
+    let link = dir.path().join("link-1");
+    std::os::unix::fs::symlink("link-2", &link).unwrap();
+    let io = strictly_direct(Policy::Required);
+    let given = CreateOptions::default().replace(true);
+    let refused = |error: Error| assert!(matches!(error, Error::NotUncached { .. }), "{error:?}");
+    refused(io.create(&link, given).map(drop).unwrap_err());
+    assert!(!there.exists());
+    std::fs::write(&there, b"kept").unwrap();
+    refused(io.create(&link, given).map(drop).unwrap_err());
+    refused(io.resume(&link, 2, given).map(drop).unwrap_err());
+    assert_eq!(std::fs::read(&there).unwrap(), b"kept");
 }

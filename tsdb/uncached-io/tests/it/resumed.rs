@@ -77,7 +77,8 @@ fn a_file_of_which_a_sync_failed_is_not_resumed() {
         std::fs::write(&path, pattern(100_000)).unwrap();
         let first = refusing(&failing, || resume(&io, 50_001).unwrap_err());
         assert!(first.is_terminal(), "{kind}: {first:?}");
-        for again in [&io, &io.clone()] {
+        let another = Io::probe(dir.path(), Policy::Prefer).unwrap();
+        for again in [&io, &io.clone(), &another] {
             assert_eq!(resume(again, 50_001), condemned, "{kind}");
         }
         assert!(condemned.as_ref().is_err_and(Error::is_terminal));

@@ -1,11 +1,15 @@
 //! Files as they come out, on the real disk.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use proptest::prelude::*;
-use uncached_io::{CreateOptions, EngineKind, Io, IoOptions, Policy};
+use uncached_io::{
+    AlignedBuf, CreateOptions, EngineKind, Io, IoOptions, Policy, ReadCache, ReadCacheOptions,
+    ScanOptions,
+};
 
+use crate::contract::every_engine;
 use crate::{direct_io, disk_dir, pattern};
 
 proptest! {
@@ -85,6 +89,8 @@ fn blocks_set_aside_in_vain_are_given_back() {
     let path = dir.path().join("file");
     let options = CreateOptions::default().expected_len_bytes(16 << 20);
     let mut writer = io.create(&path, options).unwrap();
+    let set_aside = std::fs::metadata(&path).unwrap().blocks() * 512;
+    assert!(set_aside >= 16 << 20, "{set_aside} bytes");
     writer.write_all(&pattern(8192)).unwrap();
     writer.finish().unwrap();
     let metadata = std::fs::metadata(&path).unwrap();
@@ -133,5 +139,65 @@ fn owned_buffers_behind_a_whole_block_are_not_copied() {
         assert_eq!(finished.stats.copied_bytes, 4096, "{kind}");
         assert_eq!(finished.crc32c, Some(crc32c::crc32c(&content)));
         assert!(std::fs::read(&path).unwrap() == content, "{kind}");
+    }
+}
+
+/// More than a ring has room for; sizes that no memory has.
+#[test]
+fn counts_and_sizes_beyond_all_bounds_are_cut_down_to_what_can_be() {
+    let dir = disk_dir();
+    let source = pattern(12 << 20);
+    for (buffers, buffer_bytes) in [(8192, 4096), (usize::MAX, 4096), (1, usize::MAX)] {
+        let options = IoOptions::default().buffers_per_writer(buffers).buffer_bytes(buffer_bytes);
+        for (kind, io) in every_engine(dir.path(), options) {
+            let path = dir.path().join(kind.name());
+            let mut writer = io.create(&path, CreateOptions::default().replace(true)).unwrap();
+            // A buffer of a gigabyte is one too much for a test.
+            let len = if buffer_bytes > source.len() { 0 } else { source.len() };
+            writer.write_all(&source[..len]).unwrap();
+            writer.finish().unwrap();
+            assert!(std::fs::read(&path).unwrap() == source[..len], "{kind}, {buffers} buffers");
+        }
+    }
+    let path = dir.path().join("scanned");
+    std::fs::write(&path, &source).unwrap();
+    let reader = Io::for_reading(Policy::Off).open(&path).unwrap();
+    let huge = ScanOptions::default().buffers(usize::MAX).threads(3).window_bytes(1 << 20);
+    let mut scanned = Vec::new();
+    reader.scan(0..u64::MAX, huge).read_to_end(&mut scanned).unwrap();
+    assert!(scanned == source);
+    let scan = reader.scan(0..u64::MAX, huge.window_bytes(usize::MAX));
+    assert_eq!(scan.remaining_bytes(), source.len() as u64);
+    let cache = ReadCache::new(ReadCacheOptions::new(usize::MAX));
+    assert_eq!(cache.read_at(&reader, 5, 3, &mut AlignedBuf::new()).unwrap(), &source[5..8]);
+}
+
+/// Where files grow ahead of what is written.
+fn is_ext4_or_xfs(dir: &std::path::Path) -> bool {
+    let magic = rustix::fs::statfs(dir).unwrap().f_type as u64;
+    magic == 0xEF53 || magic == 0x5846_5342
+}
+
+/// The caller is faster than the disk, so it waits, and both the file and the totals say so.
+#[test]
+fn waits_and_copies_are_told_of_a_file_and_in_total() {
+    let dir = disk_dir();
+    let options = IoOptions::default().buffers_per_writer(2).buffer_bytes(64 << 10);
+    for (kind, io) in every_engine(dir.path(), options) {
+        let path = dir.path().join(kind.name());
+        let mut writer = io.create(&path, CreateOptions::default()).unwrap();
+        writer.write_all(&pattern(8 << 20)).unwrap();
+        if is_ext4_or_xfs(dir.path()) && kind == EngineKind::IoUring {
+            let len = std::fs::metadata(&path).unwrap().len();
+            assert!(len > writer.position(), "{kind} makes it longer ahead of its writes");
+        }
+        let stats = writer.finish().unwrap().stats;
+        let totals = io.stats();
+        assert_eq!(totals.write_waits, stats.waits, "{kind}");
+        assert_eq!(totals.write_wait_time, stats.wait_time, "{kind}");
+        assert_eq!((totals.write_copied_bytes, stats.copied_bytes), (8 << 20, 8 << 20), "{kind}");
+        if matches!(kind, EngineKind::IoUring | EngineKind::Thread) {
+            assert!(stats.waits > 0 && !stats.wait_time.is_zero(), "{kind}: {stats:?}");
+        }
     }
 }

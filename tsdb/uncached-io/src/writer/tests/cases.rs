@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 
 use super::{EAGAIN, EINTR, EINVAL, EIO, EOPNOTSUPP, Setup, Who, pattern};
+use crate::Writer;
 use crate::condemned::Condemned;
 use crate::engine::{EngineKind, EngineRefusal};
 use crate::error::{Error, Operation};
@@ -70,6 +71,38 @@ fn dropped_without_finish_nothing_is_truncated_or_synced_and_no_helper_stays() {
         assert_eq!(disk.holders(), 1, "a helper still holds the file");
         let bytes = disk.bytes();
         assert_eq!(bytes, pattern(1000)[..bytes.len()]);
+    }
+}
+
+/// The helper may be anywhere when it happens.
+#[test]
+fn dropped_in_the_midst_of_many_writes_there_is_no_gap() {
+    let setup = Setup { who: Who::Thread, buffers: 40, buffer_bytes: 16, ..Setup::default() };
+    for _ in 0..300 {
+        let disk = setup.disk();
+        let mut writer = setup.direct(&disk);
+        writer.write_all(&pattern(640)).unwrap();
+        drop(writer);
+        let bytes = disk.bytes();
+        assert_eq!(bytes, pattern(640)[..bytes.len()]);
+    }
+}
+
+#[test]
+fn the_next_file_is_written_by_the_same_engine_if_it_can_be() {
+    for setup in Setup::default().with_everyone() {
+        let (disk, next, other) = (setup.disk(), setup.disk(), setup.disk());
+        let supply = setup.supply();
+        let mut writer = setup.start(setup.opened(&disk, setup.mode(), supply.clone(), None));
+        writer.write_all(&pattern(1000)).unwrap();
+        writer.finish_in_place().unwrap();
+        let engine = |writer: &Writer| std::ptr::from_ref(&*writer.engine).addr();
+        let before = engine(&writer);
+        writer.go_on(setup.opened(&next, setup.mode(), supply, None)).unwrap();
+        assert_eq!(engine(&writer), before, "{setup:?}");
+        // Another pool's buffers are other buffers.
+        writer.go_on(setup.opened(&other, setup.mode(), setup.supply(), None)).unwrap();
+        assert_ne!(engine(&writer), before, "{setup:?}");
     }
 }
 
