@@ -91,6 +91,7 @@ pub use self::read_only::ReadOnlyDb;
 pub use self::reload::Reloaded;
 pub use self::retention::{BeyondRetention, RetainedBlock, Retention, beyond_retention};
 pub use self::snapshot::Snapshot;
+pub use crate::timing::native_histogram;
 
 use self::background::Background;
 use self::open::Opened;
