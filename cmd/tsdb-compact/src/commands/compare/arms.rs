@@ -156,7 +156,7 @@ impl Arm {
         if merge.dry_run || merge.metrics.is_given() || merge.blocks.len() > 1 {
             return Err(refused("blocks, --dry-run and flags of metrics can't be part of an arm"));
         }
-        let policy = policy(&merge.write)?;
+        let policy = policy(&merge.write.uncached)?;
         Ok(Self::Merge { flags, policy })
     }
 
