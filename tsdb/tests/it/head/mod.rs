@@ -7,4 +7,5 @@ mod histograms;
 mod ours;
 mod program;
 mod programs_judge;
+mod shrink;
 mod theirs;
