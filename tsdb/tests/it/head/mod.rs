@@ -3,6 +3,7 @@
 mod datadirs_judge;
 mod digest;
 mod generate;
+mod headers;
 mod histograms;
 mod ours;
 mod program;
