@@ -1,5 +1,6 @@
 //! The command line, as it is parsed. Each command resolves its flags once, then runs.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -7,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uncached_io::EngineKind;
 
 use crate::commands;
-use crate::units::{parse_bytes, parse_duration_ms, parse_segment_bytes};
+use crate::units::{parse_bytes, parse_duration_ms, parse_rate, parse_segment_bytes};
 
 /// Compacts Prometheus TSDB blocks: the blocks that Prometheus would have made, to the byte, in
 /// bounded memory, past the page cache, with every sample accounted for.
@@ -123,6 +124,13 @@ pub(crate) struct WriteArgs {
     /// output does not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+    /// The most bytes read and written in a second, together: 50MiB, ... What lies in the page cache
+    /// already does not count.
+    #[arg(long, value_name = "BYTES", value_parser = parse_rate)]
+    pub(crate) io_limit: Option<NonZeroU64>,
+    /// Adds to the niceness, so that others get the processor first.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=19))]
+    pub(crate) nice: Option<i32>,
     /// Length at which a chunk segment file ends.
     #[arg(
         long = "storage.tsdb.max-block-chunk-segment-size",

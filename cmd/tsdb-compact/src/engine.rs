@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tsdb::block::publish::OwnershipRule;
@@ -44,7 +44,8 @@ pub(crate) fn policy_of(when: UncachedIo) -> Policy {
 
 /// The engine that the flags ask for, if it goes with the policy.
 fn io_options(args: &WriteArgs, policy: Policy) -> Result<IoOptions, UsageError> {
-    let Some(engine) = args.uncached_io_engine else { return Ok(IoOptions::default()) };
+    let paced = IoOptions::default().bytes_per_second_max(args.io_limit);
+    let Some(engine) = args.uncached_io_engine else { return Ok(paced) };
     let why = match policy.effective() {
         Policy::Off if engine.is_direct() => {
             "goes past the page cache, which --uncached-io=prefer or required asks for"
@@ -52,7 +53,7 @@ fn io_options(args: &WriteArgs, policy: Policy) -> Result<IoOptions, UsageError>
         Policy::Required if !engine.is_direct() => {
             "goes through the page cache, which is not what --uncached-io=required asks for"
         }
-        _ => return Ok(IoOptions::default().engine(engine)),
+        _ => return Ok(paced.engine(engine)),
     };
     Err(UsageError(format!("--uncached-io-engine={engine} {why}")))
 }
@@ -65,6 +66,10 @@ pub(crate) fn compactor(
 ) -> anyhow::Result<(Compactor, Io)> {
     let mut options = options(args)?;
     options.ownership = ownership;
+    if let Some(nice) = args.nice {
+        // Threads inherit it, and none of those that compact is there yet.
+        rustix::process::nice(nice).context("cannot change the niceness")?;
+    }
     let policy = policy(&args.uncached)?;
     let io = probe(dest, policy, io_options(args, policy)?)?;
     let vfs = Arc::new(OsVfs::new(io.clone()));

@@ -1,5 +1,7 @@
 //! Durations, sizes and times as Prometheus and people write them.
 
+use std::num::NonZeroU64;
+
 pub(crate) use tsdb::vfs::display_bytes;
 
 /// A duration in Prometheus's syntax (`15d`, `2h30m`, `250ms`), in milliseconds.
@@ -61,6 +63,13 @@ pub(crate) fn parse_segment_bytes(text: &str) -> Result<u64, String> {
         bytes if bytes > 1 << 32 => Err("chunk references reach no further than 4GiB".to_owned()),
         bytes => Ok(bytes),
     }
+}
+
+/// Bytes a second: one buffer at least, or a signal would have to wait for seconds.
+pub(crate) fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = parse_bytes(text)?;
+    let enough = NonZeroU64::new(bytes).filter(|bytes| bytes.get() >= 1 << 20);
+    enough.ok_or_else(|| "1MiB a second is the least".to_owned())
 }
 
 /// A count with separators for people: `1,234,567`.

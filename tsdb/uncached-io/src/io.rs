@@ -13,6 +13,7 @@ use crate::engine::{BufferSupply, EngineKind, EngineReport};
 use crate::error::{Errno, Error, Operation};
 use crate::latency::LatencyHistogram;
 use crate::options::{BUFFER_BYTES_MAX, BUFFERS_MAX, CreateOptions, IoOptions};
+use crate::pace::Pace;
 use crate::policy::{FallbackReason, Mode, Policy};
 use crate::probe::is_refusal;
 use crate::reader::Reader;
@@ -36,6 +37,7 @@ struct Shared {
     found: Mutex<Vec<Found>>,
     pool: Arc<BufferPool>,
     totals: Arc<Counters>,
+    pace: Pace,
     condemned: Arc<Condemned>,
 }
 
@@ -93,6 +95,7 @@ impl Io {
             found: Mutex::new(found),
             pool: Arc::new(BufferPool::new(options.pool_bytes_max)),
             totals: Arc::new(Counters::default()),
+            pace: Pace::new(options.bytes_per_second_max),
             condemned: Condemned::of_process(),
         };
         Self { shared: Arc::new(shared) }
@@ -203,7 +206,12 @@ impl Io {
         let shared = &self.shared;
         let from_cache = shared.options.read_from_page_cache;
         let (pool, totals) = (Arc::clone(&shared.pool), Arc::clone(&shared.totals));
-        Reader::open(path, shared.policy, from_cache, pool, totals)
+        Reader::open(path, shared.policy, from_cache, pool, totals, shared.pace.clone())
+    }
+
+    /// Waits until the limit lets `bytes` go.
+    pub(crate) fn wait_for(&self, bytes: usize) {
+        self.shared.totals.wait_for(&self.shared.pace, bytes);
     }
 
     pub(crate) fn open_new(&self, path: &Path, options: &CreateOptions) -> Result<Opened, Error> {

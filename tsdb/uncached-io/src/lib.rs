@@ -70,6 +70,7 @@ mod io;
 mod latency;
 mod measured;
 mod options;
+mod pace;
 mod page_cache;
 mod policy;
 mod prefix;

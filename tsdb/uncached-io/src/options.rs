@@ -1,5 +1,7 @@
 //! What may be chosen: for everything written through one `Io`, and for each file.
 
+use std::num::NonZeroU64;
+
 use crate::engine::EngineKind;
 
 /// The most buffers of one writer, or of one scan, whatever is asked for: as many as a ring has room
@@ -25,6 +27,10 @@ pub struct IoOptions {
     /// Direct readers take a range from the page cache if all of it lies there already, see
     /// [`Reader`](crate::Reader). Off with the cargo feature `forcedirectio`.
     pub read_from_page_cache: bool,
+    /// The most bytes that all readers and writers of an [`Io`](crate::Io) read and write in a
+    /// second, together; what comes from the page cache by
+    /// [`IoOptions::read_from_page_cache`] does not count. Whoever reads or writes waits.
+    pub bytes_per_second_max: Option<NonZeroU64>,
 }
 
 impl Default for IoOptions {
@@ -35,6 +41,7 @@ impl Default for IoOptions {
             pool_bytes_max: 8 << 20,
             engine: None,
             read_from_page_cache: !cfg!(feature = "forcedirectio"),
+            bytes_per_second_max: None,
         }
     }
 }
@@ -62,6 +69,12 @@ impl IoOptions {
     #[must_use]
     pub fn read_from_page_cache(self, read_from_page_cache: bool) -> Self {
         Self { read_from_page_cache, ..self }
+    }
+
+    /// Sets [`IoOptions::bytes_per_second_max`].
+    #[must_use]
+    pub fn bytes_per_second_max(self, bytes_per_second_max: Option<NonZeroU64>) -> Self {
+        Self { bytes_per_second_max, ..self }
     }
 
     /// Sets [`IoOptions::engine`].

@@ -19,6 +19,7 @@ use crate::buffer::{AlignedBuf, BufferPool, DEFAULT_ALIGN};
 use crate::cached_range::CachedRange;
 use crate::error::{Errno, Error, Operation};
 use crate::measured::Measured;
+use crate::pace::Pace;
 use crate::policy::{Alignment, FallbackReason, Mode, Policy};
 use crate::probe::{guessed, is_refusal};
 use crate::read_cache::FileId;
@@ -62,6 +63,7 @@ struct Shared {
     cached: Option<CachedRange>,
     pool: Arc<BufferPool>,
     totals: Arc<Counters>,
+    pace: Pace,
 }
 
 impl Reader {
@@ -71,6 +73,7 @@ impl Reader {
         from_page_cache: bool,
         pool: Arc<BufferPool>,
         totals: Arc<Counters>,
+        pace: Pace,
     ) -> Result<Self, Error> {
         let Opened { file, mode, reported } = open_by(path, policy)?;
         let metadata = file.metadata().map_err(|error| Error::os(Operation::Stat, path, &error))?;
@@ -91,6 +94,7 @@ impl Reader {
             proven: AtomicBool::new(false),
             pool,
             totals,
+            pace,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -336,6 +340,7 @@ impl Shared {
         let unit = align.max(alignment.mem_align);
         buf.ensure(span, alignment.mem_align);
         let blocks = &mut buf.as_mut_slice()[..span];
+        self.totals.wait_for(&self.pace, span);
         let mut done = 0;
         loop {
             let at = start + done as u64;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::EngineRefusal;
 use crate::latency::LatencyHistogram;
+use crate::pace::Pace;
 use crate::policy::FallbackReason;
 
 /// What writing one file took.
@@ -73,6 +74,9 @@ pub struct IoStats {
     pub write_waits: u64,
     /// Of finished files, as [`WriteStats::wait_time`].
     pub write_wait_time: Duration,
+    /// How long readers and writers waited for
+    /// [`IoOptions::bytes_per_second_max`](crate::IoOptions::bytes_per_second_max), in sum.
+    pub limit_wait_time: Duration,
     /// Bytes read past the page cache, what was trimmed off included.
     pub read_direct_bytes: u64,
     /// Bytes read through the page cache.
@@ -98,6 +102,7 @@ pub(crate) struct Counters {
     pub(crate) write_retries: AtomicU64,
     pub(crate) write_waits: AtomicU64,
     pub(crate) write_wait_nanos: AtomicU64,
+    pub(crate) limit_wait_nanos: AtomicU64,
     pub(crate) read_direct_bytes: AtomicU64,
     pub(crate) read_buffered_bytes: AtomicU64,
     pub(crate) read_from_cache_bytes: AtomicU64,
@@ -120,6 +125,7 @@ impl Counters {
             write_retries: self.write_retries.load(Ordering::Relaxed),
             write_waits: self.write_waits.load(Ordering::Relaxed),
             write_wait_time: Duration::from_nanos(self.write_wait_nanos.load(Ordering::Relaxed)),
+            limit_wait_time: Duration::from_nanos(self.limit_wait_nanos.load(Ordering::Relaxed)),
             read_direct_bytes: self.read_direct_bytes.load(Ordering::Relaxed),
             read_buffered_bytes: self.read_buffered_bytes.load(Ordering::Relaxed),
             read_from_cache_bytes: self.read_from_cache_bytes.load(Ordering::Relaxed),
@@ -136,8 +142,20 @@ impl Counters {
         add(&self.short_writes, file.short_writes);
         add(&self.write_retries, file.retries);
         add(&self.write_waits, file.waits);
-        add(&self.write_wait_nanos, file.wait_time.as_nanos().try_into().unwrap_or(u64::MAX));
+        add(&self.write_wait_nanos, nanos(file.wait_time));
     }
+
+    /// Waits until `pace` lets `bytes` go.
+    pub(crate) fn wait_for(&self, pace: &Pace, bytes: usize) {
+        let waited = pace.take(bytes);
+        if !waited.is_zero() {
+            add(&self.limit_wait_nanos, nanos(waited));
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Adds to a counter.

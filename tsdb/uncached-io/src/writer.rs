@@ -306,6 +306,7 @@ impl Writer {
         self.sum(&buf, whole, len);
         self.carry.clear();
         self.carry.extend_from_slice(&buf.as_slice()[whole..self.filled]);
+        self.wait_for_limit(len);
         let mut request = Request::of(buf, len, self.base);
         request.rewritten = self.on_disk.min(len);
         let submitted = self.engine.submit(request);
@@ -314,6 +315,12 @@ impl Writer {
         self.on_disk = if len > whole { self.carry.len() } else { 0 };
         self.copied_bytes += self.carry.len() as u64;
         self.carry_over()
+    }
+
+    fn wait_for_limit(&self, bytes: usize) {
+        if let Some(io) = &self.io {
+            io.wait_for(bytes);
+        }
     }
 
     /// Opens the next buffer with what is carried over to it.

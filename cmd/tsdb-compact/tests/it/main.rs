@@ -12,6 +12,7 @@ mod failures;
 mod fixtures;
 mod memory;
 mod metric_names;
+mod pace;
 mod paths;
 mod planning;
 mod sandboxes;

@@ -89,6 +89,7 @@ impl Writer {
             self.sum(&piece.buf, piece.len, piece.len);
         }
         let request = Request::new(std::mem::take(batch), self.base);
+        self.wait_for_limit(request.len());
         let len = request.len() as u64;
         let submitted = self.engine.submit(request);
         self.sticky(submitted)?;

@@ -14,6 +14,7 @@ mod faults;
 mod iggy;
 mod limited;
 mod nanos;
+mod paced;
 mod package;
 mod page_cache;
 mod policy;
