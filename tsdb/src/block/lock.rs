@@ -37,6 +37,9 @@ use uncached_io::open_regular;
 
 /// Each lost attempt means that another process released the lock just then.
 const ATTEMPTS_MAX: usize = 16;
+/// How often `/proc/locks` is read for a holder: a line is passed over if one before it goes
+/// between two reads of that file.
+const HOLDER_ATTEMPTS: usize = 4;
 
 /// The lock of a data directory; dropping it releases it.
 #[derive(Debug)]
@@ -141,7 +144,13 @@ impl DataDirLock {
             match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
-                    let holder = holder_of(&file, Path::new("/proc")).map_err(error)?;
+                    let mut holder = None;
+                    for _ in 0..HOLDER_ATTEMPTS {
+                        holder = holder_of(&file, Path::new("/proc")).map_err(error)?;
+                        if holder.is_some() {
+                            break;
+                        }
+                    }
                     return Err(LockError::Held { dir: dir.to_owned(), holder });
                 }
                 Err(errno) => return Err(error(errno.into())),
@@ -191,10 +200,12 @@ impl DataDirLock {
 
 impl Drop for DataDirLock {
     fn drop(&mut self) {
-        // Closing the file unlocks it. A file that stays behind is harmless.
+        // A file that stays behind is harmless.
         if self.is_under_its_name().unwrap_or(false) {
             let _ = fs::remove_file(&self.path);
         }
+        // Closing would do, had no process just begun inherited the descriptor until its `exec`.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::world::{Model, Op, Random, number, open, options, program, seed_or_first};
+use super::world::{Model, Op, Random, number, open, options, program, scratch, seed_or_first};
 use crate::db::DbOptions;
 use crate::query::TimeRange;
 use crate::vfs::Vfs;
@@ -21,14 +21,6 @@ const RUNS_OF_A_PROGRAM: u64 = 10;
 const STEPS: usize = 30;
 /// Images of each power cut: the extreme ones, then some drawn of all.
 const IMAGES: usize = 4;
-
-/// In memory where that can be had: what a power cut takes is simulated, and nothing is really synced.
-fn scratch() -> tempfile::TempDir {
-    let in_memory = Path::new("/dev/shm");
-    let dir =
-        if cfg!(feature = "forcedirectio") { None } else { tempfile::tempdir_in(in_memory).ok() };
-    dir.unwrap_or_else(|| tempfile::tempdir().unwrap())
-}
 
 struct Story<'a> {
     seed: u64,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::world::{number, open, options, os_vfs, seed};
+use super::world::{number, open, options, os_vfs, scratch, seed};
 use crate::compact::CancelToken;
 use crate::db::{Db, DbError, DbOptions};
 use crate::generate::{GenerateOptions, generate};
@@ -17,7 +17,7 @@ use crate::vfs::sim::{Fault, FaultKind, SimVfs, Tree};
 use crate::wal::SyncPolicy;
 
 /// One effect of this many is tried.
-const EVERY: u64 = 12;
+const EVERY: u64 = 3;
 const BLOCK_MS: i64 = 8000;
 /// Images of each power cut: everything lost, everything kept, then all but one thing.
 const IMAGES: usize = 3;
@@ -27,7 +27,7 @@ const DELETED: TimeRange = TimeRange { mint: 5000, maxt: 11_000 };
 type Sample = (String, i64);
 
 fn blocks() -> Tree {
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch();
     let mut generated = GenerateOptions::default();
     (generated.series, generated.samples, generated.blocks) = (4, 8, 4);
     (generated.interval_ms, generated.start_ms) = (1000, 0);
@@ -106,7 +106,7 @@ fn check(root: &Path, before: &BTreeSet<Sample>, deletion: Deletion, when: &dyn 
 
 fn strike(kind: FaultKind) {
     let tree = blocks();
-    let whole = tempfile::tempdir().unwrap();
+    let whole = scratch();
     tree.write_to(whole.path()).unwrap();
     let before = read(&open(&os_vfs(whole.path()), whole.path(), &block_options()).unwrap(), &"");
     assert!(before.iter().any(|(_, t)| DELETED.contains(*t)) && before.len() > 100);
@@ -114,7 +114,7 @@ fn strike(kind: FaultKind) {
     let every = number("TSDB_CRASH_EVERY").unwrap_or(EVERY) as usize;
     let (mut at, mut fired, mut images) = (seed("TSDB_CRASH_SEED") as usize % every, 0, 0);
     loop {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         tree.write_to(root.path()).unwrap();
         let sim = SimVfs::new(root.path()).unwrap();
         sim.inject(Fault { at, kind });
@@ -126,7 +126,7 @@ fn strike(kind: FaultKind) {
         let last = !sim.fault_fired() && at >= effects;
         if sim.fault_fired() || last {
             for image in sim.images(effects, at as u64).take(IMAGES) {
-                let fresh = tempfile::tempdir().unwrap();
+                let fresh = scratch();
                 image.tree().write_to(fresh.path()).unwrap();
                 let when = format!("{kind:?} at {at}: {image}");
                 check(fresh.path(), &before, deletion, &when);
@@ -140,7 +140,8 @@ fn strike(kind: FaultKind) {
         at += every;
     }
     println!("{kind:?}: {fired} of {at} effects struck, {images} images");
-    assert!(fired * every > 20);
+    // Of some 180 effects, 25 are writes.
+    assert!(fired * every >= 12);
 }
 
 #[test]

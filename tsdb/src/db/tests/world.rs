@@ -388,3 +388,11 @@ fn check_value(place: Place, kind: ValueType, samples: &Samples<'_>, when: &dyn 
         (_, kind) => panic!("{place:?} is a {kind:?}\n{when}"),
     }
 }
+
+/// In memory where that can be had: what a power cut takes is simulated, and nothing is really synced.
+pub(super) fn scratch() -> tempfile::TempDir {
+    let in_memory = Path::new("/dev/shm");
+    let dir =
+        if cfg!(feature = "forcedirectio") { None } else { tempfile::tempdir_in(in_memory).ok() };
+    dir.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
