@@ -41,8 +41,10 @@ impl Stopwatch {
     }
 }
 
-/// Prometheus's resolution and bounds of native histograms.
-pub(crate) fn native_histogram() -> NativeHistogramConfig {
+/// Prometheus's resolution and bounds of native histograms: a factor of 1.1 from bucket to bucket,
+/// at most 100 of them, and an hour between two resets.
+#[must_use]
+pub fn native_histogram() -> NativeHistogramConfig {
     NativeHistogramConfig::new(1.1)
         .max_buckets(100)
         .min_reset_duration(Duration::from_secs(60 * 60))

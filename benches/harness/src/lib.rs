@@ -1,11 +1,12 @@
 //! What the benches share.
 //!
 //! ```text
-//!  benches/head   benches/peer   benches/uncached-io   (cmd/tsdb-compact: a user's own blocks)
+//!  benches/head   benches/peer   benches/uncached-io   cmd/tsdb-compact: a user's own blocks
 //!        \              |              |               /
-//!         this crate: cgroup  measure  neighbour  latency  cache  machine  stats  table
+//!  this crate: cgroup  measure  sample  watch  neighbour  latency  cache  machine  stats  table
 //! ```
 //!
+//! [`measure`] is for benches that want peaks, [`watch`] for whoever wants to draw what happened when.
 //! It knows nothing of blocks and of writers: a load is a command line. A crate of its own, so
 //! that neither a bench depends on another bench nor a program on any bench's rivals and plots.
 
@@ -15,5 +16,7 @@ pub mod latency;
 pub mod machine;
 pub mod measure;
 pub mod neighbour;
+pub mod sample;
 pub mod stats;
 pub mod table;
+pub mod watch;

@@ -32,6 +32,19 @@ impl Machine {
     #[must_use]
     pub fn describe(root: &Path, work_dir: &Path) -> Self {
         let say = |program, args| say(root, program, args);
+        let dirty = say("git", &["status", "--porcelain", "--untracked-files=no"]);
+        let changed = if dirty.is_empty() { "" } else { ", changed" };
+        Self {
+            rustc: say("rustc", &["--version"]),
+            go: say("go", &["env", "GOVERSION"]),
+            commit: format!("{}{changed}", say("git", &["rev-parse", "--short=12", "HEAD"])),
+            ..Self::bare(work_dir)
+        }
+    }
+
+    /// Of this machine, with the filesystem that `work_dir` lies on; no compilers, no commit.
+    #[must_use]
+    pub fn bare(work_dir: &Path) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = read("/proc/cpuinfo");
         let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -39,17 +52,15 @@ impl Machine {
         let memory = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
         let kib =
             memory.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        let dirty = say("git", &["status", "--porcelain", "--untracked-files=no"]);
-        let changed = if dirty.is_empty() { "" } else { ", changed" };
         Self {
             cpu: cpu.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_mib: kib.unwrap_or(0) / 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             filesystem: filesystem(work_dir),
-            rustc: say("rustc", &["--version"]),
-            go: say("go", &["env", "GOVERSION"]),
-            commit: format!("{}{changed}", say("git", &["rev-parse", "--short=12", "HEAD"])),
+            rustc: String::new(),
+            go: String::new(),
+            commit: String::new(),
         }
     }
 

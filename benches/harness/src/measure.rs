@@ -154,7 +154,7 @@ fn anonymous(pid: u32) -> Option<Usage> {
 }
 
 /// CPU time of all children that were waited for, in ticks of 10 ms.
-fn children_cpu_seconds() -> Option<f64> {
+pub(crate) fn children_cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let behind_name = stat.rsplit_once(')')?.1;
     // The state is the first field here; cutime and cstime are fields 16 and 17 of proc(5).

@@ -74,7 +74,10 @@ pub(crate) enum Command {
     Dump(commands::dump::DumpArgs),
     Query(commands::query::QueryArgs),
     Probe(commands::probe::ProbeArgs),
+    Compare(Box<commands::compare::CompareArgs>),
     Generate(commands::generate::GenerateArgs),
+    #[command(hide = true)]
+    CompareReader(commands::compare::ReaderArgs),
     #[command(hide = true)]
     Completions(commands::manual::CompletionsArgs),
     #[command(hide = true)]

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod engine;
 mod errors;
+mod metrics;
 mod output;
 mod paths;
 mod progress;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Command::Dump(args) => commands::dump::run(&args, global),
         Command::Query(args) => commands::query::run(&args, global),
         Command::Probe(args) => commands::probe::run(&args, global),
+        Command::Compare(args) => commands::compare::run(&args, global),
+        Command::CompareReader(args) => commands::compare::run_reader(&args),
         Command::Generate(args) => commands::generate::run(&args, global),
         Command::Completions(args) => commands::manual::completions(&args),
         Command::Man(args) => commands::manual::man(&args),

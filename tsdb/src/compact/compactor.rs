@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tsdb_format::meta::{BlockMeta, BlockStats, Ulid};
 
 use super::budget::{MEMORY_BUDGET_BYTES, Shares};
+use super::chunk_stats::ChunkStats;
 use super::error::{AlteredPart, BudgetedPart, CompactError, LedgerMismatch, Mismatch};
 use super::ledger::Ledger;
 use super::merged_meta::merged_meta;
@@ -95,6 +96,8 @@ pub struct Merged {
     pub bytes_read: u64,
     /// Whether the block was read back and held against its sources.
     pub output_verified: bool,
+    /// Of the chunks that were written.
+    pub chunk_stats: ChunkStats,
     sources: Vec<SourceFingerprint>,
 }
 
@@ -237,7 +240,7 @@ impl Compactor {
             self.sort_tombstones(&opened.sources, &temp)?;
         }
         let populated = self.populate(&opened.sources, &temp, &meta)?;
-        let Populated { counts, ledger, index, unaccounted } = populated;
+        let Populated { counts, ledger, chunk_stats, index, unaccounted } = populated;
         meta.stats = stats(&counts);
         let budget = self.options.memory_budget_bytes;
         let miscounted =
@@ -253,7 +256,8 @@ impl Compactor {
         let sources = opened.fingerprints;
         if counts.chunks == 0 {
             temp.discard()?;
-            return Ok(Merged { block: None, ledger, bytes_read, output_verified, sources });
+            let block = None;
+            return Ok(Merged { block, ledger, bytes_read, output_verified, chunk_stats, sources });
         }
         self.progress.enter(Phase::Publish);
         self.cancel.check()?;
@@ -279,7 +283,8 @@ impl Compactor {
             index_bytes: index.bytes,
             published,
         };
-        Ok(Merged { block: Some(block), ledger, bytes_read, output_verified, sources })
+        let block = Some(block);
+        Ok(Merged { block, ledger, bytes_read, output_verified, chunk_stats, sources })
     }
 
     /// Reads all tombstones if they are few enough to be held. Returns how many bytes of them were

@@ -35,6 +35,8 @@ mod all_series;
 mod batch;
 mod block_builder;
 mod budget;
+mod chunk_metrics;
+mod chunk_stats;
 mod compactor;
 mod directory;
 mod dry_run;
@@ -89,6 +91,8 @@ mod window;
 pub use block_builder::BuiltBlock;
 pub(crate) use block_builder::{BlockBuilder, BuildOptions, NewChunk};
 pub use budget::{MEMORY_BUDGET_BYTES, MEMORY_BUDGET_BYTES_MIN};
+pub use chunk_metrics::ChunkMetrics;
+pub use chunk_stats::{ChunkStats, ExponentialCounts};
 pub use compactor::{CompactOptions, Compactor, Merged, MergedBlock, SEGMENT_BYTES_MAX};
 pub use directory::{
     BrokenBlock, DirectoryCompaction, DirectoryCompactor, DirectoryError, DirectoryReport, Dispute,
@@ -104,7 +108,7 @@ pub use error::{
 pub use ledger::Ledger;
 pub use merged_meta::merged_meta;
 pub use plan_block::{group_key, plan_block};
-pub(crate) use prepared::{PreparedBatch, PreparedOptions, build_prepared};
+pub(crate) use prepared::{PreparedBatch, PreparedBlock, PreparedOptions, build_prepared};
 pub use progress::{CancelToken, Phase, Progress};
 #[cfg(any(test, feature = "test-util"))]
 pub use reencode::{

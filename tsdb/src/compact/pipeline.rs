@@ -24,6 +24,7 @@ use tsdb_format::labels::Labels;
 
 use super::batch::Batch;
 use super::budget::Shares;
+use super::chunk_stats::ChunkStats;
 use super::error::{CompactError, Mismatch};
 use super::flow::{Done, Piece, PieceChannel, Room};
 use super::index::{IndexOptions, IndexSummary, IndexWriter};
@@ -63,6 +64,7 @@ pub(super) struct Pipeline<'a> {
 pub(super) struct Populated {
     pub(super) counts: Counts,
     pub(super) ledger: Ledger,
+    pub(super) chunk_stats: ChunkStats,
     pub(super) index: IndexSummary,
     /// What of the sources is missing in the output or too much in it, if not all is well.
     pub(super) unaccounted: Option<Mismatch>,
@@ -86,13 +88,13 @@ impl Pipeline<'_> {
         let mut writer = BlockWriter::new(self.segment_options(), index, &names, self.sources);
         writer.plant(&self.mutations);
         let (listed, writer) = self.copy(merge, writer, &names)?;
-        let Written { counts, ledger, fetched, index } = writer.finish()?;
+        let Written { counts, ledger, chunk_stats, fetched, index } = writer.finish()?;
         self.progress.enter(Phase::Index);
         self.cancel.check()?;
         let index = index.finish(&symbols)?;
         symbols.into_bytes().remove()?;
         let unaccounted = unaccounted(&counts, &index, &listed, &fetched);
-        Ok(Populated { counts, ledger, index, unaccounted })
+        Ok(Populated { counts, ledger, chunk_stats, index, unaccounted })
     }
 
     fn merge_symbols(

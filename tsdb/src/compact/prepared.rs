@@ -27,6 +27,7 @@ use tsdb_format::meta::BlockMeta;
 
 use super::batch::{Batch, DoneSeries, OutChunk, PlannedSeries};
 use super::block_builder::{BuiltBlock, plain_ownership};
+use super::chunk_stats::ChunkStats;
 use super::error::{AlteredPart, CompactError, LedgerMismatch, Mismatch};
 use super::index::{IndexOptions, IndexWriter};
 use super::ledger::{Ledger, SeriesBooks, Tally, labels_digest};
@@ -106,6 +107,8 @@ pub(crate) struct PreparedBlock {
     /// `None` when no sample was left to be written.
     pub(crate) block: Option<BuiltBlock>,
     pub(crate) ledger: Ledger,
+    /// Of the chunks that were written.
+    pub(crate) chunk_stats: ChunkStats,
 }
 
 /// Builds the block that `meta` describes of `batches` batches, which `prepare` fills, each with
@@ -134,7 +137,7 @@ where
     let names = |labels: &[u32]| name_series(&symbols, labels);
     let mut writer = BlockWriter::new(segment_options(options, &temp), index, &names, &[]);
     Crew { options, batches, next: AtomicU64::new(0), worker }.run(&mut writer)?;
-    let Written { counts, ledger, index, .. } = writer.finish()?;
+    let Written { counts, ledger, chunk_stats, index, .. } = writer.finish()?;
     options.cancel.check()?;
     let index = index.finish(&symbols)?;
     symbols.into_bytes().remove()?;
@@ -149,7 +152,7 @@ where
     }
     if ledger.samples_out == 0 {
         temp.discard()?;
-        return Ok(PreparedBlock { block: None, ledger });
+        return Ok(PreparedBlock { block: None, ledger, chunk_stats });
     }
     meta.stats.num_samples = counts.float_samples + counts.histogram_samples;
     meta.stats.num_float_samples = counts.float_samples;
@@ -165,7 +168,7 @@ where
     let path = temp.publish(&json, &[])?.path().to_owned();
     let (chunk_bytes, index_bytes) = (counts.chunk_bytes, index.bytes);
     let block = Some(BuiltBlock { path, meta, chunk_bytes, index_bytes });
-    Ok(PreparedBlock { block, ledger })
+    Ok(PreparedBlock { block, ledger, chunk_stats })
 }
 
 fn symbols_of<'s>(

@@ -14,6 +14,7 @@ use tsdb_format::chunks::segment_header;
 use tsdb_format::varint::uvarint;
 
 use super::batch::{Batch, OutChunk, PlannedSeries};
+use super::chunk_stats::ChunkStats;
 use super::error::{CompactError, LedgerMismatch, Mismatch};
 use super::index::IndexWriter;
 use super::ledger::{Ledger, SeriesBooks, Tally, labels_digest};
@@ -50,6 +51,7 @@ pub(super) struct BlockWriter<'a> {
     sources: &'a [Arc<Source>],
     counts: Counts,
     ledger: Ledger,
+    chunk_stats: ChunkStats,
     /// Source chunks of all series that were written or left out.
     fetched: Tally,
     /// The books of the series at hand, which may come in pieces.
@@ -67,6 +69,7 @@ pub(super) struct BlockWriter<'a> {
 pub(super) struct Written {
     pub(super) counts: Counts,
     pub(super) ledger: Ledger,
+    pub(super) chunk_stats: ChunkStats,
     /// The source chunks that all this was made of.
     pub(super) fetched: Tally,
     pub(super) index: IndexWriter,
@@ -102,6 +105,7 @@ impl<'a> BlockWriter<'a> {
             sources,
             counts: Counts::default(),
             ledger: Ledger::default(),
+            chunk_stats: ChunkStats::default(),
             fetched: Tally::default(),
             books: SeriesBooks::default(),
             written: Tally::default(),
@@ -195,6 +199,7 @@ impl<'a> BlockWriter<'a> {
                 self.counts.float_samples += samples;
             }
             let OutChunk { min_time, max_time, .. } = *chunk;
+            self.chunk_stats.observe(data_len, samples, max_time.saturating_sub(min_time));
             self.written.add(u64::from(crc), min_time as u64, max_time as u64);
             let reference = segment | self.position;
             self.placed.add(reference, min_time as u64, max_time as u64);
@@ -298,7 +303,7 @@ impl<'a> BlockWriter<'a> {
     /// Makes the chunks durable; the index is for the caller to finish.
     pub(super) fn finish(mut self) -> Result<Written, CompactError> {
         self.finish_segment()?;
-        let Self { counts, ledger, fetched, index, .. } = self;
-        Ok(Written { counts, ledger, fetched, index })
+        let Self { counts, ledger, chunk_stats, fetched, index, .. } = self;
+        Ok(Written { counts, ledger, chunk_stats, fetched, index })
     }
 }

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tsdb_format::meta::{BlockMeta, Ulid};
 
@@ -115,7 +115,10 @@ impl Shared {
     /// Stands back for flushes, and stops with the database.
     pub(super) fn compactor(&self, options: CompactOptions) -> Compactor {
         let vfs = YieldingVfs::new(Arc::clone(&self.vfs), Arc::clone(&self.gate));
-        Compactor::new(Arc::new(vfs), options).with_cancel(self.cancel.clone())
+        let compactor = Compactor::new(Arc::new(vfs), options).with_cancel(self.cancel.clone());
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::downgrade(&compactor.progress());
+        compactor
     }
 
     /// Deletes parents that their children were shown to stand for.

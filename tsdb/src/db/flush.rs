@@ -184,6 +184,7 @@ impl Shared {
             cancel: &self.cancel,
         };
         let flushed = flush(view, &options)?;
+        self.metrics.chunks.add(&flushed.chunk_stats);
         let ledger = flushed.ledger;
         tracing::info!(
             mint,

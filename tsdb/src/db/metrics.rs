@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use crate::compact::CompactError;
+use crate::compact::{ChunkMetrics, CompactError};
 use crate::head::{Replayed, UnknownRefs};
 use crate::timing::native_histogram;
 
@@ -44,6 +44,8 @@ pub(super) struct DbMetrics {
     compactions: Counter,
     populating_block: Gauge,
     compaction_duration_seconds: Histogram,
+    /// Of the head's flushes only, as in Prometheus.
+    pub(super) chunks: ChunkMetrics,
     tombstone_cleanup_seconds: Histogram,
 }
 
@@ -72,6 +74,7 @@ impl Default for DbMetrics {
                 exponential_buckets(1.0, 2.0, 14),
                 native_histogram(),
             ),
+            chunks: ChunkMetrics::default(),
             tombstone_cleanup_seconds: Histogram::new_classic_and_native([], native_histogram()),
         }
     }
@@ -107,6 +110,7 @@ impl DbMetrics {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(self.chunks.clone()));
         let registry = registry.sub_registry_with_prefix("prometheus_tsdb");
         self.register_blocks(registry);
         self.register_compactions(registry);

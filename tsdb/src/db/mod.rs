@@ -91,11 +91,13 @@ pub use self::read_only::ReadOnlyDb;
 pub use self::reload::Reloaded;
 pub use self::retention::{BeyondRetention, RetainedBlock, Retention, beyond_retention};
 pub use self::snapshot::Snapshot;
+pub use crate::timing::native_histogram;
 
 use self::background::Background;
 use self::open::Opened;
 use self::shared::Shared;
 use crate::block::{Block, ListProblem};
+use crate::compact::Progress;
 use crate::head::{Head, Replayed};
 use crate::query::{Matcher, TimeRange};
 use crate::vfs::Vfs;
@@ -225,6 +227,12 @@ impl Db {
     /// A block could not be rewritten; it is as it was. Those before it are done.
     pub fn clean_tombstones(&self) -> Result<CleanedTombstones, DbError> {
         self.shared.clean_tombstones()
+    }
+
+    /// How far the compaction that runs now is, a flush not counted; `None` if there is none.
+    #[must_use]
+    pub fn compaction_progress(&self) -> Option<Arc<Progress>> {
+        self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// Puts a copy of all blocks into `dest`, by links where that can be, and with `with_head` what

@@ -11,7 +11,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::background::Signal;
 use super::block_set::BlockSet;
@@ -22,8 +22,8 @@ use super::reload::Layout;
 use super::retention::Retention;
 use super::yielding::FlushGate;
 use crate::block::lock::DataDirLock;
-use crate::compact::CancelToken;
 use crate::compact::planner::LeveledPlanner;
+use crate::compact::{CancelToken, Progress};
 use crate::head::{Head, OooFlush};
 use crate::vfs::Vfs;
 
@@ -48,6 +48,8 @@ pub(super) struct Shared {
     pub(super) flushed: Condvar,
     /// How many flushes have ended.
     pub(super) flushes: Mutex<u64>,
+    /// Of the compaction at hand.
+    pub(super) progress: Mutex<Weak<Progress>>,
     lock: Mutex<Option<DataDirLock>>,
     flushing: Mutex<FlushState>,
     compacting: Mutex<()>,
@@ -101,6 +103,7 @@ impl Shared {
             auto_compact: AtomicBool::new(true),
             flushed: Condvar::new(),
             flushes: Mutex::default(),
+            progress: Mutex::default(),
             lock: Mutex::new(lock),
             flushing: Mutex::default(),
             compacting: Mutex::default(),

@@ -123,6 +123,16 @@ impl LatencyHistogram {
         Duration::from_nanos(ns)
     }
 
+    /// How many did not exceed `bound`; durations within 1 % of it may be counted either way.
+    #[must_use]
+    pub fn count_at_most(&self, bound: Duration) -> u64 {
+        let ns = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        if ns >= self.max_ns {
+            return self.count;
+        }
+        self.buckets.as_ref().map_or(0, |buckets| buckets.count_between(0, ns))
+    }
+
     fn buckets(&mut self) -> Option<&mut Histogram<u64>> {
         if self.buckets.is_none() {
             // Refuses more than five digits only.
@@ -192,6 +202,15 @@ mod tests {
         merged.merge(&recorded(1..400));
         assert_eq!(merged, recorded(1..=1000));
         assert_eq!(merged.percentile(50.0), recorded(1..=1000).percentile(50.0));
+    }
+
+    #[test]
+    fn durations_up_to_a_bound_are_counted() {
+        let all = recorded(1..=1000);
+        let count = |us| all.count_at_most(Duration::from_micros(us));
+        assert!(count(500).abs_diff(500) <= 5, "{}", count(500));
+        assert_eq!((count(0), count(1000), count(1_000_000)), (0, 1000, 1000));
+        assert_eq!(LatencyHistogram::new().count_at_most(Duration::MAX), 0);
     }
 
     /// From less than a tick of the clock to an hour, without a limit set beforehand.

@@ -18,6 +18,7 @@ mod pages;
 mod serve;
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::serve::serve;
 use crate::cache;
-use crate::cgroup::{Cgroup, Cgroups};
+use crate::cgroup::{Cgroup, Cgroups, join};
 use crate::latency::Latency;
 use crate::measure::{self, Limits, Outcome};
 
@@ -103,7 +104,7 @@ impl Setup<'_> {
             cache::evict_file(file)?;
         }
         let group = self.cgroups.create(Some(self.limit_bytes))?;
-        let mut neighbour = Neighbour::start(self.program, &group, self.spec)?;
+        let mut neighbour = Neighbour::start(self.program, Some(&group), self.spec)?;
         thread::sleep(self.idle);
         let idle = neighbour.next_phase()?;
         ensure!(
@@ -124,16 +125,23 @@ impl Setup<'_> {
 }
 
 /// A running neighbour. It ends when its standard input does.
-struct Neighbour {
+#[derive(Debug)]
+pub struct Neighbour {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Neighbour {
-    /// Starts it and waits until its pages are hot.
-    fn start(program: &Command, group: &Cgroup, spec: &Spec) -> Result<Self> {
-        let mut command = group.join(program);
+    /// Starts it in `group` and waits until its pages are hot. `program` calls [`serve`] with the
+    /// JSON of `spec`, which is added as the last argument.
+    ///
+    /// # Errors
+    /// If it can't be started or maps nothing.
+    pub fn start(program: &Command, group: Option<&Cgroup>, spec: &Spec) -> Result<Self> {
+        let mut command = join(program, group);
+        // Ctrl-C is for whoever counts what is finished.
+        command.process_group(0);
         command.arg(serde_json::to_string(spec)?);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("starting the neighbour")?;
@@ -146,7 +154,10 @@ impl Neighbour {
     }
 
     /// Ends a phase and begins the next one.
-    fn next_phase(&mut self) -> Result<Phase> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn next_phase(&mut self) -> Result<Phase> {
         writeln!(self.stdin).context("telling the neighbour")?;
         let line = self.line()?;
         serde_json::from_str(&line).with_context(|| format!("the neighbour said {line:?}"))
@@ -160,7 +171,11 @@ impl Neighbour {
         Ok(line)
     }
 
-    fn stop(self) -> Result<()> {
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If it ended with a failure.
+    pub fn stop(self) -> Result<()> {
         let Self { mut child, stdin, .. } = self;
         drop(stdin);
         let status = child.wait()?;

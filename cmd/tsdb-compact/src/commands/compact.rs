@@ -22,6 +22,7 @@ use super::report::{counted, estimate_json, merged_json, print_estimate, print_m
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, rehearsal};
 use crate::errors::{chain, with_advice};
+use crate::metrics::{Metrics, MetricsArgs};
 use crate::output::{EndedEarly, Outcome, complain, path_json, paths_json, print_json, say};
 use crate::paths::require_data_dir;
 use crate::progress::ProgressLine;
@@ -47,6 +48,8 @@ pub(crate) struct CompactArgs {
     planning: PlanningArgs,
     #[command(flatten)]
     write: WriteArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
@@ -60,18 +63,23 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
     let (compactor, io) = compactor(&args.write, dir, OwnershipRule::Required)?;
     let directory = DirectoryCompactor::new(compactor.clone(), &planner)
         .retry_failed(args.planning.retry_failed);
+    let metrics = Metrics::start(&args.metrics, &io, compactor.progress())?;
     let mut begun = Vec::new();
     let progress = ProgressLine::start(compactor.progress(), global.no_progress());
     let report = directory.run(dir, &mut |group, sources| {
         tracing::info!(plan = ?group.plan.kind, blocks = sources.len(), "compacting");
         begun.push(Instant::now());
+        metrics.begin(sources);
     });
     begun.push(Instant::now());
+    metrics.end();
     drop(progress);
     let (report, ended_by) = match report {
         Ok(report) => (report, None),
         Err(DirectoryError { error, report, .. }) => (*report, Some(error)),
     };
+    tell_results(&metrics, &report, ended_by.is_some());
+    drop(metrics);
     let times: Vec<Duration> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
     if let Some(error) = ended_by {
         if !global.json {
@@ -87,6 +95,19 @@ pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs) -> anyhow::Result<Out
         print_left(&report, dir);
     }
     Ok(if report.is_clean() { Outcome::Done } else { Outcome::Findings })
+}
+
+/// What came out of each compaction; one that was ended early is not among them.
+fn tell_results(metrics: &Metrics, report: &DirectoryReport, ended_early: bool) {
+    for tried in &report.compactions {
+        match &tried.result {
+            Ok(merged) => metrics.wrote(merged),
+            Err(_) => metrics.failed(),
+        }
+    }
+    if ended_early {
+        metrics.failed();
+    }
 }
 
 fn print_done(report: &DirectoryReport, times: &[Duration], io: &Io) {

@@ -12,6 +12,7 @@ use tsdb::compact::{CompactError, Merged};
 use super::report::{counted, estimate_json, merged_json, print_estimate, print_merged};
 use crate::args::{GlobalArgs, WriteArgs};
 use crate::engine::{compactor, rehearsal};
+use crate::metrics::{Metrics, MetricsArgs};
 use crate::output::{Outcome, complain, paths_json, print_json, say};
 use crate::paths::{named, nearest_existing, output_dir, require_apart, require_block};
 use crate::progress::ProgressLine;
@@ -31,15 +32,17 @@ without is not.")]
 pub(crate) struct MergeArgs {
     /// Directories of blocks.
     #[arg(value_name = "BLOCK", required = true)]
-    blocks: Vec<PathBuf>,
+    pub(crate) blocks: Vec<PathBuf>,
     /// Directory in which the new block is made; it is created if it is not there.
     #[arg(long, short, value_name = "DIR")]
     output: PathBuf,
     /// Say what would be read, written and needed at peak; do nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[command(flatten)]
-    write: WriteArgs,
+    pub(crate) write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArgs,
 }
 
 pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
@@ -59,7 +62,14 @@ pub(crate) fn run(args: &MergeArgs, global: &GlobalArgs) -> anyhow::Result<Outco
     let started = Instant::now();
     tracing::info!(blocks = blocks.len(), output = %args.output.display(), "merging");
     let progress = ProgressLine::start(compactor.progress(), global.no_progress());
+    let metrics = Metrics::start(&args.metrics, &io, compactor.progress())?;
+    metrics.begin(&blocks);
     let merged = compactor.merge(&blocks, &args.output);
+    match &merged {
+        Ok(merged) => metrics.wrote(merged),
+        Err(_) => metrics.failed(),
+    }
+    drop(metrics);
     drop(progress);
     let merged = merged?;
     let owners = Owners::of(&merged, &blocks);

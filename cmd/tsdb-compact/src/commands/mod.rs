@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod compact;
+pub(crate) mod compare;
 pub(crate) mod dump;
 pub(crate) mod generate;
 mod lineage;

@@ -4,11 +4,14 @@
 //! modules hold what a transcript can't show.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod browser;
+mod compare;
 mod damage;
 mod engines;
 mod failures;
 mod fixtures;
 mod memory;
+mod metric_names;
 mod paths;
 mod planning;
 mod sandboxes;

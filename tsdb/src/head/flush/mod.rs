@@ -30,7 +30,8 @@ use tsdb_format::meta::{
 use super::source::HeadSource;
 use super::units::Chunks;
 use crate::compact::{
-    BuiltBlock, CancelToken, CompactError, Ledger, PreparedOptions, build_prepared,
+    BuiltBlock, CancelToken, ChunkStats, CompactError, Ledger, PreparedBlock, PreparedOptions,
+    build_prepared,
 };
 use crate::query::TimeRange;
 use crate::vfs::Vfs;
@@ -72,6 +73,8 @@ pub(crate) struct Flushed {
     pub(crate) block: Option<BuiltBlock>,
     /// Where the samples of the view went.
     pub(crate) ledger: Ledger,
+    /// Of the chunks that were written.
+    pub(crate) chunk_stats: ChunkStats,
 }
 
 /// Writes the samples of `view` in the range of `options` as a block.
@@ -112,7 +115,8 @@ pub(crate) fn flush(
     let batches = ids.len().div_ceil(SERIES_PER_BATCH) as u64;
     let strings = symbols.iter().map(|&(symbol, _)| symbol);
     let built = build_prepared(&prepared, meta(options), strings, batches, worker)?;
-    Ok(Flushed { block: built.block, ledger: built.ledger })
+    let PreparedBlock { block, ledger, chunk_stats } = built;
+    Ok(Flushed { block, ledger, chunk_stats })
 }
 
 /// By the head's id of a symbol, its position among the sorted ones.

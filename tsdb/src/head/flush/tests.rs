@@ -88,7 +88,7 @@ fn whole_chunks_pass_as_bytes_and_others_are_trimmed() {
     let outside = TestSeries { in_order: vec![chunk([5])], ..TestSeries::new("outside") };
     let view = view_of(&[second, outside, first]);
 
-    let Flushed { block, ledger } = flushed(&view, dir.path(), FlushKind::InOrder);
+    let Flushed { block, ledger, .. } = flushed(&view, dir.path(), FlushKind::InOrder);
     let built = block.expect("a block");
     assert_eq!((ledger.samples_in, ledger.samples_out), (47, 2 + 30 + 2 + 2));
     assert_eq!((ledger.tombstoned, ledger.out_of_range), (1, 10));
@@ -129,7 +129,7 @@ fn out_of_order_chunks_that_overlap_are_merged_and_cut_by_size() {
         vec![lone.clone(), chunk([110, 130, 150]), chunk([98, 111, 130, 131]), chunk([250])];
     let plain = TestSeries { in_order: vec![chunk([120])], ..TestSeries::new("y") };
     let view = view_of(&[series, plain]);
-    let Flushed { block, ledger } = flushed(&view, dir.path(), FlushKind::OutOfOrder);
+    let Flushed { block, ledger, .. } = flushed(&view, dir.path(), FlushKind::OutOfOrder);
     let built = block.expect("a block");
     assert_eq!((ledger.samples_in, ledger.samples_out), (10, 7));
     assert_eq!((ledger.out_of_range, ledger.superseded_equal), (2, 1));

@@ -5,10 +5,28 @@
 //! with index `((i - 1) >> n) + 1`.
 
 use super::buckets::SpanBuilder;
-use super::kind::Kind;
+use super::kind::{FloatCounts, IntCounts, Kind};
 use super::value::{
-    EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED, Span, SparseHistogram,
+    EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED, FloatHistogram, Histogram, Span,
+    SparseHistogram,
 };
+
+impl Histogram {
+    /// Writes the same histogram into `to` at the highest resolution that Prometheus computes with,
+    /// schema 8. `false`: there is no need to, or its spans overlap each other; `to` is then anything.
+    #[must_use]
+    pub fn reduce_resolution(&self, to: &mut Self) -> bool {
+        is_too_high(self.schema) && reduce::<IntCounts>(self, to)
+    }
+}
+
+impl FloatHistogram {
+    /// As [`Histogram::reduce_resolution`].
+    #[must_use]
+    pub fn reduce_resolution(&self, to: &mut Self) -> bool {
+        is_too_high(self.schema) && reduce::<FloatCounts>(self, to)
+    }
+}
 
 /// Whether a histogram of `schema` has to be reduced when it is read.
 pub(crate) fn is_too_high(schema: i32) -> bool {

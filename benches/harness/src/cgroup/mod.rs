@@ -4,8 +4,14 @@
 //! own cgroup (version 2: its parent) / NAME-PID / run-N
 //! ```
 //!
+//! Controllers are found one by one: memory may be on version 1, CPU time in another hierarchy of
+//! it, and pressure in a version 2 hierarchy beside both. A run joins all of them.
+//!
 //! A reaper, a shell in a process group of its own, waits for this process to end, however it
 //! ends; then it kills what still runs in the groups and removes them.
+
+mod figures;
+mod pressure;
 
 use std::fs;
 use std::io::Write;
@@ -18,6 +24,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+pub use self::figures::{Controllers, MemoryFigures};
+pub use self::pressure::{Pressure, Stalls};
 
 /// Joins the groups, then becomes the program. `$1` says how many groups follow.
 const JOIN: &str = r#"
@@ -36,6 +45,8 @@ pub struct Cgroups {
     memory: PathBuf,
     /// Version 1 counts CPU time in another hierarchy.
     cpu: Option<PathBuf>,
+    /// Beside version 1 memory, pressure is told by a version 2 hierarchy.
+    pressure: Option<PathBuf>,
     groups: AtomicUsize,
     reaper: Mutex<Option<(Child, ChildStdin)>>,
 }
@@ -46,6 +57,7 @@ pub struct Cgroup {
     version: u8,
     memory: PathBuf,
     cpu: Option<PathBuf>,
+    pressure: Option<PathBuf>,
 }
 
 /// What a group holds at one moment.
@@ -68,10 +80,14 @@ impl Cgroups {
         for (version, parent) in candidates("memory")? {
             match make(&parent.join(&name), version) {
                 Ok(memory) => {
-                    let cpu = if version == 1 { cpuacct(&name) } else { None };
-                    let dirs = [Some(&memory), cpu.as_ref()].into_iter().flatten();
-                    let reaper = Mutex::new(Some(start_reaper(dirs)?));
-                    return Ok(Self { version, memory, cpu, groups: AtomicUsize::new(0), reaper });
+                    let beside = |make: fn(&str) -> Option<PathBuf>| {
+                        if version == 1 { make(&name) } else { None }
+                    };
+                    let (cpu, pressure) = (beside(cpuacct), beside(pressure_group));
+                    let dirs = [Some(&memory), cpu.as_ref(), pressure.as_ref()];
+                    let reaper = Mutex::new(Some(start_reaper(dirs.into_iter().flatten())?));
+                    let groups = AtomicUsize::new(0);
+                    return Ok(Self { version, memory, cpu, pressure, groups, reaper });
                 }
                 Err(error) => tried.push(format!("{}: {error:#}", parent.display())),
             }
@@ -87,17 +103,25 @@ impl Cgroups {
         let number = self.groups.fetch_add(1, Ordering::Relaxed);
         let memory = self.memory.join(format!("run-{number}"));
         fs::create_dir(&memory).with_context(|| format!("creating {}", memory.display()))?;
-        let mut group = Cgroup { version: self.version, memory, cpu: None };
-        if let Some(parent) = &self.cpu {
-            let cpu = parent.join(format!("run-{number}"));
-            fs::create_dir(&cpu).with_context(|| format!("creating {}", cpu.display()))?;
-            group.cpu = Some(cpu);
+        let mut group = Cgroup { version: self.version, memory, cpu: None, pressure: None };
+        for (parent, place) in [(&self.cpu, &mut group.cpu), (&self.pressure, &mut group.pressure)]
+        {
+            let Some(parent) = parent else { continue };
+            let dir = parent.join(format!("run-{number}"));
+            fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
+            *place = Some(dir);
         }
         if let Some(limit) = limit_bytes {
             let file = if self.version == 1 { "memory.limit_in_bytes" } else { "memory.max" };
             fs::write(group.memory.join(file), limit.to_string()).context("limiting memory")?;
         }
         Ok(group)
+    }
+
+    /// The version of the hierarchy that counts memory, 1 or 2.
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        self.version
     }
 
     /// Tells the reaper which process to end if this one vanishes; 0 for none.
@@ -132,8 +156,24 @@ impl Cgroup {
 
     /// Files into which a process writes its id to join.
     fn procs_files(&self) -> Vec<PathBuf> {
-        let dirs = [Some(&self.memory), self.cpu.as_ref()].into_iter().flatten();
-        dirs.map(|dir| dir.join("cgroup.procs")).collect()
+        self.dirs().map(|dir| dir.join("cgroup.procs")).collect()
+    }
+
+    fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+        [Some(&self.memory), self.cpu.as_ref(), self.pressure.as_ref()].into_iter().flatten()
+    }
+
+    /// Everything that is known of its memory now; absent where the kernel does not tell.
+    #[must_use]
+    pub fn memory(&self) -> Option<MemoryFigures> {
+        MemoryFigures::read(&self.memory, self.version)
+    }
+
+    /// How long its processes waited, since it was made; absent where the kernel does not tell.
+    #[must_use]
+    pub fn pressure(&self) -> Option<Pressure> {
+        let beside = if self.version == 2 { Some(&self.memory) } else { self.pressure.as_ref() };
+        Pressure::read(beside?)
     }
 
     /// Page cache and anonymous memory charged now; absent where the kernel does not tell.
@@ -179,7 +219,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        for dir in [Some(&self.memory), self.cpu.as_ref()].into_iter().flatten() {
+        for dir in self.dirs() {
             // The last process may still be on its way out. What stays, the reaper removes.
             for _ in 0..50 {
                 if fs::remove_dir(dir).is_ok() {
@@ -192,7 +232,8 @@ impl Drop for Cgroup {
 }
 
 /// `command` by way of a shell that joins `group`, if there is one.
-pub(crate) fn join(command: &Command, group: Option<&Cgroup>) -> Command {
+#[must_use]
+pub fn join(command: &Command, group: Option<&Cgroup>) -> Command {
     let files = group.map(Cgroup::procs_files).unwrap_or_default();
     let mut joined = Command::new("sh");
     joined.args(["-c", JOIN, "bench-run"]).arg(files.len().to_string()).args(files);
@@ -201,7 +242,7 @@ pub(crate) fn join(command: &Command, group: Option<&Cgroup>) -> Command {
 }
 
 /// `name 123` in lines of text.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     line.trim().parse().ok()
 }
@@ -282,6 +323,23 @@ fn cpuacct(name: &str) -> Option<PathBuf> {
     })
 }
 
+/// The group for pressure beside a version 1 memory group, if it can be made and tells some. The
+/// files are there in every group of version 2, whatever its controllers.
+fn pressure_group(name: &str) -> Option<PathBuf> {
+    candidates("memory").ok()?.into_iter().find_map(|(version, parent)| {
+        let dir = parent.join(name);
+        if version != 2 || fs::create_dir(&dir).is_err() {
+            return None;
+        }
+        if Pressure::read(&dir).is_some() {
+            return Some(dir);
+        }
+        // Made a moment ago, and empty.
+        let _ = fs::remove_dir(&dir);
+        None
+    })
+}
+
 const REAPER: &str = r#"
 pid=0
 while read -r line; do pid=$line; done
@@ -320,6 +378,50 @@ mod tests {
         let text = "total_cache_x 1\ncache 2\ntotal_cache 3\n";
         assert_eq!(field(text, "total_cache"), Some(3));
         assert_eq!(field(text, "total"), None);
+    }
+
+    /// Fails if a figure is of another line, of another file or of another group. Nobody is in the
+    /// group any more, so that what its files say stands still.
+    #[test]
+    fn figures_are_those_of_the_kernels_files() {
+        let cgroups = match Cgroups::open("harness-test") {
+            Ok(cgroups) => cgroups,
+            Err(error) => return eprintln!("SKIPPED: {error:#}"),
+        };
+        let group = cgroups.create(None).unwrap();
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let mut write = Command::new("sh");
+        write.args(["-c", "head -c 3145728 /dev/zero >\"$1\"", "sh"]).arg(dir.path().join("file"));
+        assert!(group.join(&write).status().unwrap().success());
+        let text = |name: &str| fs::read_to_string(group.memory.join(name)).unwrap();
+        let usage = if group.version == 1 { "memory.usage_in_bytes" } else { "memory.current" };
+        // The kernel adds up what each core counted now and then.
+        let (stat, bytes, figures) = (0..100)
+            .find_map(|_| {
+                let before = (text("memory.stat"), text(usage));
+                let figures = group.memory().unwrap();
+                let still = before == (text("memory.stat"), text(usage));
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                still.then_some((before.0, before.1, figures))
+            })
+            .unwrap();
+        let line = |name: &str| {
+            let of_name = |line: &str| {
+                line.split_once(' ')
+                    .filter(|(first, _)| *first == name)
+                    .map(|(_, number)| number.parse::<u64>().unwrap())
+            };
+            stat.lines().find_map(of_name)
+        };
+        let names = match group.version {
+            1 => ["total_cache", "total_rss", "total_mapped_file", "total_inactive_file"],
+            _ => ["file", "anon", "file_mapped", "inactive_file"],
+        };
+        let [cache, rss, mapped, inactive] = names.map(line);
+        assert_eq!((figures.cache_bytes, figures.rss_bytes), (cache, rss));
+        assert_eq!((figures.mapped_file_bytes, figures.inactive_file_bytes), (mapped, inactive));
+        assert_eq!(figures.usage_bytes, bytes.trim().parse().ok());
+        assert!(cache.unwrap() >= 3_145_728, "{stat}");
     }
 
     #[test]

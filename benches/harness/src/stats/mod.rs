@@ -1,4 +1,16 @@
-//! Medians and spreads.
+//! Medians and spreads, and whether two sets of values differ.
+//!
+//! [`mann_whitney`], [`Median`] and [`holm`] are what a comparison of two programs needs: no
+//! assumption about how the values spread, exact for few of them, and no row flagged by chance
+//! because there are many rows.
+
+mod holm;
+mod mann_whitney;
+mod median;
+
+pub use self::holm::holm;
+pub use self::mann_whitney::{MannWhitney, least_p, mann_whitney};
+pub use self::median::Median;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,16 @@
+//! The server from outside: started in this process on a port of its own, spoken to over sockets.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod api;
+mod browser;
+mod client;
+mod exchange;
+mod messages;
+mod operations;
+mod page;
+mod remote_read;
+mod remote_write;
+mod running;
+mod server;
+mod sockets;
+mod web_config;
