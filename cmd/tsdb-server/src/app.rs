@@ -51,13 +51,15 @@ pub(crate) struct NotReady {
 
 impl App {
     pub(crate) fn new(config: Config) -> Self {
+        let (mut metrics, metadata) = (Metrics::new(), MetadataStore::default());
+        metadata.register(&mut metrics.registry);
         Self {
             config,
             started: SystemTime::now(),
             opening: Opening::default(),
-            metrics: Metrics::new(),
+            metrics,
             bodies: BodyBudget::new(BODY_BYTES_MAX),
-            metadata: MetadataStore::default(),
+            metadata,
             cardinality: Arc::default(),
             opened: OnceLock::new(),
             stopping: AtomicBool::new(false),

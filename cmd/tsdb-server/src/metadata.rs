@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{PoisonError, RwLock};
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tsdb::head::MetricType;
 
 /// Families beyond this are not remembered.
@@ -24,9 +26,20 @@ pub(crate) struct MetadataEntry {
 
 /// What is known about metric families, by name.
 #[derive(Debug, Default)]
-pub(crate) struct MetadataStore(RwLock<HashMap<String, Vec<MetadataEntry>>>);
+pub(crate) struct MetadataStore {
+    families: RwLock<HashMap<String, Vec<MetadataEntry>>>,
+    /// Of all families.
+    entries: Gauge,
+}
 
 impl MetadataStore {
+    /// Tells how much is known. Prometheus does so by job; what is sent says nothing of its job, so
+    /// there is one number without a label.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help = "Total number of metric metadata entries in the cache";
+        registry.register("prometheus_target_metadata_cache_entries", help, self.entries.clone());
+    }
+
     /// Remembers what was sent about a family. What is known already takes no allocation.
     pub(crate) fn learn(&self, family: &str, metric_type: MetricType, help: &str, unit: &str) {
         let says_nothing = metric_type == MetricType::Unknown && help.is_empty() && unit.is_empty();
@@ -38,7 +51,7 @@ impl MetadataStore {
             entry.metric_type == metric_type && entry.help == help && entry.unit == unit
         };
         {
-            let families = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
             let entries = families.get(family);
             if entries.is_some_and(|known| known.len() >= ENTRIES_MAX || known.iter().any(is_this))
                 || (entries.is_none() && families.len() >= FAMILIES_MAX)
@@ -46,17 +59,18 @@ impl MetadataStore {
                 return;
             }
         }
-        let mut families = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut families = self.families.write().unwrap_or_else(PoisonError::into_inner);
         let entries = families.entry(family.to_owned()).or_default();
         if !entries.iter().any(is_this) {
             let (help, unit) = (help.to_owned(), unit.to_owned());
             entries.push(MetadataEntry { metric_type, help, unit });
+            self.entries.inc();
         }
     }
 
     /// What is known, of all families or one, by name.
     pub(crate) fn get(&self, family: Option<&str>) -> BTreeMap<String, Vec<MetadataEntry>> {
-        let families = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let families = self.families.read().unwrap_or_else(PoisonError::into_inner);
         let of = |(name, entries): (&String, &Vec<MetadataEntry>)| (name.clone(), entries.clone());
         match family {
             Some(family) => families.get_key_value(family).map(of).into_iter().collect(),
@@ -105,6 +119,7 @@ mod tests {
         let known = store.get(None);
         assert_eq!(known.keys().collect::<Vec<_>>(), ["requests_total"]);
         assert_eq!(known["requests_total"].len(), 2);
+        assert_eq!(store.entries.get(), 2);
         assert!(store.get(Some("other")).is_empty());
     }
 
@@ -117,6 +132,7 @@ mod tests {
         store.learn("b", MetricType::Gauge, &"x".repeat(TEXT_BYTES_MAX + 1), "");
         assert_eq!(store.get(None).len(), 1);
         assert_eq!(store.get(Some("a"))["a"].len(), ENTRIES_MAX);
+        assert_eq!(store.entries.get(), ENTRIES_MAX as i64);
     }
 
     #[test]

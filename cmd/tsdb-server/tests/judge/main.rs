@@ -7,11 +7,14 @@
 #[expect(dead_code, reason = "others use the rest")]
 #[path = "../it/client.rs"]
 mod client;
+mod compose;
 mod full_disk;
 mod load;
 #[expect(dead_code, reason = "others use the rest")]
 #[path = "../it/messages.rs"]
 mod messages;
+mod mixin;
+mod mixin_alerts;
 mod process;
 #[expect(dead_code, reason = "others use the rest")]
 #[path = "../../../tsdb-compact/tests/judge/programs.rs"]
