@@ -128,7 +128,8 @@ pub struct StorageArgs {
         value_parser = parse_duration_ms
     )]
     pub out_of_order_time_window_ms: i64,
-    /// Most samples of one remote read query. 0: no limit. Ignored for streamed responses.
+    /// Most samples of one remote read, all of its queries together. 0: no limit. Ignored for
+    /// streamed responses.
     #[arg(
         long = "storage.remote.read-sample-limit",
         value_name = "N",
@@ -223,6 +224,22 @@ pub struct StorageArgs {
         value_parser = parse_count
     )]
     pub max_labels: u64,
+    /// Longest name of a label, in bytes; series with longer ones are refused. 0: no limit.
+    #[arg(
+        long = "storage.limits.max-label-name-length",
+        value_name = "BYTES",
+        default_value = "1024",
+        value_parser = parse_count
+    )]
+    pub max_label_name_bytes: u64,
+    /// Longest value of a label, in bytes; series with longer ones are refused. 0: no limit.
+    #[arg(
+        long = "storage.limits.max-label-value-length",
+        value_name = "BYTES",
+        default_value = "65536",
+        value_parser = parse_count
+    )]
+    pub max_label_value_bytes: u64,
 }
 
 /// How the write-ahead log is compressed.

@@ -15,7 +15,7 @@ use crate::args::{Args, StorageArgs, UncachedIo, WalCompression};
 use crate::error::ConfigError;
 use crate::features::Features;
 use crate::units::{display_bytes, display_duration_ms};
-use crate::write::MessageType;
+use crate::write::{LabelLimits, MessageType};
 
 /// How long the head of a request may take to arrive, and a connection be idle: whoever takes longer
 /// only holds a place that others need.
@@ -69,13 +69,15 @@ pub struct RemoteWrite {
     pub enabled: bool,
     /// Which messages are.
     pub messages: Vec<MessageType>,
+    /// How many labels a series may have, and how long.
+    pub label_limits: LabelLimits,
 }
 
 /// How remote reads are answered.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RemoteRead {
-    /// The most samples of one query that is not streamed; 0 for no limit.
+    /// The most samples of one read that is not streamed; 0 for no limit.
     pub samples_max: u64,
     /// Reads at a time.
     pub concurrent_max: usize,
@@ -106,6 +108,7 @@ impl Config {
             remote_write: RemoteWrite {
                 enabled: args.web.enable_remote_write_receiver,
                 messages: args.web.accepted_protobuf_messages.clone(),
+                label_limits: label_limits(&args.storage),
             },
             remote_read: remote_read(&args.storage, args.web.max_connections as usize),
             enable_admin_api: args.web.enable_admin_api,
@@ -172,15 +175,14 @@ fn db_options(storage: &StorageArgs, features: Features, uncached_io: Policy) ->
     let mut head = HeadOptions::default()
         .out_of_order_window_ms(storage.out_of_order_time_window_ms)
         .float_encoding(float_encoding)
-        .exemplars_max(usize::try_from(exemplars).unwrap_or(usize::MAX))
+        .exemplars_max(size(exemplars))
         .wal(wal);
     if features.st_storage {
         head = head.start_timestamps();
     }
     head.histogram_start_timestamps |= features.histograms_st_encoding;
-    head.limits = HeadLimits::default()
-        .series_max(storage.max_series)
-        .labels_max(usize::try_from(storage.max_labels).unwrap_or(usize::MAX));
+    head.limits =
+        HeadLimits::default().series_max(storage.max_series).labels_max(size(storage.max_labels));
     let mut compact = CompactOptions::default();
     compact.float_encoding = float_encoding;
     DbOptions::default()
@@ -193,17 +195,28 @@ fn db_options(storage: &StorageArgs, features: Features, uncached_io: Policy) ->
         .no_lockfile(storage.no_lockfile)
 }
 
+fn label_limits(storage: &StorageArgs) -> LabelLimits {
+    LabelLimits {
+        count_max: size(storage.max_labels),
+        name_bytes_max: size(storage.max_label_name_bytes),
+        value_bytes_max: size(storage.max_label_value_bytes),
+    }
+}
+
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
 /// Without a limit, connections are one.
 fn remote_read(storage: &StorageArgs, connections_max: usize) -> RemoteRead {
-    let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let concurrent_max = match count(storage.read_concurrent_limit) {
+    let concurrent_max = match size(storage.read_concurrent_limit) {
         0 => connections_max,
         limit => limit.min(connections_max),
     };
     RemoteRead {
         samples_max: storage.read_sample_limit,
         concurrent_max,
-        frame_bytes_max: count(storage.read_max_bytes_in_frame).clamp(1, FRAME_BYTES_MAX),
+        frame_bytes_max: size(storage.read_max_bytes_in_frame).clamp(1, FRAME_BYTES_MAX),
     }
 }
 

@@ -56,4 +56,4 @@ pub use error::{ConfigError, ServerError};
 pub use features::Features;
 pub use server::{Server, Stopper};
 pub use web_config::WebConfigError;
-pub use write::MessageType;
+pub use write::{LabelLimits, MessageType};

@@ -23,10 +23,13 @@ pub(super) fn answer(
     queries: &[ReadQuery],
     samples_max: u64,
 ) -> Result<Vec<u8>, ReadError> {
-    let mut writer = Writer::new();
+    let (mut writer, mut count) = (Writer::new(), 0);
     for query in queries {
         let mut outcome = Ok(());
-        writer.message(1, |result| outcome = write_result(db, query, samples_max, result));
+        let counted = (&mut count, samples_max);
+        writer.message(1, |result| {
+            outcome = write_result(db, query, counted, result);
+        });
         outcome?;
     }
     Ok(snap::raw::Encoder::new().compress_vec(writer.bytes())?)
@@ -35,18 +38,18 @@ pub(super) fn answer(
 fn write_result(
     db: &Db,
     query: &ReadQuery,
-    samples_max: u64,
+    (count, max): (&mut u64, u64),
     result: &mut Writer,
 ) -> Result<(), ReadError> {
     let querier = db.querier(query.range)?;
     let mut found = querier.select(&query.matchers)?;
     let mut samples = Samples::new();
-    let (mut series_writer, mut count) = (Writer::new(), 0);
+    let mut series_writer = Writer::new();
     while let Some(series) = found.next()? {
         series_writer.clear();
-        let before = count;
-        write_series(&series, &mut samples, &mut series_writer, (&mut count, samples_max))?;
-        if count > before {
+        let before = *count;
+        write_series(&series, &mut samples, &mut series_writer, (count, max))?;
+        if *count > before {
             result.raw(1, series_writer.bytes());
         }
     }

@@ -65,9 +65,8 @@ fn store(
     body: &[u8],
 ) -> Result<Outcome, StoreError> {
     let message = decompress(encoding, body)?;
-    let (features, head) = (app.config.features, &app.config.db.head);
-    let labels_max = head.limits.labels_max;
-    let rules = Rules::new(features.st_storage, features.metadata_wal_records, labels_max);
+    let (features, limits) = (app.config.features, app.config.remote_write.label_limits);
+    let rules = Rules::new(features.st_storage, features.metadata_wal_records, limits);
     let mut receiver = Receiver::new(db.appender().map_err(StoreError::Appender)?, rules);
     // Dropped on the way out, the appender rolls back.
     match message_type {

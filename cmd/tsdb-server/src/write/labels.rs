@@ -6,6 +6,29 @@ use tsdb::query::{METRIC_NAME, write_labels};
 /// memory than bytes of the request.
 const LABELS_MAX: usize = 1 << 14;
 
+/// How many labels a series may have, and how long they may be; each 0 for no limit but our own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LabelLimits {
+    /// The most labels of a series.
+    pub count_max: usize,
+    /// The longest name, in bytes.
+    pub name_bytes_max: usize,
+    /// The longest value, in bytes.
+    pub value_bytes_max: usize,
+}
+
+impl LabelLimits {
+    /// With nothing left unlimited.
+    fn bounded(self) -> Self {
+        let bounded = |limit, none| if limit == 0 { none } else { limit };
+        Self {
+            count_max: bounded(self.count_max, LABELS_MAX).min(LABELS_MAX),
+            name_bytes_max: bounded(self.name_bytes_max, usize::MAX),
+            value_bytes_max: bounded(self.value_bytes_max, usize::MAX),
+        }
+    }
+}
+
 /// Labels that no series can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LabelsError {
@@ -15,6 +38,8 @@ pub(super) enum LabelsError {
     Duplicate { labels: String, name: String },
     #[error("a series has more than {max} labels, the most it may have")]
     TooMany { max: usize },
+    #[error("a label's {what} has {found} bytes, more than the {max} it may have")]
+    TooLong { what: &'static str, found: usize, max: usize },
     #[error("labels that are not UTF-8")]
     NotUtf8,
     #[error("label references outside of the symbols table of {symbols} symbols")]
@@ -27,15 +52,14 @@ pub(super) enum LabelsError {
 #[derive(Debug, Default)]
 pub(super) struct Pairs<'r> {
     pairs: Vec<(&'r str, &'r str)>,
-    max: usize,
+    limits: LabelLimits,
     refused: Option<LabelsError>,
 }
 
 impl<'r> Pairs<'r> {
-    /// For series of up to `max` labels; 0 for no limit but our own.
-    pub(super) fn new(max: usize) -> Self {
-        let max = if max == 0 { LABELS_MAX } else { max.min(LABELS_MAX) };
-        Self { max, ..Self::default() }
+    /// For series within these limits.
+    pub(super) fn new(limits: LabelLimits) -> Self {
+        Self { limits: limits.bounded(), ..Self::default() }
     }
 
     pub(super) fn clear(&mut self) {
@@ -44,8 +68,15 @@ impl<'r> Pairs<'r> {
     }
 
     pub(super) fn push(&mut self, name: &'r str, value: &'r str) {
-        if self.pairs.len() == self.max {
-            self.refuse(LabelsError::TooMany { max: self.max });
+        let LabelLimits { count_max, name_bytes_max, value_bytes_max } = self.limits;
+        if self.pairs.len() == count_max {
+            self.refuse(LabelsError::TooMany { max: count_max });
+        } else if name.len() > name_bytes_max {
+            let (found, max) = (name.len(), name_bytes_max);
+            self.refuse(LabelsError::TooLong { what: "name", found, max });
+        } else if value.len() > value_bytes_max {
+            let (found, max) = (value.len(), value_bytes_max);
+            self.refuse(LabelsError::TooLong { what: "value", found, max });
         } else {
             self.pairs.push((name, value));
         }
@@ -114,7 +145,8 @@ mod tests {
     use super::*;
 
     fn checked(pairs: &[(&'static str, &'static str)]) -> Result<String, LabelsError> {
-        let mut all = Pairs::new(3);
+        let limits = LabelLimits { count_max: 3, name_bytes_max: 8, value_bytes_max: 4 };
+        let mut all = Pairs::new(limits);
         pairs.iter().for_each(|(name, value)| all.push(name, value));
         all.of_series().map(|_| ())?;
         Ok(all.to_string())
@@ -131,6 +163,8 @@ mod tests {
             (&[up, ("", "a")], "label's name is empty"),
             (&[up, ("a", "1"), ("a", "2")], "duplicated label a"),
             (&[up, ("a", "1"), ("b", "2"), ("c", "3")], "more than 3 labels"),
+            (&[up, ("ninebytes", "1")], "a label's name has 9 bytes, more than the 8"),
+            (&[up, ("a", "12345")], "a label's value has 5 bytes, more than the 4"),
             (&[], "no metric name"),
         ] {
             let refused = checked(pairs).unwrap_err().to_string();
@@ -140,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_set_is_used_again() {
-        let mut pairs = Pairs::new(0);
+        let mut pairs = Pairs::new(LabelLimits::default());
         pairs.push_bytes(b"\xff", b"");
         assert_eq!(pairs.of_series(), Err(LabelsError::NotUtf8));
         pairs.clear();

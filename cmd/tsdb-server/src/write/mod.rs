@@ -31,4 +31,5 @@ mod v2;
 
 pub(crate) use decompress::{DecompressError, MESSAGE_BYTES_MAX, snappy};
 pub(crate) use handler::write;
+pub use labels::LabelLimits;
 pub use negotiate::MessageType;

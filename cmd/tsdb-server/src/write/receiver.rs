@@ -8,7 +8,7 @@ use tsdb::head::{AppendError, Exemplar, HeadError, HeadSeriesRef, Metadata, Samp
 use tsdb::query::Labels;
 
 use super::histogram::{HistogramMessage, Kind};
-use super::labels::{LabelsError, Pairs};
+use super::labels::{LabelLimits, LabelsError, Pairs};
 use super::outcome::Outcome;
 use crate::protobuf::{Fields, WireError};
 
@@ -24,16 +24,16 @@ pub(super) struct Rules {
     pub(super) keeps_start: bool,
     /// Whether metadata is logged.
     pub(super) logs_metadata: bool,
-    /// The most labels of a series; 0 for no limit.
-    pub(super) labels_max: usize,
+    /// How many labels a series may have, and how long.
+    pub(super) labels: LabelLimits,
 }
 
 impl Rules {
     /// As of now.
-    pub(super) fn new(keeps_start: bool, logs_metadata: bool, labels_max: usize) -> Self {
+    pub(super) fn new(keeps_start: bool, logs_metadata: bool, labels: LabelLimits) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let latest_ms = i64::try_from((now + AHEAD_MAX).as_millis()).unwrap_or(i64::MAX);
-        Self { latest_ms, keeps_start, logs_metadata, labels_max }
+        Self { latest_ms, keeps_start, logs_metadata, labels }
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) fn store(
     known: &MetadataStore,
 ) -> Result<(), WireError> {
     let mut fields = Fields::new(request);
-    let mut pairs = Pairs::new(receiver.rules.labels_max);
-    let mut exemplar_pairs = Pairs::new(receiver.rules.labels_max);
+    let mut pairs = Pairs::new(receiver.rules.labels);
+    let mut exemplar_pairs = Pairs::new(receiver.rules.labels);
     while let Some(field) = fields.next()? {
         match field.number {
             1 => series(field.message()?, receiver, &mut pairs, &mut exemplar_pairs)?,

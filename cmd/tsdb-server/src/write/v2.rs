@@ -69,8 +69,8 @@ pub(super) fn store(
 ) -> Result<(), StoreError> {
     let symbols = Symbols::read(request)?;
     let mut fields = Fields::new(request);
-    let labels_max = receiver.rules.labels_max;
-    let (mut pairs, mut exemplar_pairs) = (Pairs::new(labels_max), Pairs::new(labels_max));
+    let limits = receiver.rules.labels;
+    let (mut pairs, mut exemplar_pairs) = (Pairs::new(limits), Pairs::new(limits));
     while let Some(field) = fields.next()? {
         if field.number == 5 {
             let message = field.message()?;

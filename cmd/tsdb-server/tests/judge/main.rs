@@ -20,4 +20,5 @@ mod process;
 #[path = "../../../tsdb-compact/tests/judge/programs.rs"]
 mod programs;
 mod promql;
+mod readme;
 mod round_trip;

@@ -51,7 +51,8 @@ impl Process {
         Self::start(&mut command, address)
     }
 
-    fn start(command: &mut Command, address: SocketAddr) -> Self {
+    /// Any server that will be ready at this address.
+    pub(crate) fn start(command: &mut Command, address: SocketAddr) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut started = Self { child, address };
