@@ -40,13 +40,14 @@ impl Shared {
             let with_stones = blocks.iter().find(|loaded| !loaded.block.tombstones().is_empty());
             let Some(loaded) = with_stones else { return Ok(cleaned) };
             let (dir, id) = (loaded.block.dir().to_owned(), loaded.id());
-            match self.merge(&compactor, &[dir], &[id]) {
+            let sources = [dir];
+            match self.merge(&compactor, &sources, &[id]) {
                 Ok(made) => {
                     cleaned.cleaned.push(id);
                     cleaned.blocks.extend(made);
                 }
                 Err(DbError::Compact(error))
-                    if is_change(&error) && changed < CHANGED_SOURCES_MAX =>
+                    if is_change(&error, &sources) && changed < CHANGED_SOURCES_MAX =>
                 {
                     changed += 1;
                 }

@@ -75,7 +75,7 @@ impl Shared {
                 Ok(block) => compacted.blocks.extend(block),
                 Err(DbError::Compact(error)) if is_fatal(&error) => return Err(error.into()),
                 Err(DbError::Compact(error))
-                    if is_change(&error) && changed < CHANGED_SOURCES_MAX =>
+                    if is_change(&error, &next.sources) && changed < CHANGED_SOURCES_MAX =>
                 {
                     changed += 1;
                 }
@@ -218,14 +218,16 @@ impl Shared {
     }
 }
 
-/// Whether a source is not what was planned any more: a delete came, or retention.
-pub(super) fn is_change(error: &CompactError) -> bool {
-    matches!(
+/// Whether a source is not what was planned any more: a delete came, or retention. Where that was
+/// before all of its files were open, the error is that one is missing.
+pub(super) fn is_change(error: &CompactError, sources: &[PathBuf]) -> bool {
+    let is_seen = matches!(
         error,
         CompactError::Publish(
             PublishError::SourceChanged { .. } | PublishError::ChangedBeforeDeletion { .. }
         )
-    )
+    );
+    is_seen || sources.iter().any(|source| !source.exists())
 }
 
 fn is_fatal(error: &CompactError) -> bool {

@@ -55,7 +55,7 @@ fn text() -> String {
     told(&db)
 }
 
-fn told(db: &Db) -> String {
+pub(super) fn told(db: &Db) -> String {
     let mut registry = Registry::default();
     db.register_metrics(&mut registry);
     let mut text = String::new();

@@ -214,6 +214,33 @@ fn neither_a_flush_nor_a_deletion_waits_for_a_compaction() {
 }
 
 #[test]
+fn a_compaction_whose_sources_retention_deletes_is_planned_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let retention = Retention::unlimited().time_ms(8 * RANGE_MS);
+    let (db, stalls) = open(root.path(), options().background(false).retention(retention));
+    append(&db, 0, 6 * RANGE_MS).unwrap();
+    db.flush().unwrap();
+    let before: Vec<_> = db.blocks().iter().map(|block| block.dir().to_owned()).collect();
+    stalls.set(|state| state.block_reads = true);
+    thread::scope(|scope| {
+        let compaction = scope.spawn(|| db.compact());
+        stalls.wait_for_somebody_waiting();
+        append(&db, 6 * RANGE_MS, 14 * RANGE_MS).unwrap();
+        db.flush().unwrap();
+        assert!(before.iter().any(|dir| !dir.exists()), "{before:?}");
+        stalls.set(|state| state.block_reads = false);
+        let compacted = compaction.join().unwrap().unwrap();
+        assert!(compacted.failed.is_empty(), "{:?}", compacted.failed);
+        assert!(!compacted.blocks.is_empty());
+    });
+    let left = times(&db);
+    assert_eq!(left.last(), Some(&(14 * RANGE_MS - 100)));
+    assert_eq!(left, (left[0]..14 * RANGE_MS).step_by(100).collect::<Vec<_>>());
+    let metrics = super::metrics::told(&db);
+    assert!(metrics.contains("prometheus_tsdb_compactions_failed_total 0"), "{metrics}");
+}
+
+#[test]
 fn a_compaction_waits_while_a_flush_is_under_way() {
     let root = tempfile::tempdir().unwrap();
     let (db, stalls) = open(root.path(), options().background(false));
