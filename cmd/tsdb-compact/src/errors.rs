@@ -32,6 +32,22 @@ pub(crate) fn with_advice(error: &CompactError) -> String {
     }
 }
 
+/// An error as `--json` has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) error: String,
+    /// What to do, where that is known.
+    pub(crate) advice: Option<String>,
+}
+
+/// Takes apart what is printed for people: advice stands below the error.
+pub(crate) fn told(text: &str) -> Told {
+    let mut lines = text.lines().map(str::trim);
+    let error = lines.next().unwrap_or_default().to_owned();
+    let advice = lines.collect::<Vec<_>>().join(" ");
+    Told { error, advice: Some(advice).filter(|advice| !advice.is_empty()) }
+}
+
 /// What the user can do about it.
 pub(crate) fn advice(error: &CompactError) -> Option<&'static str> {
     match error {
@@ -86,7 +102,10 @@ fn advice_on_effect(error: &VfsError) -> Option<&'static str> {
         );
     }
     if error.is_out_of_space() {
-        return Some("the disk is full; nothing was published and the sources are untouched");
+        return Some(
+            "the disk is full; nothing was published and no source was touched; free some of it, or \
+             write to another filesystem",
+        );
     }
     advice_on_io(&error.source)
 }

@@ -11,7 +11,7 @@ use tsdb::compact::CompactError;
 
 use crate::args::LogLevel;
 use crate::engine::stopped_by;
-use crate::errors::{advice_on_cause, chain, with_advice};
+use crate::errors::{Told, advice_on_cause, chain, told, with_advice};
 
 /// Whether something could not be written to stdout, for another reason than that nobody reads it.
 static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
@@ -132,20 +132,19 @@ pub(crate) fn report_outcome(outcome: Outcome) -> ExitCode {
 
 /// Says on stderr, and with `--json` on stdout, what went wrong; the process's exit code.
 pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
+    let early = error.downcast_ref::<EndedEarly>().map(|early| &early.error);
+    let mut text = match early.or_else(|| error.downcast_ref::<CompactError>()) {
+        Some(error) => with_advice(error),
+        None => chain(error.as_ref()),
+    };
+    if let (None, Some(advice)) = (told(&text).advice, advice_on_cause(error.as_ref())) {
+        text += &format!("\n  {advice}");
+    }
     let code = if let Some((name, number)) = stopped_by() {
         complain!("stopped by {name}: what was finished stays, nothing else is left behind");
         128 + number
     } else {
-        let early = error.downcast_ref::<EndedEarly>().map(|early| &early.error);
-        match early.or_else(|| error.downcast_ref::<CompactError>()) {
-            Some(error) => complain!("error: {}", with_advice(error)),
-            None => {
-                complain!("error: {}", chain(error.as_ref()));
-                if let Some(advice) = advice_on_cause(error.as_ref()) {
-                    complain!("  {advice}");
-                }
-            }
-        }
+        complain!("error: {text}");
         if error.is::<UsageError>() { 2 } else { 1 }
     };
     if json {
@@ -153,7 +152,9 @@ pub(crate) fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
             Some(early) => early.document.clone(),
             None => serde_json::json!({}),
         };
-        document["error"] = chain(error.as_ref()).into();
+        let Told { error, advice } = told(&text);
+        document["error"] = error.into();
+        document["advice"] = advice.into();
         let _ = print_json(&document);
     }
     ExitCode::from(code)

@@ -21,7 +21,7 @@ use super::plan::{broken_json, group_json, is_clean, print_broken, print_group};
 use super::report::{counted, estimate_json, merged_json, print_estimate, print_merged};
 use crate::args::{DirArg, GlobalArgs, PlanningArgs, WriteArgs};
 use crate::engine::{compactor, planner, rehearsal};
-use crate::errors::{chain, with_advice};
+use crate::errors::{chain, told, with_advice};
 use crate::metrics::{Metrics, MetricsArgs};
 use crate::output::{EndedEarly, Outcome, complain, path_json, paths_json, print_json, say};
 use crate::paths::require_data_dir;
@@ -190,12 +190,13 @@ fn foreign_owner(error: &CompactError, sources: &[PathBuf]) -> Option<String> {
 
 fn report_json(report: &DirectoryReport, times: &[Duration], io: &Io) -> serde_json::Value {
     let compactions = report.compactions.iter().zip(times).map(|(tried, elapsed)| {
-        let error = tried.result.as_ref().err();
+        let told = tried.result.as_ref().err().map(|error| told(&with_advice(error)));
         json!({
             "plan": group_json(&tried.plan),
             "sources": paths_json(&tried.sources),
             "result": tried.result.as_ref().ok().map(|merged| merged_json(merged, *elapsed, io)),
-            "error": error.map(|error| chain(error)),
+            "error": told.as_ref().map(|told| &told.error),
+            "advice": told.as_ref().and_then(|told| told.advice.as_ref()),
             "culprit": tried.culprit.as_deref().map(path_json),
             "marked": tried.is_marked,
             "undeleted": undeleted_json(tried.undeleted.as_ref()),
@@ -248,10 +249,16 @@ fn dry_run(
                 Some(Err(error)) => complain!("  would fail: {}", with_advice(error)),
             }
         }
-        let error = estimate.as_ref().and_then(|e| e.as_ref().err()).map(|error| chain(error));
+        let error = estimate.as_ref().and_then(|e| e.as_ref().err());
+        let told = error.map(|error| told(&with_advice(error)));
         let estimate = estimate.and_then(Result::ok).as_ref().map(estimate_json);
         let plan = group_json(group);
-        documents.push(json!({ "plan": plan, "estimate": estimate, "error": error }));
+        documents.push(json!({
+            "plan": plan,
+            "estimate": estimate,
+            "error": told.as_ref().map(|told| &told.error),
+            "advice": told.as_ref().and_then(|told| told.advice.as_ref()),
+        }));
     }
     if global.json {
         let broken = broken_json(&listing.broken);

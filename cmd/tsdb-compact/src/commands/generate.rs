@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use tsdb::block::lock::DataDirLock;
 use tsdb::block::publish::PublishError;
 use tsdb::compact::{BuiltBlock, CancelToken, CompactError};
 use tsdb::generate::{Encoding, GenerateError, GenerateOptions, generate};
@@ -125,6 +126,7 @@ pub(crate) fn run(args: &GenerateArgs, global: &GlobalArgs) -> anyhow::Result<Ou
     options.validate().map_err(|error| UsageError(error.to_string()))?;
     let policy = policy(&args.uncached)?;
     let _output = output_dir(&args.output)?;
+    let _lock = DataDirLock::acquire_if_present(&args.output).map_err(CompactError::from)?;
     let io = probe(&args.output, policy, IoOptions::default())?;
     let vfs: Arc<dyn Vfs> = Arc::new(OsVfs::new(io));
     let cancel = CancelToken::new();

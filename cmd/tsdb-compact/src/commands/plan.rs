@@ -8,7 +8,7 @@ use super::lineage::{disputes_json, print_disputes, print_superseded, superseded
 use super::report::counted;
 use crate::args::{DirArg, GlobalArgs, PlanningArgs};
 use crate::engine::{planner, reader};
-use crate::errors::{chain, with_advice};
+use crate::errors::{Told, told, with_advice};
 use crate::output::{Outcome, complain, path_json, print_json, say};
 use crate::paths::require_data_dir;
 use crate::units::display_time;
@@ -216,8 +216,9 @@ pub(crate) fn print_broken(broken: &[BrokenBlock]) {
 /// The same, as `--json` has it.
 pub(crate) fn broken_json(broken: &[BrokenBlock]) -> Vec<serde_json::Value> {
     let json = |broken: &BrokenBlock| {
-        let error = held_twice(broken).unwrap_or_else(|| chain(&broken.error));
-        serde_json::json!({ "path": path_json(&broken.dir), "error": error })
+        let text = held_twice(broken).unwrap_or_else(|| with_advice(&broken.error));
+        let Told { error, advice } = told(&text);
+        serde_json::json!({ "path": path_json(&broken.dir), "error": error, "advice": advice })
     };
     broken.iter().map(json).collect()
 }

@@ -165,7 +165,9 @@ impl Stream {
         }
         self.flush()?;
         self.out.flush()?;
-        if self.writer.is_some() {
+        if !stdout_is_read() {
+            complain!("the output is no longer read: the rest was not looked at");
+        } else if self.writer.is_some() {
             complain!("{totals}");
         }
         Ok(if totals.unreadable == 0 { Outcome::Done } else { Outcome::Findings })

@@ -199,3 +199,40 @@ fn what_was_done_before_the_end_is_told() {
     let path = done["result"]["blocks"][0]["path"].as_str().unwrap();
     assert!(Path::new(path).join("meta.json").exists(), "{path}");
 }
+
+#[test]
+fn nothing_is_generated_into_a_directory_that_is_in_use() {
+    let dir = temp_dir();
+    generate(dir.path(), &["--series", "10"]);
+    let before = names(dir.path());
+    let lock = tsdb::block::lock::DataDirLock::acquire(dir.path()).unwrap();
+    let mut command = program();
+    command.args(["generate", "--series", "10", "--seed", "2", "--output"]).arg(dir.path());
+    let output = text(&expect_code(&mut command, 1));
+    assert!(output.contains("is in use by"), "{output}");
+    let told = expect_json(command.arg("--json"), 1);
+    assert!(told["error"].as_str().unwrap().contains("is in use by"), "{told}");
+    drop(lock);
+    assert_eq!(names(dir.path()), before);
+    expect_code(&mut command, 0);
+}
+
+#[test]
+fn json_has_what_went_wrong_and_what_to_do_apart() {
+    let dir = temp_dir();
+    copy_case("five-blocks", dir.path());
+    fs::remove_file(dir.path().join(BAD).join("meta.json")).unwrap();
+    let is_whole = |told: &serde_json::Value, advice: &str| {
+        let (error, advised) = (told["error"].as_str().unwrap(), told["advice"].as_str().unwrap());
+        assert!(!error.contains('\n') && !error.is_empty() && !error.contains(advice), "{told}");
+        assert!(!advised.contains('\n') && advised.contains(advice), "{told}");
+    };
+    for command in ["list", "compact"] {
+        let report = expect_json(program().args([command, "--json"]).arg(dir.path()), 1);
+        is_whole(&report["broken"][0], "restore it from a backup");
+    }
+    let output = dir.path().join("no/such/place");
+    let mut merge = program();
+    merge.args(["merge", "--json"]).arg(dir.path().join(BAD)).arg("--output").arg(&output);
+    is_whole(&expect_json(&mut merge, 1), "restore it from a backup");
+}
