@@ -29,7 +29,7 @@ Exit codes:
   1    a finding, or a compaction that failed; the others were done
   2    wrong usage: unknown or contradicting flags, a path that does not exist or is of another
        kind than the command asks for
-  130  stopped by SIGINT (Ctrl-C), 143 by SIGTERM; nothing unfinished is left behind")]
+  130  stopped by SIGINT (Ctrl-C), 143 by SIGTERM, 129 by SIGHUP; nothing unfinished is left behind")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,

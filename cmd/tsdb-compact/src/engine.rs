@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::{Context, anyhow};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tsdb::block::publish::OwnershipRule;
 use tsdb::compact::FloatEncoding;
@@ -174,17 +174,21 @@ static STOPPED_BY: AtomicI32 = AtomicI32::new(0);
 /// Name and number of the signal that asked us to stop, if one did.
 pub(crate) fn stopped_by() -> Option<(&'static str, u8)> {
     match STOPPED_BY.load(Ordering::Relaxed) {
+        SIGHUP => Some(("SIGHUP", SIGHUP as u8)),
         SIGINT => Some(("SIGINT", SIGINT as u8)),
         SIGTERM => Some(("SIGTERM", SIGTERM as u8)),
         _ => None,
     }
 }
 
-/// The first SIGINT or SIGTERM stops between two batches and leaves nothing behind; a second one
-/// ends the process, and the next run removes what is left.
+/// The first SIGINT, SIGTERM or SIGHUP stops between two batches and leaves nothing behind; a second
+/// one ends the process, and the next run removes what is left. `nohup` is heeded.
 pub(crate) fn cancel_on_signal(cancel: &CancelToken) -> anyhow::Result<()> {
     let cancel = cancel.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !ignores_hangups() {
+        signals.add_signal(SIGHUP)?;
+    }
     std::thread::spawn(move || {
         for signal in signals.forever() {
             if cancel.is_cancelled() {
@@ -195,6 +199,14 @@ pub(crate) fn cancel_on_signal(cancel: &CancelToken) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whether this process was started so that it outlives its terminal.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (SIGHUP - 1)) != 0)
 }
 
 /// The planner that the flags describe.

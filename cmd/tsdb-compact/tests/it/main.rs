@@ -10,6 +10,7 @@ mod damage;
 mod engines;
 mod failures;
 mod fixtures;
+mod hangup;
 mod memory;
 mod metric_names;
 mod pace;
