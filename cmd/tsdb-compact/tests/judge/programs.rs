@@ -34,14 +34,22 @@ pub(crate) fn get() -> Option<&'static Programs> {
     match BUILT.get_or_init(build) {
         Ok(programs) => Some(programs),
         Err(why) => {
-            let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
-            assert!(!required, "the judges are required: {why}");
-            // Not `eprintln`: the harness keeps the output of a test that passes to itself.
-            let line = format!("SKIPPED, not judged by the real Prometheus: {why}\n");
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            skip("not judged by the real Prometheus", why);
             None
         }
     }
+}
+
+/// Says on stderr that something was not judged, and why.
+///
+/// # Panics
+/// If `TSDB_JUDGES=required`.
+pub(crate) fn skip(what: &str, why: &str) {
+    let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
+    assert!(!required, "the judges are required, but {what}: {why}");
+    // Not `eprintln`: the harness keeps the output of a test that passes to itself.
+    let line = format!("SKIPPED, {what}: {why}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 fn build() -> Result<Programs, String> {
