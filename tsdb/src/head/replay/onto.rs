@@ -219,6 +219,11 @@ impl Replaying for FilledPage<'_> {
         overlapping.len() as u64
     }
 
+    fn has_in_order(&self, slot: u32) -> bool {
+        let cold = self.inner.cold(slot);
+        cold.open != Open::Nothing || !cold.chunks.is_empty()
+    }
+
     fn forget_late(&mut self, slot: u32) {
         let Self { shared, page, inner, .. } = self;
         let slot = &mut page.slot(inner, slot);

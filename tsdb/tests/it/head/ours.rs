@@ -25,14 +25,18 @@ pub(crate) type Answer = Vec<String>;
 pub(crate) struct Ran {
     /// What became of each operation.
     pub(crate) answers: Vec<Answer>,
-    /// The first opening at which ours has late samples that 3.15 has lost or may have lost: see
-    /// [`Replayed::late_chunks_of_other_refs`](tsdb::head::Replayed::late_chunks_of_other_refs).
+    /// The first opening at which ours has late samples that 3.15 has lost or may have lost, or has
+    /// forgotten because a block has them: see
+    /// [`Replayed::late_chunks_of_other_refs`](tsdb::head::Replayed::late_chunks_of_other_refs) and
+    /// [`Replayed::kept_under_other_refs`](tsdb::head::Replayed::kept_under_other_refs).
     ///
     /// It also loses them where a kill cost the chunk that a marker names, but not the samples: these
     /// it inserts again, into a new chunk of the series' first reference. At the opening after that one,
     /// the record of the second reference takes the new chunk away, and the marker, which may fit its
     /// place in the file, the samples.
     pub(crate) lost_by_theirs: Option<usize>,
+    /// Openings, each with the last reference that the log has a series of or a deletion.
+    pub(crate) openings: Vec<(usize, u64)>,
 }
 
 /// Carries out `program` in `dir`; blocks are copied into `copies`. `done` is told each operation's
@@ -54,16 +58,18 @@ pub(crate) fn run(
         answers: Vec::new(),
     };
     let mut db = run.open();
-    let (mut lost_by_theirs, mut is_next_lost) = (None, false);
+    let (mut lost_by_theirs, mut is_next_lost, mut openings) = (None, false, Vec::new());
     while run.answers.len() < program.ops.len() {
         run.until_reopened(&db, &mut done);
         if let Some(op) = program.ops.get(run.answers.len()) {
             db = run.reopen(db, matches!(op, Op::Kill));
             let replayed = db.replayed();
-            if is_next_lost || replayed.late_chunks_of_other_refs > 0 {
+            let kept = replayed.late_chunks_of_other_refs + replayed.kept_under_other_refs;
+            if is_next_lost || kept > 0 {
                 lost_by_theirs = lost_by_theirs.or(Some(run.answers.len()));
             }
             is_next_lost |= replayed.markers_without_chunk > 0 && replayed.duplicate_series > 0;
+            openings.push((run.answers.len(), replayed.last_recorded_ref));
             let times = times(&db);
             run.answers.push(vec![times]);
             done(run.answers.len());
@@ -72,7 +78,7 @@ pub(crate) fn run(
             break;
         }
     }
-    Ran { answers: run.answers, lost_by_theirs }
+    Ran { answers: run.answers, lost_by_theirs, openings }
 }
 
 /// The options of a database that does nothing by itself.

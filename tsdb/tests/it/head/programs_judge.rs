@@ -55,7 +55,12 @@ fn a_program_that_differs_is_made_short() {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare)).ok()?;
         outcome.and_then(Result::err)
     };
-    let kind = |difference: String| difference.split(' ').next().unwrap().to_owned();
+    // Its first word, and of an operation which it is.
+    let kind = |difference: String| {
+        let op = difference.split_once("\"op\":").map_or("", |(_, op)| op);
+        let op: String = op.chars().take_while(|c| !",}".contains(*c)).collect();
+        format!("{} {op}", difference.split(' ').next().unwrap())
+    };
     let mut short = shrink(program, |program| difference(program).map(kind));
     keep(&short, seed);
     say(&format!("{} operations: {:?}", short.ops.len(), difference(&mut short)));
@@ -74,7 +79,7 @@ struct Compared {
     headers_kept: usize,
     /// Series whose records only ours has in its checkpoint.
     series_kept_for_late_samples: usize,
-    /// Programs that end where 3.15 loses late samples.
+    /// Programs that end where 3.15 loses late samples, or goes another way: see [`turn`].
     cut_off: usize,
 }
 
@@ -116,22 +121,13 @@ fn compare(program: &mut Program, compared: &mut Compared) -> Option<Result<(), 
     let dirs = ["theirs", "their-blocks", "ours", "our-blocks"].map(|name| work.path().join(name));
     let [their_dir, their_blocks, our_dir, our_blocks] = &dirs;
     let theirs = theirs::run(program, their_dir, their_blocks)?;
-    let ours::Ran { answers: ours, lost_by_theirs } =
-        ours::run(program, our_dir, our_blocks, |_| {});
-    if let Some(at) = lost_by_theirs {
-        // A series was dropped, came again under another reference, went on under the first one after
-        // a restart, and was opened once more: chunks of late samples that were written under the
-        // first reference since are lost by 3.15, though no block has them. From here on there is
-        // nothing to compare.
-        let count = program.ops.len();
-        say(&format!("3.15 loses late samples at operation {at} of {count}"));
-        program.ops.truncate(at);
-        compared.cut_off += 1;
-        return compare(program, compared);
+    let ran = ours::run(program, our_dir, our_blocks, |_| {});
+    if let Some(at) = ran.lost_by_theirs {
+        return compare_until(at, "3.15 loses or forgets late samples", program, compared);
     }
-    assert_eq!(ours.len(), theirs.len());
-    compared.operations += theirs.len();
-    Some(compare_answers(program, &ours, &theirs, compared).and_then(|()| {
+    assert_eq!(ran.answers.len(), theirs.len());
+    let mut all = || {
+        compare_answers(program, &ran.answers, &theirs, compared)?;
         let kills = program.ops.iter().filter(|op| matches!(op, Op::Kill)).count();
         let last = |dir: &Path| match kills {
             0 => dir.to_owned(),
@@ -140,7 +136,69 @@ fn compare(program: &mut Program, compared: &mut Compared) -> Option<Result<(), 
         let has_deleted = program.ops.iter().any(|op| matches!(op, Op::Delete { .. }));
         compare_blocks(&theirs, (our_blocks, their_blocks), has_deleted, compared)?;
         compare_logs(&last(our_dir), &last(their_dir), compared)
-    }))
+    };
+    let outcome = all();
+    if let Some((at, why)) = outcome.is_err().then(|| turn(program, &ran)).flatten() {
+        // What queries find is equal to the end all the same.
+        if let Err(difference) = compare_states(program, &ran.answers, &theirs) {
+            return Some(Err(difference));
+        }
+        return compare_until(at, why, program, compared);
+    }
+    compared.operations += theirs.len();
+    Some(outcome)
+}
+
+/// Compares what is in front of an operation; from there on the two are not alike.
+fn compare_until(
+    at: usize,
+    why: &str,
+    program: &mut Program,
+    compared: &mut Compared,
+) -> Option<Result<(), String>> {
+    say(&format!("{why} at operation {at} of {}", program.ops.len()));
+    program.ops.truncate(at);
+    compared.cut_off += 1;
+    compare(program, compared)
+}
+
+/// The opening from which on a program may end otherwise in 3.15, and why.
+///
+/// - A kill costs 3.15 late chunks that ours has handed to the OS. It makes them anew of the log, in a
+///   later file, which is still there when blocks have them: at the next opening they are late samples
+///   once more, and flushed once more.
+/// - 3.15 gives a reference out again that only samples or chunks know any more.
+fn turn(program: &Program, ran: &ours::Ran) -> Option<(usize, &'static str)> {
+    let is_kill = |op: &Op| matches!(op, Op::Kill);
+    let kill = program.ops.iter().position(is_kill);
+    let is_behind_kill = |at: usize| {
+        program.options.out_of_order_window_ms > 0 && kill.is_some_and(|kill| kill < at)
+    };
+    let has_gap = |at: usize, recorded: u64| {
+        let given = ran.answers[at..].iter().filter_map(|answer| answer[0].strip_prefix("ok "));
+        let mut given = given.filter_map(|given| given.parse::<u64>().ok());
+        given.find(|given| *given > recorded).is_some_and(|first| first > recorded + 1)
+    };
+    let again = ran.openings.iter().find(|(at, recorded)| has_gap(*at, *recorded));
+    let behind_kill = || ran.openings.iter().find(|(at, _)| is_behind_kill(*at));
+    match again {
+        Some((at, _)) => Some((*at, "3.15 gives a reference out again")),
+        None => behind_kill().map(|(at, _)| (*at, "3.15 has flushed late samples in memory again")),
+    }
+}
+
+/// All that queries found.
+fn compare_states(program: &Program, ours: &[Answer], theirs: &[Answer]) -> Result<(), String> {
+    let mut states = program.ops.iter().zip(ours.iter().zip(theirs)).enumerate();
+    let differs = states.find(|(_, (op, (ours, theirs)))| {
+        matches!(op, Op::State) && ours.get(1..) != theirs.get(1..)
+    });
+    match differs {
+        Some((number, (_, (ours, theirs)))) => {
+            Err(format!("operation {number}, state\n  ours   {ours:?}\n  theirs {theirs:?}"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn compare_answers(

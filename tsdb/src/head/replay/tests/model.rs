@@ -179,6 +179,10 @@ impl Replaying for Page<'_> {
         0
     }
 
+    fn has_in_order(&self, slot: u32) -> bool {
+        self.0.get(&slot).and_then(Series::newest).is_some()
+    }
+
     fn forget_late(&mut self, slot: u32) {
         self.of(slot).late_chunks.clear();
     }
