@@ -6,7 +6,9 @@
 //! | `tsdb-compact` | a flush, or the interval | settles lineage, compacts until there is no plan |
 //! | `tsdb-reload` | the interval | maps head chunks, lists blocks, applies retention |
 //!
-//! Each has its own, so none waits for another one's work. What fails is tried again after a pause
+//! Each has its own, so none waits for another one's work. The first two, and the threads that they
+//! start, are nice (on Linux, where that is a thread's own): commits and queries have the processors
+//! first. What fails is tried again after a pause
 //! that doubles, from a second to a minute, as in Prometheus.
 
 use std::sync::atomic::Ordering;
@@ -16,6 +18,10 @@ use std::time::{Duration, Instant};
 
 use super::error::DbError;
 use super::shared::Shared;
+
+/// A commit or a query is waited for by somebody, a flush only by memory, a compaction by nobody.
+const FLUSH_NICENESS: i32 = 5;
+const COMPACT_NICENESS: i32 = 10;
 
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -92,6 +98,19 @@ impl Signal {
     }
 }
 
+/// Has the calling thread, and those that it starts, run after others when processors are scarce.
+fn step_back(niceness: i32) {
+    // Elsewhere it is the whole process that would step back.
+    #[cfg(target_os = "linux")]
+    if niceness > 0
+        && let Err(error) = rustix::process::nice(niceness)
+    {
+        tracing::warn!(%error, niceness, "a background thread can't step back");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = niceness;
+}
+
 /// The running threads.
 #[derive(Debug)]
 pub(super) struct Background {
@@ -109,11 +128,13 @@ impl Background {
         let mut background =
             Self { threads: Vec::new(), reload_signal: Arc::clone(&reload_signal) };
         let outcome = background
-            .spawn("tsdb-flush", shared, run_flushes)
-            .and_then(|()| background.spawn("tsdb-compact", shared, run_compactions))
+            .spawn("tsdb-flush", FLUSH_NICENESS, shared, run_flushes)
+            .and_then(|()| {
+                background.spawn("tsdb-compact", COMPACT_NICENESS, shared, run_compactions)
+            })
             .and_then(|()| {
                 let run = move |shared: &Shared| run_reloads(shared, &reload_signal);
-                background.spawn("tsdb-reload", shared, run)
+                background.spawn("tsdb-reload", 0, shared, run)
             });
         if outcome.is_err() {
             background.stop(shared);
@@ -124,13 +145,17 @@ impl Background {
     fn spawn(
         &mut self,
         name: &str,
+        niceness: i32,
         shared: &Arc<Shared>,
         run: impl FnOnce(&Shared) + Send + 'static,
     ) -> Result<(), DbError> {
         let shared = Arc::clone(shared);
         let thread = thread::Builder::new()
             .name(name.to_owned())
-            .spawn(move || run(&shared))
+            .spawn(move || {
+                step_back(niceness);
+                run(&shared);
+            })
             .map_err(DbError::os("start a thread"))?;
         self.threads.push(thread);
         Ok(())

@@ -20,7 +20,6 @@ use super::cut::ChunkOptions;
 use super::error::{AppendError, HeadError};
 use super::late::Late;
 use super::page::{PAGE_SLOTS, Slot, Views};
-use super::queue::QUEUE_BYTES_MAX;
 use super::series::{FullChunk, Open};
 use super::shared::Shared;
 use super::store::Directory;
@@ -337,8 +336,8 @@ impl<'c> Commit<'c> {
             logged = logged.and(Err(HeadError::OutOfOrderNotLogged { source }));
         }
         if !self.full.is_empty()
-            && head.queue.push(&mut self.full) >= QUEUE_BYTES_MAX
-            && let Err(error) = head.map_chunks()
+            && let at_once @ 1.. = head.queue.push(&mut self.full)
+            && let Err(error) = head.map_some_chunks(at_once)
         {
             // They stay in memory, and the log has what is in them.
             let error = &error as &dyn std::error::Error;

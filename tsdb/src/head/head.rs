@@ -323,6 +323,13 @@ impl Shared {
         Ok(written)
     }
 
+    /// Writes the oldest full chunks, about so many bytes of them.
+    pub(super) fn map_some_chunks(&self, bytes: usize) -> Result<(), HeadError> {
+        let directory = self.directory();
+        self.queue.drain_some(bytes, |chunk| self.write_chunk(&directory, chunk))?;
+        Ok(self.files.flush_soon()?)
+    }
+
     /// Writes chunks of a replay; those that can't be written wait with others.
     pub(super) fn write_chunks(&self, chunks: &mut Vec<FullChunk>) {
         if chunks.is_empty() {

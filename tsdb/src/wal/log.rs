@@ -57,12 +57,18 @@ struct State {
     compressor: Compressor,
     /// How many commits there were.
     commits: u64,
-    /// Segments that are full, and that the background has not finished yet.
-    full: Vec<Numbered>,
-    /// Of the segments in front of the one that is written to.
-    content: LogContent,
+    before: Before,
     /// Counted under the lock; the rest is in `Shared::counters`.
     stats: WalStats,
+}
+
+/// Of the segments in front of the one that is written to.
+struct Before {
+    /// Those that are full, and that the background has not finished yet.
+    full: Vec<Numbered>,
+    /// The last segment that the directory is known to name after a power cut too.
+    listed: u32,
+    content: LogContent,
 }
 
 /// A segment's number and its file.
@@ -113,8 +119,7 @@ impl Wal {
             },
             compressor: Compressor::new(options.compression),
             commits: 0,
-            full: Vec::new(),
-            content: LogContent::default(),
+            before: Before { full: Vec::new(), listed: number, content: LogContent::default() },
             stats: WalStats { compression: options.compression, ..WalStats::default() },
         };
         let shared = Arc::new(Shared {
@@ -206,8 +211,8 @@ impl Wal {
     /// An effect failed, now or earlier.
     pub fn next_segment(&self) -> Result<u32, WalError> {
         let mut state = self.shared.lock()?;
-        let State { segment, full, content, .. } = &mut *state;
-        let outcome = self.cut(segment, full, content);
+        let State { segment, before, .. } = &mut *state;
+        let outcome = self.cut(segment, before);
         self.shared.broken_by(outcome)?;
         Ok(state.segment.number)
     }
@@ -215,7 +220,7 @@ impl Wal {
     /// What the segments in front of the one that is written to hold, as far as it is known.
     #[must_use]
     pub fn content(&self) -> LogContent {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).content.clone()
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).before.content.clone()
     }
 
     /// The segment that is written to, and its length in bytes.
@@ -250,7 +255,7 @@ impl Wal {
     pub fn truncate(&self, number: u32) -> Result<(), WalError> {
         let outcome = self.shared.remove_before(number);
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.content.segments.retain(|segment, _| *segment >= number);
+        state.before.content.segments.retain(|segment, _| *segment >= number);
         drop(state);
         self.shared.counters.truncated(&outcome);
         outcome
@@ -281,7 +286,7 @@ impl Wal {
         };
         self.stop_background();
         self.shared.sync(number, || file.finish())?;
-        self.shared.lock().map(drop)
+        self.shared.list(number)
     }
 
     fn append<R: AsRef<[u8]>>(
@@ -290,19 +295,19 @@ impl Wal {
         samples: LoggedSamples,
         records: impl IntoIterator<Item = R>,
     ) -> Result<(), WalError> {
-        let State { segment, compressor, full, content, stats, .. } = state;
+        let State { segment, compressor, before, stats, .. } = state;
         let mut are_counted = false;
         for record in records {
             let record = record.as_ref();
             let (stored, stored_as) = compressor.compress(record);
             if !segment.writer.fits(stored.len()) {
-                self.cut(segment, full, content)?;
+                self.cut(segment, before)?;
             }
-            let before = segment.writer.position();
+            let start = segment.writer.position();
             let fragments = segment.writer.put(&mut segment.pending, stored, stored_as);
             let end = segment.writer.position();
             segment.content.put(record, end, samples, &mut are_counted);
-            stats.completed_pages_total += segment.writer.position() / PAGE - before / PAGE;
+            stats.completed_pages_total += segment.writer.position() / PAGE - start / PAGE;
             stats.record_part_writes_total += fragments;
             stats.record_parts_bytes_written_total +=
                 stored.len() as u64 + fragments * FRAGMENT_HEADER_BYTES as u64;
@@ -317,25 +322,26 @@ impl Wal {
     }
 
     /// Ends a segment and begins the next one.
-    fn cut(
-        &self,
-        segment: &mut Segment,
-        full: &mut Vec<Numbered>,
-        content: &mut LogContent,
-    ) -> Result<(), WalError> {
+    fn cut(&self, segment: &mut Segment, before: &mut Before) -> Result<(), WalError> {
         segment.pad()?;
         let Shared { vfs, dir, options, .. } = &*self.shared;
         let number = next_number(dir, segment.number)?;
         match &self.background {
             Some((segments, _)) => {
-                full.push((segment.number, segment.file.clone()));
+                before.full.push((segment.number, segment.file.clone()));
                 // It only ends before the log does if it panicked, which is told elsewhere.
                 let _ = segments.send((segment.number, segment.file.clone()));
             }
             None => self.shared.sync(segment.number, || segment.file.finish())?,
         }
-        content.segments.insert(segment.number, std::mem::take(&mut segment.content));
-        segment.file = create(&**vfs, dir, number)?;
+        before.content.segments.insert(segment.number, std::mem::take(&mut segment.content));
+        if before.listed < segment.number {
+            vfs.sync_dir(dir)?;
+            before.listed = segment.number;
+        }
+        // The directory is synced by who syncs the segment in front of it: nobody has to wait for that
+        // here, unless the one after it comes first.
+        segment.file = vfs.create_log(&segment_path(dir, number))?;
         segment.number = number;
         segment.writer = SegmentWriter::new(options.segment_bytes);
         Ok(())
@@ -409,22 +415,38 @@ impl Shared {
         if *synced >= commit {
             return Ok(());
         }
-        let (files, commits) = {
+        let (files, commits, last) = {
             let state = self.lock()?;
-            let current = (state.segment.number, state.segment.file.clone());
-            let files: Vec<_> = state.full.iter().cloned().chain([current]).collect();
-            (files, state.commits)
+            let last = state.segment.number;
+            let current = (last, state.segment.file.clone());
+            let files: Vec<_> = state.before.full.iter().cloned().chain([current]).collect();
+            (files, state.commits, last)
         };
         for (number, file) in files {
             self.sync(number, || file.sync())?;
         }
+        self.list(last)?;
         *synced = commits;
         Ok(())
     }
 
     fn finish(&self, (number, full): &Numbered) -> Result<(), WalError> {
         self.sync(*number, || full.finish())?;
-        self.lock()?.full.retain(|(_, file)| !Arc::ptr_eq(file, full));
+        let last = {
+            let mut state = self.lock()?;
+            state.before.full.retain(|(_, file)| !Arc::ptr_eq(file, full));
+            state.segment.number
+        };
+        self.list(last)
+    }
+
+    /// Has the directory name the segments up to number `last`, which are there, after a power cut too.
+    fn list(&self, last: u32) -> Result<(), WalError> {
+        if self.lock()?.before.listed < last {
+            self.broken_by(self.vfs.sync_dir(&self.dir))?;
+            let mut state = self.lock()?;
+            state.before.listed = state.before.listed.max(last);
+        }
         Ok(())
     }
 

@@ -309,3 +309,36 @@ fn queries_run_while_everything_else_does_and_never_miss_a_sample() {
     assert_eq!(times(&db).len() as i64, end / 100);
     assert!(!db.blocks().is_empty());
 }
+
+/// Of the threads of this process, by name: how nice they are.
+#[cfg(target_os = "linux")]
+fn niceness(name: &str) -> Vec<i32> {
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let named = tasks.filter(|task| read(task.join("comm")).trim_end() == name);
+    let nice = |stat: String| {
+        let behind_name = stat.rsplit_once(')')?.1.to_owned();
+        behind_name.split_whitespace().nth(16)?.parse().ok()
+    };
+    named.filter_map(|task| nice(read(task.join("stat")))).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn commits_have_the_processors_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(dir.path(), DbOptions::default()).unwrap();
+    let until = Instant::now() + LONG;
+    let are_nice = || {
+        let (flush, compact) = (niceness("tsdb-flush"), niceness("tsdb-compact"));
+        let reload = niceness("tsdb-reload");
+        reload.iter().any(|base| {
+            flush.contains(&(base + 5).min(19)) && compact.contains(&(base + 10).min(19))
+        })
+    };
+    while !are_nice() {
+        assert!(Instant::now() < until, "{:?}", niceness("tsdb-flush"));
+        thread::sleep(Duration::from_millis(10));
+    }
+    db.close().unwrap();
+}

@@ -82,6 +82,14 @@ impl ChunkFiles {
         self.writer().write_waiting(&self.0.at, &self.0.files, true)
     }
 
+    /// The same, unless a file is being synced: then they wait on.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub(crate) fn flush_soon(&self) -> Result<(), ChunkFilesError> {
+        self.writer().write_waiting(&self.0.at, &self.0.files, false)
+    }
+
     /// Writes what waits, and syncs the active file. Chunks can still be read; the next one that is
     /// written begins another file.
     ///

@@ -5,6 +5,7 @@
 //! chunks of the next one wait in memory; and bytes that could not be written are tried again, at the
 //! same place.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
@@ -18,7 +19,7 @@ use super::files::At;
 use super::names::file_path;
 use super::piece::Piece;
 use super::set::{FileBytes, FileSet};
-use crate::vfs::{VfsError, VfsLog, note_unsynced};
+use crate::vfs::{Vfs, VfsError, VfsLog, note_unsynced};
 
 /// What writes the files; their bytes are in a [`FileSet`], for all to read.
 pub(super) struct Writer {
@@ -154,11 +155,11 @@ impl Writer {
         }
         let Active { number, log, .. } = active;
         if at.options.sync_aside {
-            let (for_thread, vfs, path) = (log.clone(), at.vfs.clone(), file_path(&at.dir, number));
-            // Whoever waits for it may be gone by then.
+            let (for_thread, vfs, dir) = (log.clone(), at.vfs.clone(), at.dir.clone());
             let finish = move || {
-                let outcome = for_thread.finish();
-                outcome.inspect_err(|_| note_unsynced(&*vfs, &path))
+                let outcome = finish(&*for_thread, &*vfs, &dir);
+                // Whoever waits for it may be gone by then.
+                outcome.inspect_err(|_| note_unsynced(&*vfs, &file_path(&dir, number)))
             };
             let thread = std::thread::Builder::new().name("chunks-head-sync".to_owned());
             if let Ok(thread) = thread.spawn(finish) {
@@ -166,7 +167,7 @@ impl Writer {
                 return Ok(());
             }
         }
-        self.synced(at, number, log.finish())
+        self.synced(at, number, finish(&*log, &*at.vfs, &at.dir))
     }
 
     /// Waits until the file before the active one is synced.
@@ -218,7 +219,7 @@ impl Writer {
         let path = file_path(dir, number);
         let log = vfs.create_log(&path)?;
         let header = head_chunks_header();
-        if let Err(error) = vfs.sync_dir(dir).and_then(|()| log.append(&header)) {
+        if let Err(error) = log.append(&header) {
             // Prometheus does not start on a file without a header. The first error is the one to
             // report.
             let _ = vfs.remove_file(&path);
@@ -229,6 +230,12 @@ impl Writer {
         let position = HEADER_BYTES as u64;
         Ok(self.active.insert(Active { number, log, position, is_cut: false }))
     }
+}
+
+/// Makes a full file durable, and that it is there: nobody had to wait for that when it was begun.
+fn finish(log: &dyn VfsLog, vfs: &dyn Vfs, dir: &Path) -> Result<(), VfsError> {
+    log.finish()?;
+    vfs.sync_dir(dir)
 }
 
 /// Puts a mapping into the tail's place, all of which was written.
