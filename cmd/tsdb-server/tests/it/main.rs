@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod client;
 mod exchange;
+mod frames;
 mod hostile;
 mod messages;
 mod operations;
