@@ -167,6 +167,9 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_nodelay(true).unwrap();
             answers.as_bytes().chunks(7).for_each(|piece| stream.write_all(piece).unwrap());
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            // With requests unread, a close would be a reset, and answers under way be lost.
+            stream.read_to_end(&mut Vec::new()).unwrap();
         });
         let mut connection = Connection::open(to).unwrap();
         let mut ask = || connection.ask(&Request::get("/"));
