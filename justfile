@@ -35,6 +35,11 @@ bench-head SIZE="middle" *ARGS:
     @mkdir -p benches/out
     cargo run --release -p tsdb-head-bench -- --size {{SIZE}} --out benches/out/head-{{SIZE}}.json {{ARGS}}
 
+# tsdb-server against Prometheus 3.15 behind the same senders and readers: smoke, small or middle
+bench-server SIZE="middle" *ARGS:
+    @mkdir -p benches/out
+    cargo run --release -p tsdb-server-bench -- --size {{SIZE}} --out benches/out/server-{{SIZE}}.json {{ARGS}}
+
 # uncached I/O against fio, BufWriter and Prometheus's direct writer, on the disk of DIR
 bench-io DIR SIZE="middle" *ARGS:
     @mkdir -p benches/out

@@ -45,6 +45,11 @@ impl Latencies {
         self.nanos.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Adds the calls of another.
+    pub fn merge(&mut self, other: Self) {
+        self.nanos.extend(other.nanos);
+    }
+
     /// How long all calls took together.
     #[must_use]
     pub fn total(&self) -> Duration {

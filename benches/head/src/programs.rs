@@ -4,7 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use tsdb_bench_harness::build;
 
 use crate::args::{Arm, BenchArgs, Spec};
 
@@ -24,16 +25,8 @@ impl Programs {
         let root = root();
         let judge = match &args.judge {
             Some(judge) => judge.canonicalize().context("the peer")?,
-            None => root.join("target/judge/judge"),
+            None => build::go(&root, "judge", ".")?,
         };
-        if args.judge.is_none() {
-            eprintln!("building the Go peer (minutes, the first time)");
-            let mut go = Command::new("go");
-            go.args(["build", "-buildvcs=false", "-o"]).arg(&judge).arg(".");
-            let status = go.current_dir(root.join("testdata/judge")).status();
-            let status = status.context("the peer needs Go and its module cache")?;
-            ensure!(status.success(), "{go:?}: {status}");
-        }
         let taskset = Command::new("taskset").arg("--version").output();
         let taskset = taskset.is_ok_and(|output| output.status.success());
         if !taskset {

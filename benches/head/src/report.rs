@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use tsdb_bench_harness::machine::Machine;
-use tsdb_bench_harness::stats::{Spread, show};
 use tsdb_bench_harness::table::Table;
+use tsdb_bench_harness::versus::{self, Figure};
 
 use crate::args::{Arm, Size};
 use crate::bench::Measured;
-use crate::rows::{Better, Figure, Row};
+use crate::rows::Row;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -40,9 +40,7 @@ impl Report {
     }
 
     fn table(&self, rows: &[Row]) -> Table {
-        let head =
-            ["case", "figure", Arm::Prometheus.name(), Arm::Ours.name(), "better by", "target"];
-        let mut table = Table::new(head.map(str::to_owned).to_vec());
+        let mut table = versus::table(Arm::Prometheus.name(), Arm::Ours.name());
         for case in &self.cases {
             let Some(row) = rows.iter().find(|row| row.name == case.name) else { continue };
             for figure in &row.figures {
@@ -57,51 +55,9 @@ impl Measured {
     fn line(&self, figure: &Figure) -> Vec<String> {
         let values = |arm| -> Vec<f64> {
             let runs = self.arms.iter().find(|runs| runs.arm == arm);
-            let values = runs.map(|runs| runs.values(figure.name)).unwrap_or_default();
-            values.into_iter().map(|value| value / figure.scale).collect()
+            runs.map(|runs| runs.values(figure.name)).unwrap_or_default()
         };
-        let (theirs, ours) = (values(Arm::Prometheus), values(Arm::Ours));
-        let better = match figure.better {
-            Better::Higher => Spread::ratio(&ours, &theirs),
-            Better::Lower => Spread::ratio(&theirs, &ours),
-        };
-        let shown = |values: &[f64]| {
-            let spread = Spread::of(values.iter().copied());
-            spread.map_or("-".to_owned(), |spread| show(spread, digits(spread.median)))
-        };
-        let own = Spread::of(ours.iter().copied()).map(|spread| spread.median);
-        let verdict = match (figure.target, better) {
-            (None, _) if figure.most.is_some() => at_most(figure.most, own),
-            (Some(target), Some(ratio)) if ratio.median >= target => format!("{target}x, met"),
-            (Some(target), Some(_)) => format!("{target}x, missed"),
-            (Some(target), None) => format!("{target}x"),
-            (None, _) => String::new(),
-        };
-        vec![
-            format!("{}: {}", self.name, self.what),
-            format!("{} ({})", figure.name, figure.unit),
-            shown(&theirs),
-            shown(&ours),
-            better.map_or("-".to_owned(), |ratio| show(ratio, 2)),
-            verdict,
-        ]
-    }
-}
-
-fn at_most(most: Option<f64>, own: Option<f64>) -> String {
-    let Some(most) = most else { return String::new() };
-    match own {
-        Some(own) if own <= most => format!("{most} at most, met"),
-        Some(_) => format!("{most} at most, missed"),
-        None => format!("{most} at most"),
-    }
-}
-
-fn digits(value: f64) -> usize {
-    match value.abs() {
-        value if value >= 100.0 => 0,
-        value if value >= 10.0 => 1,
-        value if value >= 1.0 => 2,
-        _ => 3,
+        let title = format!("{}: {}", self.name, self.what);
+        figure.line(title, &values(Arm::Prometheus), &values(Arm::Ours))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use tsdb_bench_harness::versus::Figure;
+
 use crate::args::{Size, Spec};
 
 /// One line of the report's first table: a case, and figures of it.
@@ -13,27 +15,6 @@ pub(crate) struct Row {
     /// A directory that is made before, by the peer, and copied for each run.
     pub(crate) prepared: Option<Spec>,
     pub(crate) figures: Vec<Figure>,
-}
-
-/// A figure of a case.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Figure {
-    /// As the programs print it.
-    pub(crate) name: &'static str,
-    pub(crate) unit: &'static str,
-    /// By what it is divided before it is shown.
-    pub(crate) scale: f64,
-    pub(crate) better: Better,
-    /// How many times better ours should be.
-    pub(crate) target: Option<f64>,
-    /// What ours may be at most.
-    pub(crate) most: Option<f64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Better {
-    Higher,
-    Lower,
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -56,14 +37,6 @@ fn spec(case: &str) -> Spec {
     }
 }
 
-fn higher(name: &'static str, unit: &'static str, scale: f64, target: Option<f64>) -> Figure {
-    Figure { name, unit, scale, better: Better::Higher, target, most: None }
-}
-
-fn lower(name: &'static str, unit: &'static str, scale: f64, target: Option<f64>) -> Figure {
-    Figure { name, unit, scale, better: Better::Lower, target, most: None }
-}
-
 /// All cases of a size.
 pub(crate) fn rows(size: Size) -> Vec<Row> {
     // Series, in thousands.
@@ -81,7 +54,7 @@ pub(crate) fn rows(size: Size) -> Vec<Row> {
 }
 
 fn appends(series: usize) -> Vec<Row> {
-    let rate = |target| higher("samples_per_second", "M samples/s", 1e6, target);
+    let rate = |target| Figure::higher("samples_per_second", "M samples/s", 1e6, target);
     let append = |name, what, writers: usize, target| Row {
         name,
         what,
@@ -97,7 +70,7 @@ fn appends(series: usize) -> Vec<Row> {
             what: "one sample each of new series, one core",
             spec: Spec { series: series * 3, cores: 1, ..spec("new-series") },
             prepared: None,
-            figures: vec![higher("series_per_second", "k series/s", 1e3, Some(4.0))],
+            figures: vec![Figure::higher("series_per_second", "k series/s", 1e3, Some(4.0))],
         },
         Row {
             name: "memory",
@@ -105,8 +78,8 @@ fn appends(series: usize) -> Vec<Row> {
             spec: Spec { series, ..spec("memory") },
             prepared: None,
             figures: vec![
-                lower("bytes_per_series", "bytes", 1.0, Some(3.0)),
-                lower("peak_bytes_per_series", "bytes at peak", 1.0, None),
+                Figure::lower("bytes_per_series", "bytes", 1.0, Some(3.0)),
+                Figure::lower("peak_bytes_per_series", "bytes at peak", 1.0, None),
             ],
         },
     ]
@@ -120,9 +93,9 @@ fn replay(series: usize) -> Row {
         spec: spec("replay"),
         prepared: Some(spec("prepare")),
         figures: vec![
-            lower("seconds", "s", 1.0, Some(5.0)),
-            lower("cpu_seconds", "CPU s", 1.0, None),
-            lower("peak_rss_bytes", "MiB", 1024.0 * 1024.0, None),
+            Figure::lower("seconds", "s", 1.0, Some(5.0)),
+            Figure::lower("cpu_seconds", "CPU s", 1.0, None),
+            Figure::lower("peak_rss_bytes", "MiB", 1024.0 * 1024.0, None),
         ],
     }
 }
@@ -134,8 +107,8 @@ fn flush(series: usize) -> Row {
         spec: Spec { series, samples: 400, step: 30_000, ..spec("flush") },
         prepared: None,
         figures: vec![
-            lower("seconds", "s", 1.0, Some(4.0)),
-            lower("cpu_seconds", "CPU s", 1.0, Some(4.0)),
+            Figure::lower("seconds", "s", 1.0, Some(4.0)),
+            Figure::lower("cpu_seconds", "CPU s", 1.0, Some(4.0)),
         ],
     }
 }
@@ -148,7 +121,7 @@ fn queries(series: usize) -> Row {
         step: MINUTE_MS,
         ..spec(case)
     };
-    let query = |name| lower(name, "ms", 1e-3, Some(4.0));
+    let query = |name| Figure::lower(name, "ms", 1e-3, Some(4.0));
     Row {
         name: "query",
         what: "head and blocks",
@@ -166,7 +139,7 @@ fn queries(series: usize) -> Row {
 }
 
 fn latency(size: Size, series: usize) -> Row {
-    let micros = |name, target| lower(name, "us", 1.0, target);
+    let micros = |name, target| Figure::lower(name, "us", 1.0, target);
     Row {
         name: "latency",
         what: "commits of 1,000 samples, 200 a second, idle and beside flush and compaction",
@@ -189,8 +162,11 @@ fn latency(size: Size, series: usize) -> Row {
             micros("busy_commit_p50_us", None),
             micros("busy_commit_p999_us", None),
             micros("busy_commit_max_us", None),
-            Figure { most: Some(2.0), ..lower("busy_over_idle", "p99.9 busy / idle", 1.0, None) },
-            higher("blocks", "blocks beside", 1.0, None),
+            Figure {
+                most: Some(2.0),
+                ..Figure::lower("busy_over_idle", "p99.9 busy / idle", 1.0, None)
+            },
+            Figure::higher("blocks", "blocks beside", 1.0, None),
         ],
     }
 }
@@ -209,9 +185,14 @@ fn loads(series: usize) -> Vec<Row> {
         },
         prepared: None,
         figures: vec![
-            higher("load_samples_per_second", "M samples/s, load", 1e6, None),
-            higher("compacted_samples_per_second", "M samples/s, until compacted", 1e6, None),
-            lower("compacted_cpu_seconds", "CPU s", 1.0, None),
+            Figure::higher("load_samples_per_second", "M samples/s, load", 1e6, None),
+            Figure::higher(
+                "compacted_samples_per_second",
+                "M samples/s, until compacted",
+                1e6,
+                None,
+            ),
+            Figure::lower("compacted_cpu_seconds", "CPU s", 1.0, None),
         ],
     };
     vec![

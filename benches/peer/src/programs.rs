@@ -1,10 +1,10 @@
 //! Builds what is compared: the Go peer and tsdb-compact.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use tsdb_bench_harness::build;
 
 use crate::args::{Args, Arm};
 
@@ -22,30 +22,13 @@ impl Programs {
     /// If Go is missing or one of them does not build.
     pub(crate) fn build(args: &Args) -> Result<Self> {
         let root = root();
-        let judge = root.join("target/judge/judge");
-        eprintln!("building the Go peer (minutes, the first time)");
-        run(Command::new("go")
-            .args(["build", "-buildvcs=false", "-o"])
-            .arg(&judge)
-            .arg(".")
-            .current_dir(root.join("testdata/judge")))
-        .context("the peer needs Go and its module cache")?;
-        let target = root.join("target");
-        let programs = Self {
-            judge,
-            ours: target.join("release/tsdb-compact"),
-            ours_args: args.ours_arg.clone(),
+        let judge = build::go(&root, "judge", ".")?;
+        let ours = if args.arms.iter().any(|arm| arm.is_ours()) {
+            build::release(&root, "tsdb-compact")?
+        } else {
+            PathBuf::new()
         };
-        if !args.arms.iter().any(|arm| arm.is_ours()) {
-            return Ok(programs);
-        }
-        eprintln!("building tsdb-compact");
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        run(Command::new(cargo)
-            .args(["build", "--quiet", "--release", "-p", "tsdb-compact", "--target-dir"])
-            .arg(&target)
-            .current_dir(&root))?;
-        Ok(programs)
+        Ok(Self { judge, ours, ours_args: args.ours_arg.clone() })
     }
 
     /// The Go program.
@@ -84,10 +67,4 @@ impl Programs {
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("running {command:?}"))?;
-    ensure!(status.success(), "{command:?}: {status}");
-    Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! What is written for `/metrics` is read back, line by line, so that what is stored is what another
 //! scraper would have stored: with `job` and `instance`, `up`, and stale markers for series that are
-//! gone.
+//! gone. The job is one that nobody gives by chance: a Prometheus that scrapes this server and sends
+//! here has series of its own, whose samples would otherwise be refused as late ones of ours.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::exposition::{Line, lines};
 use crate::listen::stopped;
 use crate::telemetry::{self, Format};
 
-const JOB: &str = "tsdb-server";
+const JOB: &str = "tsdb-server-self-scrape";
 
 /// Why a scrape is not stored.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tsdb::db::Db;
-use tsdb::vfs::{Io, OsVfs};
+use tsdb::vfs::{Io, OsVfs, Vfs};
 
 use crate::app::App;
 use crate::config::Config;
@@ -38,6 +38,9 @@ pub struct Server {
     main: JoinHandle<Result<(), ServerError>>,
 }
 
+/// Makes of the operating system's files those that the database sees.
+type Filesystem = Box<dyn FnOnce(OsVfs) -> Arc<dyn Vfs> + Send>;
+
 /// Tells a server to stop.
 #[derive(Debug, Clone)]
 pub struct Stopper(Arc<watch::Sender<bool>>);
@@ -54,9 +57,21 @@ impl Server {
     /// answer 503.
     ///
     /// # Errors
-    /// An address can't be listened on, or the web configuration not be followed. What is wrong with the database is told by
-    /// [`Self::finished`].
+    /// An address can't be listened on, or the web configuration not be followed. What is wrong with
+    /// the database is told by [`Self::finished`].
     pub async fn start(config: Config) -> Result<Self, ServerError> {
+        Self::start_on(config, |files| Arc::new(files)).await
+    }
+
+    /// As [`Self::start`], with a database whose files go through what `filesystem` makes of the
+    /// operating system's: to watch, slow down or break them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(
+        config: Config,
+        filesystem: impl FnOnce(OsVfs) -> Arc<dyn Vfs> + Send + 'static,
+    ) -> Result<Self, ServerError> {
         let web_config = config.web_config.as_deref().map(WebConfig::read).transpose()?;
         let web_config = web_config.map(Arc::new);
         let mut listeners = Vec::new();
@@ -73,7 +88,13 @@ impl Server {
         let (stop, told) = watch::channel(false);
         let stopper = Stopper(Arc::new(stop));
         let app = Arc::new(App::new(config));
-        let main = tokio::spawn(run(app, web_config, listeners, stopper.clone(), told));
+        let main = tokio::spawn(run(
+            (app, Box::new(filesystem)),
+            web_config,
+            listeners,
+            stopper.clone(),
+            told,
+        ));
         Ok(Self { addresses, stopper, main })
     }
 
@@ -111,7 +132,7 @@ impl Drop for Server {
 
 /// Serves until told to stop, or until the database does not open.
 async fn run(
-    app: Arc<App>,
+    (app, filesystem): (Arc<App>, Filesystem),
     web_config: Option<Arc<WebConfig>>,
     listeners: Vec<TcpListener>,
     stopper: Stopper,
@@ -134,7 +155,7 @@ async fn run(
     }
     let mut opening = spawn_blocking({
         let app = Arc::clone(&app);
-        move || open(&app)
+        move || open(&app, filesystem)
     });
     let opened = tokio::select! {
         opened = &mut opening => Some(opened?),
@@ -164,12 +185,12 @@ fn opened_late(is_well: bool, app: &App) -> bool {
 }
 
 /// Opens the database; blocks.
-fn open(app: &App) -> Result<(), ServerError> {
+fn open(app: &App, filesystem: Filesystem) -> Result<(), ServerError> {
     let Config { dir, db: options, .. } = &app.config;
     let refused = |source| ServerError::Directory { dir: dir.clone(), source };
     std::fs::create_dir_all(dir).map_err(refused)?;
     let io = Io::probe(dir, options.uncached_io).map_err(|error| refused(error.into()))?;
-    let opened = Db::open_with(Arc::new(OsVfs::new(io)), dir, options.clone(), &app.opening);
+    let opened = Db::open_with(filesystem(OsVfs::new(io)), dir, options.clone(), &app.opening);
     let db = match opened {
         Ok(db) => db,
         Err(_) if app.opening.cancel.is_cancelled() => return Ok(()),

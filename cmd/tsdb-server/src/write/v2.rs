@@ -18,8 +18,9 @@ use crate::protobuf::{Field, Fields, WireError};
 const SAMPLES: u32 = 2;
 const HISTOGRAMS: u32 = 3;
 const EXEMPLARS: u32 = 4;
-/// More symbols than this are refused: each takes more memory than bytes of the request.
-const SYMBOLS_MAX: usize = 1 << 21;
+/// More symbols than this are refused: each takes more memory than bytes of the request, 8 MiB in all.
+/// A request of 10,000 series, five times what Prometheus sends, may have 50 of its own for each.
+const SYMBOLS_MAX: usize = 1 << 19;
 
 /// The strings of a request; `None` for one that is not UTF-8.
 struct Symbols<'r>(Vec<Option<&'r str>>);

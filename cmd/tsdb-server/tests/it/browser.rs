@@ -24,7 +24,7 @@ const SHOWN_WAIT: Duration = Duration::from_secs(60);
 const WIDTH: u64 = 390;
 
 /// A page in a browser that is killed when it is dropped.
-struct Page {
+pub(crate) struct Page {
     browser: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -37,7 +37,7 @@ struct Page {
 
 impl Page {
     /// `None`: there is no Chromium.
-    fn open(url: &str) -> Option<Self> {
+    pub(crate) fn open(url: &str) -> Option<Self> {
         if Command::new("chromium").arg("--version").output().is_err() {
             let required = std::env::var("TSDB_JUDGES").is_ok_and(|value| value == "required");
             assert!(!required, "chromium is required, and not there");
@@ -106,14 +106,14 @@ impl Page {
         }
     }
 
-    fn value(&mut self, expression: &str) -> Value {
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true});
         let mut result = self.call("Runtime.evaluate", params);
         result["result"]["value"].take()
     }
 
     /// Waits until an expression is true.
-    fn wait_for(&mut self, expression: &str) {
+    pub(crate) fn wait_for(&mut self, expression: &str) {
         let begun = Instant::now();
         while self.value(expression) != json!(true) {
             if begun.elapsed() > SHOWN_WAIT {
@@ -124,7 +124,7 @@ impl Page {
         }
     }
 
-    fn keep_screenshot(&mut self, name: &str) {
+    pub(crate) fn keep_screenshot(&mut self, name: &str) {
         let Some(to) = std::env::var_os("TSDB_SCREENSHOTS") else { return };
         let params = json!({"format": "png", "captureBeyondViewport": true});
         let picture = self.call("Page.captureScreenshot", params);

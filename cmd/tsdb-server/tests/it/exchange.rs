@@ -8,6 +8,7 @@ use tsdb::query::{Encoding, ValueType};
 use tsdb_format::chunkenc::ChunkIterator;
 
 use crate::client::Response;
+use crate::frames::frames;
 use crate::messages::{v1, v2};
 use crate::server::TestServer;
 
@@ -185,20 +186,6 @@ pub(crate) fn read_stream(
         }
     }
     found
-}
-
-/// The messages of a stream, checksums checked.
-pub(crate) fn frames(mut stream: &[u8]) -> Vec<v1::ChunkedReadResponse> {
-    let mut frames = Vec::new();
-    while !stream.is_empty() {
-        let len = prost::encoding::decode_varint(&mut stream).unwrap() as usize;
-        let (checksum, rest) = stream.split_first_chunk().unwrap();
-        let (message, rest) = rest.split_at(len);
-        assert_eq!(u32::from_be_bytes(*checksum), crc32c::crc32c(message));
-        frames.push(v1::ChunkedReadResponse::decode(message).unwrap());
-        stream = rest;
-    }
-    frames
 }
 
 fn name_of(labels: &[v1::Label]) -> String {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use prost::Message;
 
 use crate::client::{connect, read_response, request};
-use crate::exchange::{V1, floats, now_ms, snappy};
-use crate::messages::v1;
+use crate::exchange::{V1, V2, floats, now_ms, snappy};
+use crate::messages::{v1, v2};
 use crate::own_process::OwnProcess;
 use crate::server::dir;
 
@@ -62,6 +62,52 @@ fn well_behaved(server: &OwnProcess) {
     let names = server.get("/api/v1/label/__name__/values");
     assert!(names.text().contains("\"good\""), "{names:?}");
     assert!(begun.elapsed() < PATIENCE, "it took {:?}", begun.elapsed());
+}
+
+/// A series of 1.0 with a million labels.
+fn labels_v1(count: usize) -> Vec<u8> {
+    let label = |number| v1::Label { name: format!("l{number:07}"), value: "v".to_owned() };
+    let labels = (0..count).map(label).collect();
+    let samples = vec![v1::Sample { value: 1.0, timestamp: now_ms() }];
+    let timeseries = vec![v1::TimeSeries { labels, samples, ..Default::default() }];
+    v1::WriteRequest { timeseries, metadata: Vec::new() }.encode_to_vec()
+}
+
+/// The same of 2.0.
+fn labels_v2(count: usize) -> Vec<u8> {
+    let names = (0..count).map(|number| format!("l{number:07}"));
+    let symbols = [String::new(), "v".to_owned()].into_iter().chain(names).collect();
+    let labels_refs = (0..count as u32).flat_map(|number| [number + 2, 1]).collect();
+    let samples = vec![v2::Sample { value: 1.0, timestamp: now_ms(), start_timestamp: 0 }];
+    let timeseries = vec![v2::TimeSeries { labels_refs, samples, ..Default::default() }];
+    v2::Request { symbols, timeseries }.encode_to_vec()
+}
+
+#[test]
+fn a_million_labels_are_refused_at_their_senders_cost() {
+    const COUNT: usize = 1_000_000;
+    let messages = [
+        (V1, labels_v1(COUNT), "labels, the most it may have"),
+        // Symbols that a message may have, labels that no series may.
+        (V2, labels_v2(COUNT / 4), "labels, the most it may have"),
+        (V2, labels_v2(COUNT), "the message has more than 524288 symbols"),
+    ];
+    // The second: no limit by the configuration.
+    for flags in [&[][..], &["--storage.limits.max-labels-per-series=0"]] {
+        let dir = dir();
+        let server = OwnProcess::start(dir.path(), flags);
+        let grown = beside(&server, || {
+            for (content_type, message, reason) in &messages {
+                let response = server.write(content_type, message);
+                assert_eq!(response.status, 400, "{response:?}");
+                assert!(response.text().contains(reason), "{response:?}");
+            }
+        });
+        assert_eq!(server.metric("prometheus_tsdb_head_series"), 1.0);
+        // Of a client: the body, 18 MiB of message, 8 MiB of symbols; what grows is there twice for a
+        // moment.
+        assert!(grown < CLIENTS as u64 * 64 * MIB, "{} MiB", grown / MIB);
+    }
 }
 
 #[test]

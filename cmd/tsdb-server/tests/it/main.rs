@@ -4,7 +4,9 @@
 mod api;
 mod browser;
 mod client;
+mod compaction;
 mod exchange;
+mod frames;
 mod hostile;
 mod messages;
 mod operations;
@@ -14,5 +16,7 @@ mod remote_read;
 mod remote_write;
 mod running;
 mod server;
+mod slow_files;
+mod soak;
 mod sockets;
 mod web_config;

@@ -22,15 +22,21 @@ pub(crate) struct OwnProcess {
 impl OwnProcess {
     /// With remote write on, and these flags; errors are logged.
     pub(crate) fn start(dir: &Path, flags: &[&str]) -> Self {
+        let flags = [&["--log.level=error"], flags].concat();
+        Self::logging(Path::new(env!("CARGO_BIN_EXE_tsdb-server")), dir, &flags, Stdio::inherit())
+    }
+
+    /// The same of another program; what it logs goes to `log`.
+    pub(crate) fn logging(program: &Path, dir: &Path, flags: &[&str], log: Stdio) -> Self {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tsdb-server"))
+        let child = Command::new(program)
             .arg(format!("--storage.tsdb.path={}", dir.display()))
             .arg(format!("--web.listen-address={address}"))
             .args(["--web.enable-remote-write-receiver", "--web.self-scrape-interval=0s"])
-            .arg("--log.level=error")
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut started = Self { child, address };
@@ -73,9 +79,25 @@ impl OwnProcess {
 
     /// The most memory that it had at a time, in bytes.
     pub(crate) fn peak_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// The memory that it has, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+    }
+
+    /// SIGTERM; whether it ended well.
+    pub(crate) fn terminate(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().success()
     }
 }
 

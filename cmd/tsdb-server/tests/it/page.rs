@@ -75,7 +75,7 @@ fn the_server_scrapes_itself() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", found.keys());
         std::thread::sleep(Duration::from_millis(50));
     };
-    let up = "__name__=up,instance=127.0.0.1:0,job=tsdb-server";
+    let up = "__name__=up,instance=127.0.0.1:0,job=tsdb-server-self-scrape";
     assert!(found[up].iter().all(|(_, value)| value == "1.0"), "{:?}", found[up]);
     for name in ["prometheus_tsdb_head_series", "process_cpu_seconds_total", "prometheus_ready"] {
         let name = format!("__name__={name},");
@@ -84,4 +84,22 @@ fn the_server_scrapes_itself() {
     // Its histograms too, each bucket a series.
     let bucket = "__name__=prometheus_http_request_duration_seconds_bucket,handler=/-/ready,";
     assert!(found.keys().any(|series| series.starts_with(bucket)), "{:?}", found.keys());
+}
+
+/// As a Prometheus would that scrapes it under its own name, and sends what it has here.
+#[test]
+fn what_others_scrape_of_it_is_stored_beside_its_own() {
+    let dir = dir();
+    let flags = ["--web.self-scrape-interval=100ms"];
+    let server = TestServer::receiver(dir.path(), &flags);
+    let begun = Instant::now();
+    while read_samples(&server, "__name__", "up").is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not scrape itself");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Older than its own, as what had to travel is.
+    let pairs = [("__name__", "up"), ("instance", "127.0.0.1:0"), ("job", "tsdb-server")];
+    let sent = write_v1(&server, vec![floats(&pairs, &[(now_ms() - 60_000, 1.0)])]);
+    assert_eq!(sent.status, 204, "{sent:?}");
+    assert_eq!(read_samples(&server, "__name__", "up").len(), 2);
 }

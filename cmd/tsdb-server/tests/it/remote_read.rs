@@ -1,9 +1,10 @@
 //! `/api/v1/read`.
 
 use crate::exchange::{
-    Found, ask, float_histogram, floats, frames, histogram, now_ms, read_samples, read_stream,
-    snappy, write_v1,
+    Found, ask, float_histogram, floats, histogram, now_ms, read_samples, read_stream, snappy,
+    write_v1,
 };
+use crate::frames::frames;
 use crate::messages::v1::{self, ResponseType};
 use crate::server::{TestServer, dir};
 

@@ -301,7 +301,7 @@ fn start_timestamps_are_kept_if_that_is_wanted() {
         let types = [v1::ResponseType::StreamedXorChunks];
         let all = (i64::MIN, i64::MAX);
         let response = crate::exchange::ask(&server, "job", "a", all, &types);
-        let frames = crate::exchange::frames(&response.body);
+        let frames = crate::frames::frames(&response.body);
         let chunk = &frames[0].chunked_series[0].chunks[0];
         assert_eq!(chunk.encoding, encoding, "{flags:?}");
     }

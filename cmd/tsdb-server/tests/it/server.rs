@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tsdb::vfs::{OsVfs, Vfs};
 use tsdb_server::{Args, Config, Server, ServerError};
 
 use crate::client::{Response, connect, request};
@@ -28,13 +30,28 @@ pub(crate) fn dir() -> TempDir {
 impl TestServer {
     /// Starts one on `dir` with these flags, and waits until it is ready.
     pub(crate) fn start(dir: &Path, flags: &[&str]) -> Self {
-        let started = Self::start_unready(dir, flags);
+        Self::start_unready(dir, flags).until_ready()
+    }
+
+    /// Starts one with files of the test's, and a configuration that it has changed.
+    pub(crate) fn start_on(
+        dir: &Path,
+        flags: &[&str],
+        change: impl FnOnce(&mut Config),
+        filesystem: impl FnOnce(OsVfs) -> Arc<dyn Vfs> + Send + 'static,
+    ) -> Self {
+        let mut config = config(dir, flags);
+        change(&mut config);
+        Self::run(config, filesystem).until_ready()
+    }
+
+    fn until_ready(self) -> Self {
         let begun = Instant::now();
-        while started.get("/-/ready").status != 200 {
+        while self.get("/-/ready").status != 200 {
             assert!(begun.elapsed() < READY_WAIT, "the server does not become ready");
             std::thread::sleep(Duration::from_millis(5));
         }
-        started
+        self
     }
 
     /// Starts one with remote write on.
@@ -44,14 +61,20 @@ impl TestServer {
 
     /// Starts one, and does not wait.
     pub(crate) fn start_unready(dir: &Path, flags: &[&str]) -> Self {
-        let config = config(dir, flags);
+        Self::run(config(dir, flags), |files| Arc::new(files))
+    }
+
+    fn run(
+        config: Config,
+        filesystem: impl FnOnce(OsVfs) -> Arc<dyn Vfs> + Send + 'static,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(config.blocking_threads_max())
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.block_on(Server::start(config)).unwrap();
+        let server = runtime.block_on(Server::start_on(config, filesystem)).unwrap();
         let address = server.addresses()[0];
         Self { address, server: Some(server), runtime: Some(runtime) }
     }

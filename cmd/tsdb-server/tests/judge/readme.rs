@@ -84,13 +84,14 @@ fn three_commands_lead_to_a_server_with_prometheus_on_both_sides() {
 /// Waits until what the one scrapes has arrived in ours, beside what ours scrapes of itself, and is found
 /// by the other's PromQL, which has no samples but ours.
 fn arrives(server: &Process, reader: &Process) {
-    let query = "count_over_time(up{job=~\"prometheus|tsdb-server\",instance!=\"\"}[5m]) >= 1";
+    let query =
+        "count_over_time(up{job=~\"prometheus|tsdb-server-self-scrape\",instance!=\"\"}[5m]) >= 1";
     let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
     let begun = Instant::now();
     loop {
         let found = answer(reader, &format!("/api/v1/query?query={encoded}"));
         let jobs: Vec<_> = found.iter().filter_map(|one| one["metric"]["job"].as_str()).collect();
-        if jobs.contains(&"prometheus") && jobs.contains(&"tsdb-server") {
+        if jobs.contains(&"prometheus") && jobs.contains(&"tsdb-server-self-scrape") {
             break;
         }
         assert!(begun.elapsed() < ARRIVAL_WAIT, "nothing arrives: {found:?}");
