@@ -25,8 +25,8 @@ fn two_prometheus_take_the_same_load() {
     for run in report["runs"].as_array().unwrap() {
         let served = &run["served"];
         assert!(served["made"]["flushes"].as_u64() >= Some(3), "{served}");
-        assert!(served["made"]["compactions"].as_u64() >= Some(2), "{served}");
+        assert!(served["made"]["compactions"].as_u64() >= Some(1), "{served}");
         assert!(served["queries"].as_u64() >= Some(50), "{served}");
-        assert!(served["compactions"]["count"].as_u64() >= Some(5), "{served}");
+        assert!(served["compactions"]["count"].as_u64() >= Some(4), "{served}");
     }
 }
