@@ -6,6 +6,7 @@
 
 mod browser;
 mod compare;
+mod compare_server;
 mod damage;
 mod engines;
 mod failures;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod compare;
+mod compare_server;
 mod dashboard;
 mod fixtures;
 mod list;

@@ -12,26 +12,21 @@ use crate::args::{Cli, Command as CliCommand};
 use crate::engine::policy;
 use crate::output::UsageError;
 
+/// Flags of `merge` where none are given.
+const BASELINE: &str = "--uncached-io=off";
+const CANDIDATE: &str = "--enable-feature=use-uncached-io";
+
 /// Which arms.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Arms")]
 pub(crate) struct ArmArgs {
-    /// Flags of `merge` for the arm that the other is measured against, separated by spaces.
-    #[arg(
-        long,
-        value_name = "FLAGS",
-        default_value = "--uncached-io=off",
-        allow_hyphen_values = true
-    )]
-    baseline: String,
-    /// Flags of `merge` for the arm in question.
-    #[arg(
-        long,
-        value_name = "FLAGS",
-        default_value = "--enable-feature=use-uncached-io",
-        allow_hyphen_values = true
-    )]
-    candidate: String,
+    /// Flags of `merge`, or of the server, for the arm that the other is measured against, separated
+    /// by spaces; buffered if not given.
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub(super) baseline: Option<String>,
+    /// Flags for the arm in question; --enable-feature=use-uncached-io if not given.
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub(super) candidate: Option<String>,
     /// Any command instead of the baseline.
     #[arg(long, value_name = "COMMAND", conflicts_with = "baseline")]
     baseline_cmd: Option<String>,
@@ -82,17 +77,17 @@ pub(super) struct Arms {
 impl Arms {
     /// From the flags, each checked as `merge` would.
     pub(super) fn resolve(args: &ArmArgs) -> anyhow::Result<Self> {
-        let arm = |flags: &str, command: Option<&String>| match command {
+        let arm = |flags: Option<&String>, default, command: Option<&String>| match command {
             Some(line) if line.trim().is_empty() => {
                 Err(UsageError("an arm's command is empty".to_owned()))
             }
             Some(line) => Ok(Arm::Command(line.clone())),
-            None => Arm::merge(flags),
+            None => Arm::merge(flags.map_or(default, String::as_str)),
         };
-        let baseline = arm(&args.baseline, args.baseline_cmd.as_ref())?;
+        let baseline = arm(args.baseline.as_ref(), BASELINE, args.baseline_cmd.as_ref())?;
         let candidate = match args.control {
             true => baseline.clone(),
-            false => arm(&args.candidate, args.candidate_cmd.as_ref())?,
+            false => arm(args.candidate.as_ref(), CANDIDATE, args.candidate_cmd.as_ref())?,
         };
         Ok(Self { program: std::env::current_exe()?, baseline, candidate })
     }
@@ -107,6 +102,16 @@ impl Arms {
     /// Whether one of them is another program, so that only samples can be compared.
     pub(super) fn has_command(&self) -> bool {
         Side::BOTH.iter().any(|side| matches!(self.get(*side), Arm::Command(_)))
+    }
+
+    /// How reports call them, and whether each promises to go past the page cache; a command does not
+    /// say.
+    pub(super) fn described(&self) -> ([String; 2], [Option<bool>; 2]) {
+        let direct = Side::BOTH.map(|side| match self.get(side) {
+            Arm::Merge { .. } => Some(self.get(side).is_direct()),
+            Arm::Command(_) => None,
+        });
+        (Side::BOTH.map(|side| self.get(side).describe()), direct)
     }
 
     /// The command with which an arm merges `blocks`, which lie in `input`, into `output`.

@@ -92,6 +92,7 @@ pub(super) fn run(arm: Side, like: Like, spread: f64, random: &mut Random) -> Ru
                 kept_share_min: 1.0,
             },
         }),
+        served: None,
         ended,
         samples,
     }
@@ -169,6 +170,7 @@ pub(super) fn report(runs: Vec<Run>) -> Report {
             querying: None,
             input_blocks: 3,
             input_bytes: 1 << 30,
+            load: None,
             control: false,
         },
         arms: ["tsdb-compact merge".to_owned(), "other 'x' <y> && z".to_owned()],

@@ -26,6 +26,7 @@ mod output_files;
 mod reader;
 mod report;
 mod rows;
+mod server;
 mod session;
 mod validity;
 mod verdict;
@@ -65,17 +66,23 @@ pub(crate) use self::reader::{ReaderArgs, run as run_reader};
       --candidate='--enable-feature=use-uncached-io --threads=1'
   tsdb-compact compare data --baseline-cmd 'other-compactor --to \"$OUTPUT\" $BLOCKS'
   tsdb-compact compare data --control
+  tsdb-compact compare --server --duration 15m --at-once
+  tsdb-compact compare --server=/usr/bin/prometheus --runs 2
+  tsdb-compact compare --server=/usr/bin/prometheus --baseline='' --candidate-server ./tsdb-server
 
 A command is run by `sh` with INPUT (a directory that holds the copied blocks), BLOCKS (their paths)
 and OUTPUT (where the new block has to appear) in its environment. An arm that is a command is held
 against the other sample by sample, arms of ours byte by byte.
+
+--server feeds two servers the same series by remote write and asks them the same by remote read. A
+run of a server counts only if it took every sample and every answer held all of them.
 
 Figures of the page cache need leave to make a memory cgroup: root, or one that was delegated.
 Without, only what of the output is cached can be told. Ctrl-C keeps the runs that are finished.
 The exit code is 1 if a run was invalid.")]
 pub(crate) struct CompareArgs {
     /// Blocks, or directories of blocks; each run merges them all into one.
-    #[arg(value_name = "BLOCK|DIR", required = true)]
+    #[arg(value_name = "BLOCK|DIR", required_unless_present = "server")]
     inputs: Vec<PathBuf>,
     /// Directory for report.html, report.json, report.md and samples.om.
     #[arg(long, short, value_name = "DIR", default_value = "compare-report")]
@@ -84,10 +91,10 @@ pub(crate) struct CompareArgs {
     /// if not given.
     #[arg(long, value_name = "DIR")]
     work_dir: Option<PathBuf>,
-    /// Runs of each arm. Fewer than seven can hardly tell anything from chance.
-    #[arg(long, value_name = "N", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
+    /// Runs of each arm; 10, or 1 of servers, if not given. Fewer than seven can hardly tell anything
+    /// from chance.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
     #[command(flatten)]
     arms: arms::ArmArgs,
     /// Limit of the cgroup of each run, reader included.
@@ -95,6 +102,8 @@ pub(crate) struct CompareArgs {
     memory_limit: Option<u64>,
     #[command(flatten)]
     reader: reader::QueryingArgs,
+    #[command(flatten)]
+    servers: server::ServerArgs,
     /// Time between two looks at a run.
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = parse_duration_ms)]
     sample_interval: i64,
@@ -107,10 +116,13 @@ pub(crate) struct CompareArgs {
 }
 
 pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> anyhow::Result<Outcome> {
+    let cgroups = Cgroups::open("tsdb-compact-compare");
+    if args.servers.is_given() {
+        return run_servers(args, global, &cgroups);
+    }
     let arms = Arms::resolve(&args.arms)?;
     let input = Input::find(&args.inputs)?;
     let settings = settings(args, &input)?;
-    let cgroups = Cgroups::open("tsdb-compact-compare");
     if let Err(error) = &cgroups {
         need_no_cgroup(args, error)?;
     }
@@ -122,7 +134,7 @@ pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> anyhow::Result<Out
     }
     let cancel = CancelToken::new();
     cancel_on_signal(&cancel)?;
-    let mut report = Report::begin(&arms, settings, &workspace, cgroups.as_ref());
+    let mut report = Report::begin(arms.described(), settings, &workspace, cgroups.as_ref());
     if !global.json {
         report.notes.iter().for_each(|note| complain!("note: {note}"));
     }
@@ -136,6 +148,50 @@ pub(crate) fn run(args: &CompareArgs, global: &GlobalArgs) -> anyhow::Result<Out
     };
     session.run(&mut report)?;
     drop(workspace);
+    conclude(report, args, global, &cancel)
+}
+
+/// The same with servers instead of merges.
+fn run_servers(
+    args: &CompareArgs,
+    global: &GlobalArgs,
+    cgroups: &anyhow::Result<Cgroups>,
+) -> anyhow::Result<Outcome> {
+    let load = args.servers.load()?;
+    let servers = server::servers(&args.servers, &args.arms)?;
+    if let Err(error) = cgroups {
+        need_no_cgroup(args, error)?;
+    }
+    let mut settings = settings(args, &Input { blocks: Vec::new(), bytes: 0 })?;
+    settings.load = Some(load.clone());
+    let work_dir = args.work_dir.as_ref().unwrap_or(&args.output);
+    let workspace = Workspace::bare(&args.output, work_dir)?;
+    let cancel = CancelToken::new();
+    cancel_on_signal(&cancel)?;
+    let described = server::described(&servers);
+    let mut report = Report::begin(described, settings, &workspace, cgroups.as_ref());
+    if !global.json {
+        report.notes.iter().for_each(|note| complain!("note: {note}"));
+    }
+    let session = server::Session {
+        servers,
+        workspace: &workspace,
+        cgroups: cgroups.as_ref().ok(),
+        cancel: &cancel,
+        quiet: global.json,
+    };
+    session.run(&mut report, &load)?;
+    drop(workspace);
+    conclude(report, args, global, &cancel)
+}
+
+/// Draws the conclusions and tells them.
+fn conclude(
+    mut report: Report,
+    args: &CompareArgs,
+    global: &GlobalArgs,
+    cancel: &CancelToken,
+) -> anyhow::Result<Outcome> {
     if report.runs.is_empty() && cancel.is_cancelled() {
         return Err(CompactError::Cancelled.into());
     }
@@ -161,7 +217,7 @@ fn settings(args: &CompareArgs, input: &Input) -> anyhow::Result<Settings> {
         _ => Err(UsageError(format!("{flag} is below the least, {least}ms"))),
     };
     Ok(Settings {
-        runs_per_arm: args.runs,
+        runs_per_arm: args.runs.unwrap_or(if args.servers.is_given() { 1 } else { 10 }),
         sample_every: duration("--sample-interval", args.sample_interval, 10)?,
         watch_after: duration("--watch-after", args.watch_after, 0)?,
         timeout: duration("--timeout", args.timeout, 1)?,
@@ -169,6 +225,7 @@ fn settings(args: &CompareArgs, input: &Input) -> anyhow::Result<Settings> {
         querying: args.reader.resolve(input.bytes)?,
         input_blocks: input.blocks.len(),
         input_bytes: input.bytes,
+        load: None,
         control: args.arms.control,
     })
 }

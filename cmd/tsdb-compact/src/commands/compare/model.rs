@@ -7,11 +7,12 @@ use tsdb_bench_harness::cgroup::Cgroups;
 use tsdb_bench_harness::sample::{ProcessIo, Sample};
 use tsdb_bench_harness::watch::unix_ms;
 
-use super::arms::{Arm, Arms, Side};
+use super::arms::Side;
 use super::environment::Environment;
 use super::output_files::OutputFiles;
 use super::reader::{Queried, Querying};
 use super::rows::{Row, rows};
+use super::server::{Load, Served};
 use super::validity::Invalid;
 use super::verdict::Verdict;
 use super::workspace::Workspace;
@@ -60,6 +61,9 @@ pub(super) struct Settings {
     pub(super) querying: Option<Querying>,
     pub(super) input_blocks: usize,
     pub(super) input_bytes: u64,
+    /// How servers are loaded, where they are compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) load: Option<Load>,
     /// Both arms are the same.
     pub(super) control: bool,
 }
@@ -86,6 +90,9 @@ pub(super) struct Run {
     /// How long the writes of an arm of ours took.
     pub(super) writes: Option<Writes>,
     pub(super) queried: Option<Queried>,
+    /// What it did, if it was a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) served: Option<Served>,
     /// At its end.
     pub(super) ended: Sample,
     /// Of the whole run, and of the time behind it.
@@ -95,7 +102,7 @@ pub(super) struct Run {
 impl Report {
     /// Before the first run.
     pub(super) fn begin(
-        arms: &Arms,
+        (arms, direct): ([String; 2], [Option<bool>; 2]),
         settings: Settings,
         workspace: &Workspace,
         cgroups: Result<&Cgroups, &anyhow::Error>,
@@ -117,11 +124,8 @@ impl Report {
             started_unix_ms: unix_ms(),
             environment,
             settings,
-            arms: Side::BOTH.map(|side| arms.get(side).describe()),
-            direct: Side::BOTH.map(|side| match arms.get(side) {
-                Arm::Merge { .. } => Some(arms.get(side).is_direct()),
-                Arm::Command(_) => None,
-            }),
+            arms,
+            direct,
             notes,
             interrupted: false,
             runs: Vec::new(),
@@ -181,19 +185,20 @@ impl Run {
     }
 }
 
-mod milliseconds {
+/// Durations as numbers of milliseconds.
+pub(super) mod milliseconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(
+    pub(in super::super) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(duration.as_secs_f64() * 1e3)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Duration, D::Error> {
         let ms = f64::deserialize(deserializer)?;

@@ -126,6 +126,7 @@ fn begun(side: Side, watched: &Watched, group: Option<&Cgroup>, queried: Option<
         output: None,
         writes: None,
         queried,
+        served: None,
         ended: watched.ended,
         samples: Vec::new(),
     }
@@ -187,7 +188,7 @@ fn fell_back(arm: &Arm, stdout: &str) -> Option<Invalid> {
 }
 
 /// The end of what a program complained of, in one line.
-fn last_words(stderr: &str) -> String {
+pub(super) fn last_words(stderr: &str) -> String {
     let line: Vec<&str> = stderr.split_whitespace().collect();
     let line = line.join(" ");
     let skip = line.chars().count().saturating_sub(MESSAGE_CHARS);

@@ -6,6 +6,8 @@ use tsdb_bench_harness::stats::{Median, holm, mann_whitney};
 
 use super::arms::Side;
 use super::model::Run;
+use super::reader::QueryPhase;
+use super::server::Served;
 
 /// The chance that any row at all is flagged although nothing differs.
 pub(super) const LEVEL: f64 = 0.05;
@@ -81,9 +83,13 @@ const fn metric(
     Metric { key, title, unit, less_is_better: true, value }
 }
 
+const fn more(key: &'static str, title: &'static str, value: fn(&Run) -> Option<f64>) -> Metric {
+    Metric { key, title, unit: Unit::Count, less_is_better: false, value }
+}
+
 use Unit::{Bytes, Count, Seconds, Share};
 
-const METRICS: [Metric; 25] = [
+const METRICS: [Metric; 29] = [
     metric("wall", "Wall time", Seconds, |run| Some(run.wall_seconds)),
     metric("cpu", "CPU time", Seconds, |run| run.cpu_seconds),
     metric("cache_peak", "Page cache, peak", Bytes, |run| peak(run, |s| s.memory?.cache_bytes)),
@@ -135,14 +141,20 @@ const METRICS: [Metric; 25] = [
         run.writes.as_ref()?.quantile_seconds(0.99)
     }),
     metric("query_p50", "Query beside it, median", Seconds, |run| {
-        run.queried.as_ref()?.loaded.p50_seconds
+        answered(run, |queried| queried.p50_seconds, |served| served.query_p50_seconds)
     }),
     metric("query_p99", "Query beside it, 99th percentile", Seconds, |run| {
-        run.queried.as_ref()?.loaded.p99_seconds
+        answered(run, |queried| queried.p99_seconds, |served| served.query_p99_seconds)
     }),
     metric("query_max", "Query beside it, longest", Seconds, |run| {
-        run.queried.as_ref()?.loaded.max_seconds
+        answered(run, |queried| queried.max_seconds, |served| served.query_max_seconds)
     }),
+    metric("append_p99", "Remote write, 99th percentile", Seconds, |run| {
+        run.served.as_ref()?.append_p99_seconds
+    }),
+    more("samples", "Samples taken", |run| Some(run.served.as_ref()?.samples_sent as f64)),
+    more("flushes", "Flushes of the head", |run| Some(run.served.as_ref()?.made.flushes as f64)),
+    more("compactions", "Compactions", |run| Some(run.served.as_ref()?.made.compactions as f64)),
     Metric {
         less_is_better: false,
         ..metric("hot_kept", "Hot pages that survived", Share, |run| {
@@ -150,6 +162,16 @@ const METRICS: [Metric; 25] = [
         })
     },
 ];
+
+/// Latency of the reader's queries, or of those that a server answered.
+fn answered(
+    run: &Run,
+    queried: fn(&QueryPhase) -> Option<f64>,
+    served: fn(&Served) -> Option<f64>,
+) -> Option<f64> {
+    let of_reader = run.queried.as_ref().and_then(|seen| queried(&seen.loaded));
+    of_reader.or_else(|| served(run.served.as_ref()?))
+}
 
 fn peak(run: &Run, value: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
     Some(run.peak(value)? as f64)

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
@@ -18,6 +20,9 @@ use super::workspace::Workspace;
 use crate::commands::report::counted;
 use crate::output::{UsageError, complain};
 use crate::units::{display_bytes, display_count};
+
+/// Between two lines about a run of minutes.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// What all runs have in common.
 pub(super) struct Session<'a> {
@@ -91,14 +96,14 @@ impl Session<'_> {
 }
 
 /// So many of each arm.
-fn order(runs_per_arm: u32) -> Vec<Side> {
+pub(super) fn order(runs_per_arm: u32) -> Vec<Side> {
     use Side::{Baseline, Candidate};
     let pattern = [Baseline, Candidate, Candidate, Baseline].into_iter().cycle();
     pattern.take(runs_per_arm as usize * 2).collect()
 }
 
 /// A bar on a terminal; one line a run in any case.
-struct RunProgress {
+pub(super) struct RunProgress {
     bar: ProgressBar,
     quiet: bool,
     started: Instant,
@@ -107,7 +112,7 @@ struct RunProgress {
 }
 
 impl RunProgress {
-    fn start(all: usize, quiet: bool) -> Self {
+    pub(super) fn start(all: usize, quiet: bool) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(all as u64) };
         let style = ProgressStyle::with_template("{msg:22} {wide_bar} {pos}/{len} runs, {elapsed}");
         if let Ok(style) = style {
@@ -121,7 +126,32 @@ impl RunProgress {
         self.bar.set_message(format!("{} runs", side.name()));
     }
 
-    fn end(&mut self, run: &Run) {
+    /// Says now and then how far runs of a known length are, until the answer is dropped.
+    pub(super) fn begin_long(&self, sides: &[Side], expected: Duration) -> Ticking {
+        let names: Vec<&str> = sides.iter().map(|side| side.name()).collect();
+        let names = names.join(" and ");
+        self.bar.set_message(format!("{names} run"));
+        let (stop, stopped) = mpsc::channel::<()>();
+        let (bar, quiet) = (self.bar.clone(), self.quiet);
+        let rounds_left = (self.all - self.done).div_ceil(sides.len().max(1)).saturating_sub(1);
+        let begun = Instant::now();
+        let thread = thread::spawn(move || {
+            // Until the other end is dropped.
+            while stopped.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let rest = expected.saturating_sub(begun.elapsed());
+                let rest = rest + expected * u32::try_from(rounds_left).unwrap_or(0);
+                if !quiet {
+                    let (run, left) = (begun.elapsed().as_secs(), left_words(rest.as_secs()));
+                    bar.suspend(|| {
+                        complain!("{names}: {run} s of {} s; {left}", expected.as_secs())
+                    });
+                }
+            }
+        });
+        Ticking { stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub(super) fn end(&mut self, run: &Run) {
         self.done += 1;
         self.bar.set_position(self.done as u64);
         if self.quiet {
@@ -147,10 +177,28 @@ impl RunProgress {
     fn left(&self) -> String {
         let each = self.started.elapsed().as_secs_f64() / self.done.max(1) as f64;
         let seconds = (each * (self.all - self.done) as f64).round() as u64;
-        match (self.all - self.done, seconds) {
-            (0, _) => "done".to_owned(),
-            (_, 0..=90) => format!("about {} left", counted(seconds, "second")),
-            _ => format!("about {} left", counted(seconds.div_ceil(60), "minute")),
+        if self.done == self.all { "done".to_owned() } else { left_words(seconds) }
+    }
+}
+
+fn left_words(seconds: u64) -> String {
+    match seconds {
+        0..=90 => format!("about {} left", counted(seconds, "second")),
+        _ => format!("about {} left", counted(seconds.div_ceil(60), "minute")),
+    }
+}
+
+/// Tells how far it is until it is dropped.
+pub(super) struct Ticking {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }

@@ -38,6 +38,12 @@ pub(super) enum Invalid {
     FellBack { why: String },
     #[error("only {percent} % of the reader's hot pages were in memory before it began")]
     ColdReader { percent: u8 },
+    #[error("the server refused samples: {error}")]
+    Refused { error: String },
+    #[error("the server took {appended} samples of the {sent} that were sent")]
+    OtherSamples { appended: u64, sent: u64 },
+    #[error("asked for {metric}, the server answered {answer}")]
+    WrongAnswer { metric: String, answer: String },
 }
 
 /// The run that the others are held against.

@@ -80,7 +80,11 @@ fn validity(report: &Report, invalid: usize, before: usize, after: usize) -> Str
     let mut outputs = report.runs.iter().filter_map(|run| run.output.as_ref());
     let same = if outputs.any(|output| output.samples.is_some()) { "samples" } else { "bytes" };
     if invalid == 0 && before > 0 && after > 0 {
-        return format!("All {} wrote the same {same}.", counted((before + after) as u64, "run"));
+        let runs = counted((before + after) as u64, "run");
+        return match report.settings.load {
+            Some(_) => format!("All {runs} took every sample, and every answer was whole."),
+            None => format!("All {runs} wrote the same {same}."),
+        };
     }
     let mut text = format!(
         "{before} runs of the baseline and {after} of the candidate count; {invalid} do not."

@@ -22,12 +22,8 @@ impl Workspace {
     pub(super) fn create(reports: &Path, work_dir: &Path, input: &Input) -> anyhow::Result<Self> {
         for dir in [reports, work_dir] {
             require_apart(&input.blocks, dir)?;
-            if dir.exists() && !dir.is_dir() {
-                let text = format!("{} is a file, not a directory", dir.display());
-                return Err(UsageError(text).into());
-            }
-            fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
         }
+        let workspace = Self::bare(reports, work_dir)?;
         // A copy of the input, and an output that is hardly larger.
         let needed = input.bytes.saturating_mul(2).saturating_add(16 << 20);
         let free = free_bytes(work_dir)?;
@@ -41,6 +37,18 @@ impl Workspace {
             ))
             .into());
         }
+        Ok(workspace)
+    }
+
+    /// For whatever needs no input.
+    pub(super) fn bare(reports: &Path, work_dir: &Path) -> anyhow::Result<Self> {
+        for dir in [reports, work_dir] {
+            if dir.exists() && !dir.is_dir() {
+                let text = format!("{} is a file, not a directory", dir.display());
+                return Err(UsageError(text).into());
+            }
+            fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+        }
         let dir = work_dir.canonicalize()?.join(format!("compare-{}.tmp", std::process::id()));
         fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
         Ok(Self { dir })
@@ -52,7 +60,12 @@ impl Workspace {
 
     /// An empty directory for one run, removed when dropped.
     pub(super) fn run(&self) -> anyhow::Result<RunDir> {
-        let dir = self.dir.join("run");
+        self.named_run("run")
+    }
+
+    /// As [`Self::run`], for one of two at the same time.
+    pub(super) fn named_run(&self, name: &str) -> anyhow::Result<RunDir> {
+        let dir = self.dir.join(name);
         fs::create_dir(&dir).with_context(|| format!("creating {}", dir.display()))?;
         Ok(RunDir { dir })
     }

@@ -20,7 +20,12 @@ pub(super) struct Writes {
 impl Writes {
     /// From the metrics file of a run; `None` if it does not tell.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        parse(&fs::read_to_string(path).ok()?)
+        Self::named(&fs::read_to_string(path).ok()?, WRITES)
+    }
+
+    /// From metrics in Prometheus's text format: any histogram of one series.
+    pub(super) fn named(text: &str, name: &str) -> Option<Self> {
+        parse(text, name)
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -51,21 +56,21 @@ impl Writes {
     }
 }
 
-fn parse(text: &str) -> Option<Writes> {
+fn parse(text: &str, name: &str) -> Option<Writes> {
     let mut writes = Writes::default();
     let mut counted = false;
     for line in text.lines() {
-        let Some(rest) = line.strip_prefix(WRITES) else { continue };
+        let Some(rest) = line.strip_prefix(name) else { continue };
         let (series, value) = rest.rsplit_once(' ')?;
         if series.starts_with("_count") {
-            writes.count = value.parse().ok()?;
+            writes.count = value.parse::<f64>().ok()? as u64;
             counted = true;
         } else if series.starts_with("_sum") {
             writes.seconds = value.parse().ok()?;
         } else if series.starts_with("_bucket") {
             let bound = series.split_once("le=\"")?.1.split_once('"')?.0;
             if bound != "+Inf" {
-                writes.buckets.push((bound.parse().ok()?, value.parse().ok()?));
+                writes.buckets.push((bound.parse().ok()?, value.parse::<f64>().ok()? as u64));
             }
         }
     }
@@ -97,9 +102,9 @@ mod tests {
             tsdb_compactor_chunk_write_duration_seconds_count{mode=\"uncached\"} 7\n\
             tsdb_compactor_chunk_write_duration_seconds_bucket{le=\"0.001\",mode=\"uncached\"} 3\n\
             tsdb_compactor_chunk_write_duration_seconds_bucket{mode=\"uncached\",le=\"+Inf\"} 7\n";
-        let writes = parse(text).unwrap();
+        let writes = parse(text, WRITES).unwrap();
         assert_eq!((writes.count, writes.seconds), (7, 0.25));
         assert_eq!(writes.buckets, [(0.001, 3)]);
-        assert_eq!(parse("other_total 1\n"), None);
+        assert_eq!(parse("other_total 1\n", WRITES), None);
     }
 }

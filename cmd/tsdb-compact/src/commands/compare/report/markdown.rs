@@ -5,10 +5,10 @@ use std::fmt::Write;
 use tsdb_bench_harness::table::Table;
 
 use super::super::arms::Side;
-use super::super::format::{percent_change, show_median, show_p};
-use super::super::model::Report;
-use super::super::rows::{Change, Row};
-use crate::units::display_bytes;
+use super::super::format::{percent_change, show_median, show_p, show_value};
+use super::super::model::{Report, Settings};
+use super::super::rows::{Change, Row, Unit};
+use crate::units::{display_bytes, display_count};
 
 pub(super) fn page(report: &Report) -> String {
     let mut out = format!("# {}\n\n", report.verdict.headline);
@@ -31,9 +31,8 @@ pub(super) fn page(report: &Report) -> String {
     let settings = &report.settings;
     let _ = writeln!(
         out,
-        "\nInput: {} blocks, {}. {}, {}.",
-        settings.input_blocks,
-        display_bytes(settings.input_bytes),
+        "\nInput: {}. {}, {}.",
+        input(settings),
         report.program,
         report
             .environment
@@ -44,6 +43,26 @@ pub(super) fn page(report: &Report) -> String {
             .join(", ")
     );
     out
+}
+
+/// What was merged, or what servers were loaded with.
+pub(super) fn input(settings: &Settings) -> String {
+    let Some(load) = &settings.load else {
+        let bytes = display_bytes(settings.input_bytes);
+        return format!("{} blocks, {bytes}", settings.input_blocks);
+    };
+    format!(
+        "{} series every {} for {}, each replaced after {}; {} queries a second; blocks of {} to {}; \
+         the arms {}",
+        display_count(u64::from(load.series)),
+        show_value(load.interval.as_secs_f64(), Unit::Seconds),
+        show_value(load.duration.as_secs_f64(), Unit::Seconds),
+        show_value(load.series_lifetime.as_secs_f64(), Unit::Seconds),
+        load.queries_per_second,
+        show_value(load.block_range.as_secs_f64(), Unit::Seconds),
+        show_value(load.block_range_max.as_secs_f64(), Unit::Seconds),
+        if load.at_once { "at the same time" } else { "in turn" }
+    )
 }
 
 /// One line for each figure.

@@ -279,9 +279,7 @@ impl<'r> Exposition<'r> {
     fn compactions(&mut self) {
         let name = "prometheus_tsdb_compactions";
         self.head(name, "counter", "Total number of blocks that were written");
-        self.at_ends(|out, side, over, time| {
-            out.point(&format!("{name}_total"), &labels(side, ""), over.len() as f64, time);
-        });
+        self.made(name);
         let name = "prometheus_tsdb_compactions_failed";
         self.head(name, "counter", "Total number of compactions that failed");
         self.at_ends(|out, side, _, time| {
@@ -291,6 +289,11 @@ impl<'r> Exposition<'r> {
         self.head(name, "histogram", "Duration of writing a block");
         let bounds: Vec<f64> = (0..14).map(|power| f64::from(1_u32 << power)).collect();
         self.histogram_at_ends(name, |over| {
+            let mut served = over.iter().filter_map(|run| run.served.as_ref()?.compactions.clone());
+            if let Some(mut sum) = served.next() {
+                served.for_each(|more| sum.add(&more));
+                return sum;
+            }
             let count = |bound: f64| over.iter().filter(|run| run.wall_seconds <= bound).count();
             Writes {
                 count: over.len() as u64,
@@ -298,6 +301,29 @@ impl<'r> Exposition<'r> {
                 buckets: bounds.iter().map(|bound| (*bound, count(*bound) as u64)).collect(),
             }
         });
+    }
+
+    /// Blocks that came to be: one at the end of a merge; those of a server when they were seen.
+    fn made(&mut self, name: &str) {
+        let name = format!("{name}_total");
+        for (side, runs) in self.slots.arms.clone() {
+            let mut before = 0;
+            for (number, run) in runs.iter().enumerate() {
+                let made_by = run.served.as_ref().map(|served| &served.made_by);
+                for (at, sample) in run.samples.iter().enumerate() {
+                    let made = match made_by {
+                        Some(made) => made.get(at).map_or(0, |(_, m)| m.flushes + m.compactions),
+                        None => u64::from(sample.seconds >= run.wall_seconds),
+                    };
+                    let time = self.slots.time(number, sample.seconds);
+                    self.point(&name, &labels(side, ""), (before + made) as f64, time);
+                }
+                before += match &run.served {
+                    Some(served) => served.made.flushes + served.made.compactions,
+                    None => 1,
+                };
+            }
+        }
     }
 
     fn writes(&mut self) {
@@ -349,6 +375,7 @@ impl<'r> Exposition<'r> {
             "Files that go through the page cache although they were not to",
         );
         self.at_ends(|out, side, _, time| {
+            // A server that could not keep its promise would not have started.
             if report.direct(side).is_some() {
                 let labels = labels(side, "reason=\"file\"");
                 out.point(&format!("{name}_total"), &labels, 0.0, time);

@@ -13,7 +13,7 @@ use super::escaped;
 use super::svg::{Scale, WIDTH, picture};
 
 /// The figures that are drawn, as far as they were measured.
-const DRAWN: [&str; 10] = [
+const DRAWN: [&str; 12] = [
     "wall",
     "cpu",
     "cache_peak",
@@ -21,6 +21,8 @@ const DRAWN: [&str; 10] = [
     "usage_peak",
     "dirty_peak",
     "written",
+    "working_set_peak",
+    "query_p50",
     "query_p99",
     "hot_kept",
     "refaults",

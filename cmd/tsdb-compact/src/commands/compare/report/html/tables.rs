@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::super::format::{show_median, show_p, show_value};
 use super::super::super::model::{Report, Run};
 use super::super::super::rows::{Row, Unit};
-use super::super::markdown::change;
+use super::super::markdown::{change, input};
 use super::escaped;
 use crate::units::{display_bytes, display_time};
 
@@ -67,8 +67,7 @@ fn cache_peak(run: &Run) -> String {
 /// Where and how it was measured.
 pub(super) fn environment(report: &Report) -> String {
     let settings = &report.settings;
-    let input =
-        format!("{} blocks, {}", settings.input_blocks, display_bytes(settings.input_bytes));
+    let input = input(settings);
     let limit = settings.memory_limit_bytes.map_or("none".to_owned(), display_bytes);
     let reader = settings.querying.map_or("none".to_owned(), |querying| {
         format!(
