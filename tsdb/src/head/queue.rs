@@ -127,7 +127,11 @@ mod tests {
         );
         assert_eq!(numbers, (0..written as u16).collect::<Vec<_>>(), "the oldest, in order");
         let mut rest = 0;
-        queue.drain(|_| Ok::<_, ()>(rest += 1)).unwrap();
+        let count = |_: &FullChunk| {
+            rest += 1;
+            Ok::<_, ()>(())
+        };
+        queue.drain(count).unwrap();
         assert_eq!(written + rest, u64::from(last) + 1);
     }
 
