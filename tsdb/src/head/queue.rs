@@ -13,6 +13,7 @@ pub(super) const QUEUE_BYTES_MAX: usize = 1 << 20;
 const CROWDED_BYTES: usize = 4 * QUEUE_BYTES_MAX;
 const MORE_BYTES: usize = 16 << 10;
 
+/// Chunks that wait to be written, in the order in which they became full.
 #[derive(Default)]
 pub(super) struct Queue {
     chunks: Mutex<VecDeque<FullChunk>>,

@@ -467,6 +467,9 @@ impl Shared {
 /// Makes durable what may not be: the last segment that holds something, the one in front of it, which
 /// is finished in the background, and those whose sync failed.
 fn settle(vfs: &dyn Vfs, dir: &Path, numbers: &[u32]) -> Result<(), WalError> {
+    if !numbers.is_empty() {
+        vfs.sync_dir(dir)?;
+    }
     let mut unsettled = 2;
     for number in numbers.iter().rev() {
         let path = segment_path(dir, *number);

@@ -78,3 +78,45 @@ fn a_run_that_makes_several_blocks_truncates_the_log_once() {
     assert!(db.flush().unwrap().blocks.len() > 2);
     assert_eq!(last(), Some(1));
 }
+
+/// A late sample was flushed, its series was dropped, and came again under another reference. The log
+/// has the sample under the first one, and brought it back when it was read the next time.
+#[test]
+fn what_was_deleted_stays_deleted_after_a_restart() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("data");
+    let options: DbOptions = options(SyncPolicy::None);
+    let vfs = os_vfs(root.path());
+    let db = open(&vfs, &dir, &options).unwrap();
+    append(&db, (0..=2800).step_by(100));
+    let other: Labels = [("__name__", "other")].into_iter().collect();
+    let put = |t: i64| {
+        let mut appender = db.appender().unwrap();
+        appender.append(None, &other, Sample::float(t, t as f64)).unwrap();
+        appender.commit().unwrap()
+    };
+    let matchers = [Matcher::equal("__name__", "other")];
+    let found = |db: &Db| {
+        let querier = db.querier(TimeRange::ALL).unwrap();
+        let mut set = querier.select(&matchers).unwrap();
+        let (mut samples, mut times) = (Samples::new(), Vec::new());
+        while let Some(series) = set.next().unwrap() {
+            series.samples(&mut samples);
+            while samples.next().unwrap().is_some() {
+                times.push(samples.timestamp());
+            }
+        }
+        times
+    };
+    assert_eq!(put(2200).out_of_order, 1);
+    assert_eq!(db.flush().unwrap().out_of_order.len(), 1);
+    append(&db, [2900]);
+    put(2900);
+    assert_eq!(found(&db), [2200, 2900]);
+    db.delete(&matchers, TimeRange::new(2100, 2300)).unwrap();
+    assert_eq!(found(&db), [2900]);
+    drop(db);
+    let db = open(&vfs, &dir, &options).unwrap();
+    assert_eq!(db.replayed().duplicate_series, 1);
+    assert_eq!(found(&db), [2900]);
+}

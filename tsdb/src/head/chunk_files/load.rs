@@ -83,6 +83,9 @@ impl ChunkFiles {
 /// in front of them, whose sync may have been under way, and those whose sync failed. From here on
 /// others are written behind them, and a chunk that is lost must not stand in front of those.
 fn settle(vfs: &dyn Vfs, dir: &Path, files: &FileSet) -> Result<(), ChunkFilesError> {
+    if !files.0.is_empty() {
+        vfs.sync_dir(dir)?;
+    }
     let mut unsettled = 2;
     for file in files.0.iter().rev() {
         let path = file_path(dir, file.number);

@@ -219,11 +219,6 @@ impl Replaying for FilledPage<'_> {
         overlapping.len() as u64
     }
 
-    fn has_in_order(&self, slot: u32) -> bool {
-        let cold = self.inner.cold(slot);
-        cold.open != Open::Nothing || !cold.chunks.is_empty()
-    }
-
     fn forget_late(&mut self, slot: u32) {
         let Self { shared, page, inner, .. } = self;
         let slot = &mut page.slot(inner, slot);
@@ -236,13 +231,10 @@ impl Replaying for FilledPage<'_> {
         slot.publish();
     }
 
-    fn forget(&mut self, slot: u32) {
+    fn forget_in_order(&mut self, slot: u32) {
         let Self { shared, page, inner, .. } = self;
         let slot = &mut page.slot(inner, slot);
-        let late = slot.cold.out_of_order.take();
-        let chunks = slot.cold.chunks.len()
-            + usize::from(slot.cold.open != Open::Nothing)
-            + late.map_or(0, |late| late.chunks().len() + usize::from(late.open().is_some()));
+        let chunks = slot.cold.chunks.len() + usize::from(slot.cold.open != Open::Nothing);
         shared.counters.chunks_removed.add(chunks as i64);
         shared.counters.stale_series.add(-i64::from(slot.cold.is_stale));
         slot.forget_open();
@@ -250,6 +242,17 @@ impl Replaying for FilledPage<'_> {
         cold.chunks.clear();
         cold.histogram = None;
         (cold.last_kind, cold.is_stale) = (ValueType::Float, false);
+        slot.publish();
+    }
+
+    fn forget(&mut self, slot: u32) {
+        self.forget_in_order(slot);
+        let Self { shared, page, inner, .. } = self;
+        let slot = &mut page.slot(inner, slot);
+        let late = slot.cold.out_of_order.take();
+        let chunks =
+            late.map_or(0, |late| late.chunks().len() + usize::from(late.open().is_some()));
+        shared.counters.chunks_removed.add(chunks as i64);
         slot.publish();
     }
 

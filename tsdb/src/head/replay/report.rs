@@ -143,9 +143,6 @@ pub struct Replayed {
     /// The greatest reference that a series record or a deletion names. 3.15 gives out what is above it,
     /// whatever samples and chunks there are under these references; ours only what is above all.
     pub last_recorded_ref: u64,
-    /// Series that were dropped and came again under another reference, and that had samples in order
-    /// here by then: such as came out of order. 3.15 forgets these, since blocks should have them.
-    pub kept_under_other_refs: u64,
     /// Chunks in order that overlap what another reference of the series has. They are kept with
     /// those out of order.
     pub overlapping_chunks: u64,

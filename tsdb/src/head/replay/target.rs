@@ -87,8 +87,8 @@ pub(crate) trait Replaying {
     /// those out of order, so that nothing is lost; how many these were.
     fn adopt(&mut self, slot: u32, in_order: &[LoadedChunk], out_of_order: &[LoadedChunk]) -> u64;
 
-    /// Whether the series has samples in order.
-    fn has_in_order(&self, slot: u32) -> bool;
+    /// Forgets the samples in order that there are so far.
+    fn forget_in_order(&mut self, slot: u32);
 
     /// Forgets the chunks out of order that were adopted so far.
     fn forget_late(&mut self, slot: u32);

@@ -102,7 +102,6 @@ struct Done {
     loaded_chunks: u64,
     overlapping_chunks: u64,
     late_chunks_of_other_refs: u64,
-    kept_under_other_refs: u64,
     /// Times of the samples that were not in loaded chunks, or that were inserted.
     times: (i64, i64),
     /// The greatest reference of samples that were passed over.
@@ -124,7 +123,6 @@ impl Default for Done {
             loaded_chunks: 0,
             overlapping_chunks: 0,
             late_chunks_of_other_refs: 0,
-            kept_under_other_refs: 0,
             times: (i64::MAX, i64::MIN),
             last_ref: HeadSeriesRef::default(),
         }
@@ -173,7 +171,6 @@ impl<E> WorkerEnd<E> {
         replayed.loaded_chunks += done.loaded_chunks;
         replayed.overlapping_chunks += done.overlapping_chunks;
         replayed.late_chunks_of_other_refs += done.late_chunks_of_other_refs;
-        replayed.kept_under_other_refs += done.kept_under_other_refs;
         if RefTable::is_plausible(done.last_ref) {
             head.raise_last_ref(done.last_ref);
         }
@@ -292,13 +289,13 @@ impl<H: ReplayHead> State<'_, H> {
             // It had been dropped, so that blocks have these. Those that were written later, after
             // another start, the late log names.
             page.forget_late(slot);
-            self.done.kept_under_other_refs += u64::from(page.has_in_order(slot));
+            page.forget_in_order(slot);
         }
         self.done.overlapping_chunks += page.adopt(slot, in_order, out_of_order);
         drop(page);
         let floor = &mut self.floors.page(page_number)[(slot % PAGE_SLOTS) as usize];
         let last = in_order.last().map_or(NO_FLOOR, |chunk| chunk.max_time);
-        *floor = if *floor == DROPPED { last } else { last.max(*floor) };
+        *floor = if is_duplicate || *floor == DROPPED { last } else { last.max(*floor) };
         self.done.loaded_chunks += of_ref.len() as u64;
         if let Some(first) = in_order.first() {
             self.head.extend_times(first.min_time, last);

@@ -189,6 +189,8 @@ fn what_a_killed_process_left_is_durable_before_more_is_logged() {
     let open = |sync| Wal::open(Arc::new(vfs.clone()), &wal_dir, options(sync)).unwrap();
     let records = numbered(4);
     open(SyncPolicy::None).log(&records[..2]).unwrap();
+    // And one that no directory is known to name.
+    open(SyncPolicy::EveryCommit).next_segment().unwrap();
     open(SyncPolicy::EveryCommit).log(&records[2..]).unwrap();
     for image in vfs.images(usize::MAX, SEED) {
         assert_eq!(recovered(image.tree(), &image), records, "{image}");

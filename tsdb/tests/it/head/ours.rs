@@ -25,10 +25,8 @@ pub(crate) type Answer = Vec<String>;
 pub(crate) struct Ran {
     /// What became of each operation.
     pub(crate) answers: Vec<Answer>,
-    /// The first opening at which ours has late samples that 3.15 has lost or may have lost, or has
-    /// forgotten because a block has them: see
-    /// [`Replayed::late_chunks_of_other_refs`](tsdb::head::Replayed::late_chunks_of_other_refs) and
-    /// [`Replayed::kept_under_other_refs`](tsdb::head::Replayed::kept_under_other_refs).
+    /// The first opening at which ours has late samples that 3.15 has lost or may have lost: see
+    /// [`Replayed::late_chunks_of_other_refs`](tsdb::head::Replayed::late_chunks_of_other_refs).
     ///
     /// It also loses them where a kill cost the chunk that a marker names, but not the samples: these
     /// it inserts again, into a new chunk of the series' first reference. At the opening after that one,
@@ -64,8 +62,7 @@ pub(crate) fn run(
         if let Some(op) = program.ops.get(run.answers.len()) {
             db = run.reopen(db, matches!(op, Op::Kill));
             let replayed = db.replayed();
-            let kept = replayed.late_chunks_of_other_refs + replayed.kept_under_other_refs;
-            if is_next_lost || kept > 0 {
+            if is_next_lost || replayed.late_chunks_of_other_refs > 0 {
                 lost_by_theirs = lost_by_theirs.or(Some(run.answers.len()));
             }
             is_next_lost |= replayed.markers_without_chunk > 0 && replayed.duplicate_series > 0;

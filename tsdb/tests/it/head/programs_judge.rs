@@ -123,7 +123,7 @@ fn compare(program: &mut Program, compared: &mut Compared) -> Option<Result<(), 
     let theirs = theirs::run(program, their_dir, their_blocks)?;
     let ran = ours::run(program, our_dir, our_blocks, |_| {});
     if let Some(at) = ran.lost_by_theirs {
-        return compare_until(at, "3.15 loses or forgets late samples", program, compared);
+        return compare_until(at, "3.15 loses late samples", program, compared);
     }
     assert_eq!(ran.answers.len(), theirs.len());
     let mut all = || {

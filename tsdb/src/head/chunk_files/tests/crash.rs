@@ -171,3 +171,34 @@ fn a_repair_can_be_interrupted_anywhere() {
     }
     assert!(interrupted > 5, "{interrupted}");
 }
+
+/// Nobody had to wait for the directory when a file was begun; who opens it next sees to that.
+#[test]
+fn a_kill_then_a_power_cut_leaves_the_beginning() {
+    let wanted = numbered(CHUNKS);
+    for killed_at in [1, 3, 8] {
+        let dir = tempfile::tempdir().unwrap();
+        let chunks_dir = dir.path().join("chunks_head");
+        let vfs = SimVfs::new(dir.path()).unwrap();
+        let options = ChunkFilesOptions { sync_aside: true, ..small() };
+        let cancel = CancelToken::new();
+        let open = || {
+            let vfs = Arc::new(vfs.clone());
+            ChunkFiles::open(vfs, &chunks_dir, options, load(&cancel)).unwrap()
+        };
+        let write = |files: &ChunkFiles, range: std::ops::Range<usize>| {
+            for chunk in &wanted[range] {
+                files.write(&chunk.borrow()).unwrap();
+            }
+            files.flush().unwrap();
+        };
+        write(&open().0, 0..killed_at);
+        let (files, loaded) = open();
+        assert_eq!(all(&files, &loaded).len(), killed_at);
+        write(&files, killed_at..killed_at + 2);
+        for image in vfs.images(vfs.effect_count(), SEED) {
+            let there = recovered(image.tree(), &image);
+            assert!(wanted.starts_with(&there), "{killed_at}, {}: {image}", there.len());
+        }
+    }
+}

@@ -179,8 +179,10 @@ impl Replaying for Page<'_> {
         0
     }
 
-    fn has_in_order(&self, slot: u32) -> bool {
-        self.0.get(&slot).and_then(Series::newest).is_some()
+    fn forget_in_order(&mut self, slot: u32) {
+        let series = self.of(slot);
+        series.samples.clear();
+        series.chunks.clear();
     }
 
     fn forget_late(&mut self, slot: u32) {
