@@ -13,7 +13,7 @@ use tsdb_bench_harness::cgroup::Cgroups;
 use tsdb_bench_harness::measure::{self, Cost, Limits};
 
 use crate::args::{Arm, BenchArgs, Spec};
-use crate::programs::Programs;
+use crate::programs::{Programs, case_words};
 use crate::rows::Row;
 
 /// All runs of one case.
@@ -78,9 +78,8 @@ impl Bench<'_> {
         if let Some(prepared) = prepared {
             remove(&prepared)?;
         }
-        let command = self.programs.case(Arm::Prometheus, &row.spec, Path::new("DIR"));
-        let words: Vec<_> = command.get_args().skip(1).map(|word| word.to_string_lossy()).collect();
-        Ok(Measured { name: row.name, what: row.what, command: words.join(" "), arms })
+        let command = format!("{} DIR", case_words(&row.spec).join(" "));
+        Ok(Measured { name: row.name, what: row.what, command, arms })
     }
 
     /// A directory for a case, made by the peer.

@@ -48,23 +48,27 @@ impl Programs {
         } else {
             Command::new(program)
         };
-        command.args(words).arg(&spec.case);
-        let mut flag = |name: &str, value: String| {
-            command.arg(format!("--{name}={value}"));
-        };
-        flag("series", spec.series.to_string());
-        flag("samples", spec.samples.to_string());
-        flag("step", spec.step.to_string());
-        flag("batch", spec.batch.to_string());
-        flag("writers", spec.writers.to_string());
-        flag("repeats", spec.repeats.to_string());
-        flag("seconds", spec.seconds.to_string());
-        flag("rate", spec.rate.to_string());
-        flag("cores", spec.cores.to_string());
-        flag("options", spec.options.clone());
-        command.arg(dir);
+        command.args(words).args(case_words(spec)).arg(dir);
         command
     }
+}
+
+/// A case and what it does, as both arms take it; the directory comes behind.
+pub(crate) fn case_words(spec: &Spec) -> Vec<String> {
+    let flags = [
+        ("series", spec.series.to_string()),
+        ("samples", spec.samples.to_string()),
+        ("step", spec.step.to_string()),
+        ("batch", spec.batch.to_string()),
+        ("writers", spec.writers.to_string()),
+        ("repeats", spec.repeats.to_string()),
+        ("seconds", spec.seconds.to_string()),
+        ("rate", spec.rate.to_string()),
+        ("cores", spec.cores.to_string()),
+        ("options", spec.options.clone()),
+    ];
+    let flags = flags.map(|(name, value)| format!("--{name}={value}"));
+    [spec.case.clone()].into_iter().chain(flags).collect()
 }
 
 /// The root of the repository.

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_does_not_wait_for_who_is_writing_unless_too_much_waits() {
+    fn a_commit_does_not_wait_for_who_is_writing() {
         let queue = Queue::default();
         let (_, at_once) = fill(&queue);
         queue.between_writes(|| {

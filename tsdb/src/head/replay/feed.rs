@@ -88,7 +88,7 @@ impl<H: ReplayHead> Feed<'_, H> {
             }
             let created = self.head.series(series_ref, entry.labels).map_err(FeedError::Head)?;
             self.head.raise_last_ref(series_ref);
-            self.is_recorded(series_ref);
+            self.note_recorded(series_ref);
             let slot = created.slot;
             let is_revived = !created.is_new && self.refs.revive_slot(slot);
             if is_revived {
@@ -122,7 +122,7 @@ impl<H: ReplayHead> Feed<'_, H> {
         for stone in stones {
             let stone = stone?;
             self.raise_last_ref(stone.series_ref);
-            self.is_recorded(stone.series_ref);
+            self.note_recorded(stone.series_ref);
             let known = self.refs.get(stone.series_ref);
             if stone.is_drop() {
                 if let Some(Known { slot, .. }) = known {
@@ -208,7 +208,7 @@ impl<H: ReplayHead> Feed<'_, H> {
         Ok(())
     }
 
-    fn is_recorded(&mut self, series_ref: HeadSeriesRef) {
+    fn note_recorded(&mut self, series_ref: HeadSeriesRef) {
         let last = &mut self.replayed.last_recorded_ref;
         *last = series_ref.get().max(*last);
     }
